@@ -1,0 +1,66 @@
+// The whole hardware interface of the firmware. Everything above it is portable C11 and runs as a host process too.
+//
+// port/stm32f446 implements it for the chip (and for the emulators, which run the same ELF), port/host for a process.
+// Not reentrant: call from the main loop only. No call allocates memory.
+#ifndef BOARD_H
+#define BOARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire_defs.h"
+
+typedef struct {
+    uint8_t runs_on;      // enum wire_runs_on
+    uint8_t clock_source; // enum wire_clock
+    uint8_t tick_source;  // enum wire_ticks
+    uint32_t capabilities; // enum wire_cap bits that the board adds (FPU, SANITIZERS)
+    uint32_t sysclk_hz;
+    uint32_t uart_clock_hz;
+    uint32_t baud;
+    uint32_t cpuid;
+    uint32_t idcode;
+    uint8_t unique_id[12];
+    uint8_t build_id[20];
+} board_info_t;
+
+typedef struct {
+    uint32_t ring_overflows; // bytes lost because the receive ring was full
+    uint32_t uart_overruns;  // bytes lost in the USART (ORE)
+    uint32_t uart_noise;     // bytes with noise, framing or parity error
+    uint32_t bytes_received; // bytes handed out by board_uart_read
+    uint32_t bytes_sent;     // bytes taken by board_uart_write
+} board_uart_counters_t;
+
+// Clocks, FPU, USART2 at 115200 8N1, tick counter. Called once, first.
+void board_init(void);
+
+// What runs here. The struct lives as long as the program.
+const board_info_t *board_info(void);
+
+// Takes up to `size` received bytes. Never waits. Returns how many.
+size_t board_uart_read(uint8_t *data, size_t size);
+
+// Queues `size` bytes for sending; `data` may be reused on return. Waits only while the transmit ring is full, which
+// ends by itself: the line always drains.
+void board_uart_write(const uint8_t *data, size_t size);
+
+// Waits until all queued bytes have left the line.
+void board_uart_flush(void);
+
+board_uart_counters_t board_uart_counters(void);
+
+// The arena: memory for images, state and buffers, 8-byte aligned. The same on every call.
+uint8_t *board_arena(size_t *size);
+
+// Free-running tick counter of board_info()->tick_source; wraps at 32 bits. Cost: one load.
+uint32_t board_ticks(void);
+
+// Sleeps until something may have happened (at least one byte received); may return early.
+void board_idle(void);
+
+// Restarts the program as if after power-on. Does not return.
+_Noreturn void board_reset(void);
+
+#endif

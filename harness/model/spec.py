@@ -1,0 +1,156 @@
+"""A network as a list of nodes with their float32 weights, between Keras on one side and the device on the other.
+
+Weights have Keras' shapes and gate order (i, f, c, o); `pack` turns them into the device's layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.protocol.wire import Activation, Phase
+
+Float32Array: TypeAlias = NDArray[np.float32]
+Float64Array: TypeAlias = NDArray[np.float64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+GATES = ("i", "f", "c", "o")
+"""Keras' gate order along the last axis of kernel, recurrent_kernel and bias (keras/src/layers/rnn/lstm.py)."""
+
+
+@dataclass(frozen=True)
+class LstmNode:
+    """An LSTM layer.
+
+    Attributes:
+        name: the Keras layer's name.
+        source: index of the node that it reads; None: the model's input.
+        phase: EVERY_STEP, or AFTER_LAST_STEP behind a layer that returns only its last output.
+        kernel: float32 (input_size, 4 units), gates i, f, c, o.
+        recurrent_kernel: float32 (units, 4 units).
+        bias: float32 (4 units), or None without one.
+        activation: of the candidate and of the cell state on its way to h.
+        recurrent_activation: of the gates i, f and o.
+        zero_output_for_mask: at a masked step the output is zero instead of the previous output.
+    """
+
+    name: str
+    source: int | None
+    phase: Phase
+    kernel: Float32Array
+    recurrent_kernel: Float32Array
+    bias: Float32Array | None
+    activation: Activation
+    recurrent_activation: Activation
+    zero_output_for_mask: bool = False
+
+    @property
+    def input_size(self) -> int:
+        """Features of one step."""
+        return int(self.kernel.shape[0])
+
+    @property
+    def units(self) -> int:
+        """Size of h and of c."""
+        return int(self.recurrent_kernel.shape[0])
+
+    @property
+    def parameters(self) -> int:
+        """4 ((input_size + units) units + units), the last term only with a bias."""
+        return self.kernel.size + self.recurrent_kernel.size + (0 if self.bias is None else self.bias.size)
+
+
+@dataclass(frozen=True)
+class DenseNode:
+    """A Dense layer.
+
+    Attributes:
+        name: the Keras layer's name.
+        source: index of the node that it reads; None: the model's input.
+        phase: EVERY_STEP or AFTER_LAST_STEP.
+        kernel: float32 (input_size, units).
+        bias: float32 (units), or None.
+        activation: applied to the sum.
+    """
+
+    name: str
+    source: int | None
+    phase: Phase
+    kernel: Float32Array
+    bias: Float32Array | None
+    activation: Activation
+
+    @property
+    def input_size(self) -> int:
+        """Features that it reads."""
+        return int(self.kernel.shape[0])
+
+    @property
+    def units(self) -> int:
+        """Features that it gives."""
+        return int(self.kernel.shape[1])
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return self.kernel.size + (0 if self.bias is None else self.bias.size)
+
+
+@dataclass(frozen=True)
+class ActivationNode:
+    """An Activation layer: as many values out as in."""
+
+    name: str
+    source: int | None
+    phase: Phase
+    units: int
+    activation: Activation
+
+    @property
+    def input_size(self) -> int:
+        """Features that it reads."""
+        return self.units
+
+    @property
+    def parameters(self) -> int:
+        """None."""
+        return 0
+
+
+Node: TypeAlias = LstmNode | DenseNode | ActivationNode
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A whole network: one input, nodes in the order in which they run, one or more outputs.
+
+    Attributes:
+        name: the model's name.
+        input_name: name of the Keras input.
+        input_size: features of one step.
+        steps: time steps if the model fixes them, else None.
+        nodes: each reads the model's input or a node before it.
+        outputs: indices of the nodes whose values the Keras model returns, in its order.
+    """
+
+    name: str
+    input_name: str
+    input_size: int
+    steps: int | None
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases of all nodes."""
+        return sum(node.parameters for node in self.nodes)
+
+    def lstm_nodes(self) -> Iterator[tuple[int, LstmNode]]:
+        """(index, node) of every LSTM, in order."""
+        for index, node in enumerate(self.nodes):
+            if isinstance(node, LstmNode):
+                yield index, node

@@ -1,0 +1,62 @@
+"""The weight image: a self-describing block of bytes that holds a model as the device runs it.
+
+    ImageHeader | NodeRecord x node_count | tensors (float32, each 4-byte aligned) | CRC-32 of all before it
+
+A node is one computation. Nodes stand in the order in which they run; `source` names the node that it reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.protocol.records import Record, text, u8, u16, u32
+from harness.protocol.wire import (
+    Activation,
+    NodeFlags,
+    NodeKind,
+    Phase,
+    WeightLayout,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageHeader(Record):
+    """Start of an image."""
+
+    C_NAME: ClassVar[str] = "image_header"
+
+    magic: int = u32("IMAGE_MAGIC")
+    version: int = u16("IMAGE_VERSION")
+    node_count: int = u16("nodes that follow, 1 to MAX_NODES")
+    image_bytes: int = u32("size of the whole image, CRC-32 included")
+    work_bytes: int = u32("memory that it needs beside the image")
+    input_size: int = u32("features of one step of the model's input")
+    reserved: int = u32("0")
+    name: str = text(40, "name of the model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeRecord(Record):
+    """One computation and where its tensors lie. Offsets count from the start of the image."""
+
+    C_NAME: ClassVar[str] = "node_record"
+
+    kind: NodeKind = u8("what it computes", enum=NodeKind)
+    phase: Phase = u8("when it runs", enum=Phase)
+    activation: Activation = u8("activation; of an LSTM the one of the candidate and of the output", enum=Activation)
+    recurrent_activation: Activation = u8("LSTM: activation of the gates i, f and o", enum=Activation)
+    flags: NodeFlags = u16("bits of node", enum=NodeFlags)
+    source: int = u16("node that it reads, a lower one; NO_NODE: the model's input")
+    input_size: int = u32("floats that it reads")
+    units: int = u32("floats that it gives")
+    weights_offset: int = u32("LSTM: float32[4 units][input_size + units]; Dense: float32[units][input_size]")
+    bias_offset: int = u32("LSTM: float32[4 units]; Dense: float32[units]; 0 without bias")
+    weight_layout: WeightLayout = u8("how the weights lie", enum=WeightLayout)
+    reserved: int = u8("0")
+    reserved2: int = u16("0")
+    name: str = text(28, "name of the Keras layer, cut to fit")
+
+
+CRC_BYTES = 4
+"""Size of the CRC-32 that ends an image."""

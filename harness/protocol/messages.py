@@ -1,0 +1,331 @@
+"""Every message as a frozen record. The C structs of firmware/lib/wire/wire_defs.h are generated from these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from harness.protocol.records import Record, raw, tail, text, u8, u16, u32, u64
+from harness.protocol.wire import (
+    BeginFlags,
+    Capability,
+    ClockSource,
+    ErrorCode,
+    ErrorGroup,
+    MessageType,
+    Region,
+    RunFlags,
+    RunsOn,
+    TickSource,
+    Trace,
+)
+
+ReplyT = TypeVar("ReplyT", bound="Reply")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header(Record):
+    """What every frame begins with."""
+
+    C_NAME: ClassVar[str] = "header"
+
+    type: int = u8("message type; a reply has bit 7 set")
+    flags: int = u8("0; kept for windowed transfers")
+    sequence: int = u16("number of the request; a reply and an event repeat it")
+    session: int = u32("session id; device frames carry the one in force, 0 after boot")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message(Record):
+    """A frame's payload."""
+
+    TYPE: ClassVar[MessageType]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply(Message):
+    """What the device answers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Message, Generic[ReplyT]):
+    """What the host asks. The type parameter is the reply that it gets."""
+
+    REPLY: ClassVar[type[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelloReply(Reply):
+    """Who the device is and how much it holds. The first two fields never move."""
+
+    TYPE: ClassVar = MessageType.HELLO
+    C_NAME: ClassVar[str] = "hello_reply"
+
+    protocol_major: int = u16("protocol version, major")
+    protocol_minor: int = u16("protocol version, minor")
+    capabilities: Capability = u32("bits of capability")
+    max_payload_bytes: int = u16("largest payload, both ways")
+    rx_frames: int = u8("frames that the device can hold while it works")
+    runs_on: RunsOn = u8("what executes the firmware", enum=RunsOn)
+    arena_bytes: int = u32("memory for images, state and buffers")
+    max_nodes: int = u16("most nodes in an image")
+    clock_source: ClockSource = u8("where the system clock comes from", enum=ClockSource)
+    tick_source: TickSource = u8("what the tick counter counts", enum=TickSource)
+    sysclk_hz: int = u32("system clock; 0 where there is none")
+    uart_clock_hz: int = u32("clock of the USART; 0 where there is none")
+    baud: int = u32("baud in force; 0 where there is none")
+    cpuid: int = u32("SCB CPUID; 0 on native")
+    idcode: int = u32("DBGMCU_IDCODE; 0 on QEMU and native")
+    model_crc32: int = u32("CRC-32 of the image in force; 0 if none")
+    model_bytes: int = u32("size of the image in force; 0 if none")
+    unique_id: bytes = raw(12, "96-bit unique device id; zeros where there is none")
+    build_id: bytes = raw(20, "the linker's build id (SHA-1) of the program")
+    version: str = text(16, "version of the firmware")
+    compiler: str = text(48, "compiler and its version")
+    compiler_flags: str = text(160, "flags that the program was compiled with")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello(Request[HelloReply]):
+    """Opens a session. The session id is in the header."""
+
+    TYPE: ClassVar = MessageType.HELLO
+    REPLY: ClassVar = HelloReply
+    C_NAME: ClassVar[str] = "hello"
+
+    protocol_major: int = u16("the host's protocol version, major")
+    protocol_minor: int = u16("the host's protocol version, minor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EchoReply(Reply):
+    """The same bytes."""
+
+    TYPE: ClassVar = MessageType.ECHO
+
+    data: bytes = tail("the request's bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Echo(Request[EchoReply]):
+    """Sends bytes to have them back."""
+
+    TYPE: ClassVar = MessageType.ECHO
+    REPLY: ClassVar = EchoReply
+
+    data: bytes = tail("any bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountersReply(Reply):
+    """Link counters since boot, as the device saw them."""
+
+    TYPE: ClassVar = MessageType.COUNTERS
+    C_NAME: ClassVar[str] = "counters_reply"
+
+    frames_received: int = u32("frames with a right CRC")
+    crc_errors: int = u32("frames with a wrong CRC")
+    framing_errors: int = u32("frames that are no COBS or are too short")
+    oversized_frames: int = u32("frames longer than the buffer")
+    duplicates: int = u32("requests answered from the kept reply")
+    busy_frames: int = u32("frames that found no free buffer")
+    ring_overflows: int = u32("bytes lost because the receive ring was full")
+    uart_overruns: int = u32("bytes lost in the USART (ORE)")
+    uart_noise: int = u32("bytes with noise, framing or parity error in the USART")
+    bytes_received: int = u32("bytes taken from the receive ring")
+    bytes_sent: int = u32("bytes given to the transmit ring")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counters(Request[CountersReply]):
+    """Asks for the link counters."""
+
+    TYPE: ClassVar = MessageType.COUNTERS
+    REPLY: ClassVar = CountersReply
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetReply(Reply):
+    """Sent before the restart."""
+
+    TYPE: ClassVar = MessageType.RESET
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reset(Request[ResetReply]):
+    """Restarts the device; session, image and state are gone."""
+
+    TYPE: ClassVar = MessageType.RESET
+    REPLY: ClassVar = ResetReply
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBeginReply(Reply):
+    """It fits, and there is room for it now."""
+
+    TYPE: ClassVar = MessageType.IMAGE_BEGIN
+    C_NAME: ClassVar[str] = "image_begin_reply"
+
+    needed_bytes: int = u32("image and work memory, as laid out in the arena")
+    free_bytes: int = u32("what was free for it")
+    arena_bytes: int = u32("the whole arena")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBegin(Request[ImageBeginReply]):
+    """Announces an image. Refused with the numbers where it does not fit; the image in force stays."""
+
+    TYPE: ClassVar = MessageType.IMAGE_BEGIN
+    REPLY: ClassVar = ImageBeginReply
+    C_NAME: ClassVar[str] = "image_begin"
+
+    image_bytes: int = u32("size of the image")
+    work_bytes: int = u32("work memory that it needs, as its header says")
+    flags: BeginFlags = u32("DROP_OLD: give up the image in force first")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageCommitReply(Reply):
+    """The image is in force."""
+
+    TYPE: ClassVar = MessageType.IMAGE_COMMIT
+    C_NAME: ClassVar[str] = "image_commit_reply"
+
+    crc32: int = u32("CRC-32 that the device computed over the whole image")
+    node_count: int = u32("nodes in it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageCommit(Request[ImageCommitReply]):
+    """Checks the announced image and puts it in force; until then the old one stays."""
+
+    TYPE: ClassVar = MessageType.IMAGE_COMMIT
+    REPLY: ClassVar = ImageCommitReply
+    C_NAME: ClassVar[str] = "image_commit"
+
+    crc32: int = u32("CRC-32 over the whole image")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteReply(Reply):
+    """The bytes are in place."""
+
+    TYPE: ClassVar = MessageType.WRITE
+    C_NAME: ClassVar[str] = "write_reply"
+
+    end_offset: int = u32("offset behind the last byte written")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write(Request[WriteReply]):
+    """Writes bytes at an offset of a region. Writing the same twice does no harm."""
+
+    TYPE: ClassVar = MessageType.WRITE
+    REPLY: ClassVar = WriteReply
+    C_NAME: ClassVar[str] = "write"
+
+    region: Region = u8("IMAGE (the announced one), INPUT, STATE_H or STATE_C", enum=Region)
+    reserved: int = u8("0")
+    node: int = u16("node of STATE_H and STATE_C; else 0")
+    offset: int = u32("bytes from the start of the region")
+    data: bytes = tail("the bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadReply(Reply):
+    """The bytes asked for."""
+
+    TYPE: ClassVar = MessageType.READ
+
+    data: bytes = tail("the bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read(Request[ReadReply]):
+    """Reads bytes at an offset of a region."""
+
+    TYPE: ClassVar = MessageType.READ
+    REPLY: ClassVar = ReadReply
+    C_NAME: ClassVar[str] = "read"
+
+    region: Region = u8("IMAGE (the one in force), INPUT, OUTPUT, STATE_H or STATE_C", enum=Region)
+    reserved: int = u8("0")
+    node: int = u16("node of OUTPUT, STATE_H and STATE_C; else 0")
+    offset: int = u32("bytes from the start of the region")
+    length: int = u32("bytes to read")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateResetReply(Reply):
+    """h, c and outputs are zero."""
+
+    TYPE: ClassVar = MessageType.STATE_RESET
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateReset(Request[StateResetReply]):
+    """Sets h, c and the outputs of every node to zero."""
+
+    TYPE: ClassVar = MessageType.STATE_RESET
+    REPLY: ClassVar = StateResetReply
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReply(Reply):
+    """What the steps computed: a record a step, then (END) the outputs computed after the last step."""
+
+    TYPE: ClassVar = MessageType.RUN
+    C_NAME: ClassVar[str] = "run_reply"
+
+    steps: int = u16("steps that were run")
+    reserved: int = u16("0")
+    reserved2: int = u32("0")
+    ticks: int = u64("ticks spent in the steps, of the announced tick source")
+    data: bytes = tail("float32 records, see docs/PROTOCOL.md")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Request[RunReply]):
+    """Runs time steps. State stays on the device between requests."""
+
+    TYPE: ClassVar = MessageType.RUN
+    REPLY: ClassVar = RunReply
+    C_NAME: ClassVar[str] = "run"
+
+    steps: int = u16("time steps")
+    flags: RunFlags = u8("RESET_STATE first, END after the last step, MASK given, STAGED_INPUT", enum=RunFlags)
+    trace: Trace = u8("what the reply holds of each step", enum=Trace)
+    data: bytes = tail("with MASK a bit a step, padded to 4 bytes; then float32 x[steps][input_size]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Working(Reply):
+    """The request was heard and is being worked on: wait on. Answers a repeated request."""
+
+    TYPE: ClassVar = MessageType.WORKING
+    C_NAME: ClassVar[str] = "working"
+
+    steps_done: int = u32("steps done so far")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorReply(Reply):
+    """A request was refused and changed nothing."""
+
+    TYPE: ClassVar = MessageType.ERROR
+    C_NAME: ClassVar[str] = "error_reply"
+
+    group: ErrorGroup = u8("what it is about", enum=ErrorGroup)
+    request_type: int = u8("type of the refused request")
+    code: ErrorCode = u16("why", enum=ErrorCode)
+    detail: int = u32("first number to the code")
+    detail2: int = u32("second number to the code")
+
+
+REQUESTS: tuple[type[Request[Any]], ...] = (
+    Hello, Echo, Counters, Reset, ImageBegin, ImageCommit, Write, Read, StateReset, Run,
+)  # fmt: skip
+"""Every request, in the order of docs/PROTOCOL.md."""
+
+EVENTS: tuple[type[Reply], ...] = (Working, ErrorReply)
+"""What the device may send in place of a reply."""

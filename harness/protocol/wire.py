@@ -1,0 +1,228 @@
+"""Constants and enumerations of the wire protocol and of the weight image. docs/PROTOCOL.md is their prose.
+
+Each value stands here and nowhere else: `cgen` writes firmware/lib/wire/wire_defs.h from this module.
+"""
+
+from __future__ import annotations
+
+import zlib
+from enum import IntEnum, IntFlag, unique
+
+PROTOCOL_MAJOR = 1
+"""A change that an old peer cannot read. Host and device must agree."""
+
+PROTOCOL_MINOR = 0
+"""Appended fields and messages. The older peer ignores what it does not know."""
+
+MAX_PAYLOAD_BYTES = 1040
+"""Largest payload of a frame, both ways: 1024 bytes of data (h and c of one step of 128 units) and 16 of message head.
+Larger frames gain under 1 % of the line and cost more when one is lost."""
+
+MAX_NODES = 32
+"""Most nodes in an image: 32 node records of RAM on the device are 2 KB."""
+
+NO_NODE = 0xFFFF
+"""As a node's source: the model's input."""
+
+SESSION_NONE = 0
+"""The session id of a device that has booted and not been greeted yet."""
+
+FRAME_DELIMITER = 0
+"""COBS leaves this byte out of the frame, so it can only mean a frame's border."""
+
+
+def crc32(data: bytes, start: int = 0) -> int:
+    """CRC-32/ISO-HDLC: polynomial 0x04C11DB7 reflected, init and xorout 0xFFFFFFFF; check value 0xCBF43926.
+
+    Args:
+        data: bytes to add.
+        start: the CRC of the bytes before them.
+    """
+    return zlib.crc32(data, start)
+
+
+@unique
+class MessageType(IntEnum):
+    """First byte of every frame. A reply is its request's type with bit 7 set."""
+
+    HELLO = 0x01
+    ECHO = 0x02
+    COUNTERS = 0x03
+    RESET = 0x04
+    IMAGE_BEGIN = 0x10
+    IMAGE_COMMIT = 0x11
+    WRITE = 0x18
+    READ = 0x19
+    STATE_RESET = 0x20
+    RUN = 0x21
+    WORKING = 0x40
+    ERROR = 0x7F
+
+
+REPLY_BIT = 0x80
+"""Set in the type of every frame that answers a request."""
+
+
+@unique
+class ErrorGroup(IntEnum):
+    """What an ERROR is about."""
+
+    PROTOCOL = 1
+    IMAGE = 2
+    RUN = 3
+
+
+@unique
+class ErrorCode(IntEnum):
+    """Why a request was refused. Unique over all groups; details are named in docs/PROTOCOL.md."""
+
+    UNKNOWN_MESSAGE = 1
+    BAD_LENGTH = 2
+    BAD_SESSION = 3
+    BAD_SEQUENCE = 4
+    BAD_VERSION = 5
+    BUSY = 6
+    BAD_REGION = 7
+    OUT_OF_RANGE = 8
+    TOO_LARGE = 16
+    NO_LOAD = 17
+    CRC_MISMATCH = 18
+    BAD_MAGIC = 19
+    BAD_IMAGE_VERSION = 20
+    BAD_NODE = 21
+    BAD_SIZE = 22
+    BAD_TENSOR = 23
+    BAD_WORK_SIZE = 24
+    NO_MODEL = 32
+    BAD_RUN = 33
+    REPLY_TOO_LARGE = 34
+
+
+@unique
+class RunsOn(IntEnum):
+    """What executes the firmware, as far as the firmware can tell."""
+
+    UNKNOWN = 0
+    CHIP = 1
+    QEMU = 2
+    RENODE = 3
+    NATIVE = 4
+
+
+@unique
+class ClockSource(IntEnum):
+    """Where the system clock comes from. The HSI rows are fallbacks."""
+
+    NONE = 0
+    HSE_PLL = 1
+    HSI_PLL = 2
+    HSI = 3
+
+
+@unique
+class TickSource(IntEnum):
+    """What the tick counter counts. Only CYCCNT on the chip is cycles."""
+
+    NONE = 0
+    CYCCNT = 1
+    TIM2 = 2
+
+
+class Capability(IntFlag):
+    """What this firmware can do beyond the protocol's base."""
+
+    MASK = 1
+    FPU = 2
+    SANITIZERS = 4
+
+
+class BeginFlags(IntFlag):
+    """Options of IMAGE_BEGIN."""
+
+    NONE = 0
+    DROP_OLD = 1
+
+
+class RunFlags(IntFlag):
+    """Options of RUN."""
+
+    NONE = 0
+    RESET_STATE = 1
+    END = 2
+    MASK = 4
+    STAGED_INPUT = 8
+
+
+class Trace(IntFlag):
+    """What RUN's reply holds of each step."""
+
+    NONE = 0
+    H = 1
+    C = 2
+    OUTPUT = 4
+
+
+@unique
+class Region(IntEnum):
+    """What READ and WRITE address."""
+
+    IMAGE = 0
+    INPUT = 1
+    OUTPUT = 2
+    STATE_H = 3
+    STATE_C = 4
+
+
+IMAGE_MAGIC = int.from_bytes(b"HILM", "little")
+"""First word of an image."""
+
+IMAGE_VERSION = 1
+"""Layout version of the image, apart from the protocol's."""
+
+
+@unique
+class NodeKind(IntEnum):
+    """What a node computes."""
+
+    LSTM = 1
+    DENSE = 2
+    ACTIVATION = 3
+
+
+@unique
+class Phase(IntEnum):
+    """When a node runs."""
+
+    EVERY_STEP = 0
+    AFTER_LAST_STEP = 1
+
+
+@unique
+class WeightLayout(IntEnum):
+    """How a node's weights lie in the image."""
+
+    ROWS = 0
+
+
+@unique
+class Activation(IntEnum):
+    """Activation functions. The two hard_sigmoids are different functions.
+
+    HARD_SIGMOID is Keras 3's relu6(x + 3) / 6, HARD_SIGMOID_KERAS2 is clip(0.2 x + 0.5, 0, 1).
+    """
+
+    LINEAR = 0
+    TANH = 1
+    SIGMOID = 2
+    HARD_SIGMOID = 3
+    HARD_SIGMOID_KERAS2 = 4
+    SOFTMAX = 5
+
+
+class NodeFlags(IntFlag):
+    """Options of a node."""
+
+    NONE = 0
+    BIAS = 1
+    OUTPUT = 2
+    ZERO_OUTPUT_FOR_MASK = 4

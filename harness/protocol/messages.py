@@ -76,7 +76,7 @@ class HelloReply(Reply):
     baud: int = u32("baud in force; 0 where there is none")
     cpuid: int = u32("SCB CPUID; 0 on native")
     idcode: int = u32("DBGMCU_IDCODE; 0 on QEMU and native")
-    model_crc32: int = u32("CRC-32 of the image in force; 0 if none")
+    model_crc32: int = u32("the CRC-32 that ends the image in force; 0 if none")
     model_bytes: int = u32("size of the image in force; 0 if none")
     unique_id: bytes = raw(12, "96-bit unique device id; zeros where there is none")
     build_id: bytes = raw(20, "the linker's build id (SHA-1) of the program")
@@ -191,7 +191,7 @@ class ImageCommitReply(Reply):
     TYPE: ClassVar = MessageType.IMAGE_COMMIT
     C_NAME: ClassVar[str] = "image_commit_reply"
 
-    crc32: int = u32("CRC-32 that the device computed over the whole image")
+    crc32: int = u32("CRC-32 that the device computed over the image's bytes before its own CRC-32")
     node_count: int = u32("nodes in it")
 
 
@@ -203,7 +203,7 @@ class ImageCommit(Request[ImageCommitReply]):
     REPLY: ClassVar = ImageCommitReply
     C_NAME: ClassVar[str] = "image_commit"
 
-    crc32: int = u32("CRC-32 over the whole image")
+    crc32: int = u32("the CRC-32 that ends the announced image")
 
 
 @dataclass(frozen=True, kw_only=True)

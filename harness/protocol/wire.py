@@ -160,6 +160,7 @@ class Trace(IntFlag):
     H = 1
     C = 2
     OUTPUT = 4
+    FINAL_STATE = 8
 
 
 @unique

@@ -116,6 +116,7 @@ enum wire_trace {
     WIRE_TRACE_H = 1u,
     WIRE_TRACE_C = 2u,
     WIRE_TRACE_OUTPUT = 4u,
+    WIRE_TRACE_FINAL_STATE = 8u,
 };
 
 // What READ and WRITE address.
@@ -195,7 +196,7 @@ typedef struct {
     uint32_t baud; // baud in force; 0 where there is none
     uint32_t cpuid; // SCB CPUID; 0 on native
     uint32_t idcode; // DBGMCU_IDCODE; 0 on QEMU and native
-    uint32_t model_crc32; // CRC-32 of the image in force; 0 if none
+    uint32_t model_crc32; // the CRC-32 that ends the image in force; 0 if none
     uint32_t model_bytes; // size of the image in force; 0 if none
     uint8_t unique_id[12]; // 96-bit unique device id; zeros where there is none
     uint8_t build_id[20]; // the linker's build id (SHA-1) of the program
@@ -239,13 +240,13 @@ static_assert(sizeof(wire_image_begin_reply_t) == 12, "layout of wire_image_begi
 
 // Checks the announced image and puts it in force; until then the old one stays.
 typedef struct {
-    uint32_t crc32; // CRC-32 over the whole image
+    uint32_t crc32; // the CRC-32 that ends the announced image
 } wire_image_commit_t;
 static_assert(sizeof(wire_image_commit_t) == 4, "layout of wire_image_commit_t");
 
 // The image is in force.
 typedef struct {
-    uint32_t crc32; // CRC-32 that the device computed over the whole image
+    uint32_t crc32; // CRC-32 that the device computed over the image's bytes before its own CRC-32
     uint32_t node_count; // nodes in it
 } wire_image_commit_reply_t;
 static_assert(sizeof(wire_image_commit_reply_t) == 8, "layout of wire_image_commit_reply_t");

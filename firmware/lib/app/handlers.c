@@ -1,0 +1,230 @@
+#include "handlers.h"
+
+#include <string.h>
+
+#include "board.h"
+
+#ifdef __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "GCC " __VERSION__
+#endif
+
+_Static_assert(sizeof FIRMWARE_FLAGS <= sizeof((wire_hello_reply_t){0}.compiler_flags), "compiler_flags too short");
+_Static_assert(sizeof FIRMWARE_VERSION <= sizeof((wire_hello_reply_t){0}.version), "version too short");
+
+uint8_t *reply_payload(app_t *app) {
+    return app->reply + sizeof(wire_header_t);
+}
+
+static void reply_with(app_t *app, uint8_t type, const void *payload, size_t size) {
+    memcpy(reply_payload(app), payload, size);
+    app_send_reply(app, type, size);
+}
+
+static uint8_t group_of(uint16_t code) {
+    if (code >= WIRE_ERR_NO_MODEL) {
+        return WIRE_GROUP_RUN;
+    }
+    return code >= WIRE_ERR_TOO_LARGE ? WIRE_GROUP_IMAGE : WIRE_GROUP_PROTOCOL;
+}
+
+void reply_error(app_t *app, uint8_t request_type, image_error_t error) {
+    const wire_error_reply_t reply = {
+        .group = group_of(error.code),
+        .request_type = request_type,
+        .code = error.code,
+        .detail = error.detail,
+        .detail2 = error.detail2,
+    };
+    reply_with(app, WIRE_MSG_ERROR, &reply, sizeof reply);
+}
+
+static void refuse(app_t *app, uint8_t request_type, uint16_t code, uint32_t detail, uint32_t detail2) {
+    reply_error(app, request_type, (image_error_t){.code = code, .detail = detail, .detail2 = detail2});
+}
+
+void handle_hello(app_t *app, const link_frame_t *frame) {
+    wire_hello_t hello;
+    memcpy(&hello, frame->payload, sizeof hello);
+    if (hello.protocol_major != WIRE_PROTOCOL_MAJOR) {
+        refuse(app, WIRE_MSG_HELLO, WIRE_ERR_BAD_VERSION, WIRE_PROTOCOL_MAJOR, WIRE_PROTOCOL_MINOR);
+        return;
+    }
+    const board_info_t *const board = board_info();
+    const image_t *const image = loader_image(&app->loader);
+    wire_hello_reply_t reply = {
+        .protocol_major = WIRE_PROTOCOL_MAJOR,
+        .protocol_minor = WIRE_PROTOCOL_MINOR,
+        .capabilities = board->capabilities | WIRE_CAP_MASK,
+        .max_payload_bytes = WIRE_MAX_PAYLOAD_BYTES,
+        .rx_frames = LINK_RX_FRAMES,
+        .runs_on = board->runs_on,
+        .arena_bytes = app->loader.arena_bytes,
+        .max_nodes = WIRE_MAX_NODES,
+        .clock_source = board->clock_source,
+        .tick_source = board->tick_source,
+        .sysclk_hz = board->sysclk_hz,
+        .uart_clock_hz = board->uart_clock_hz,
+        .baud = board->baud,
+        .cpuid = board->cpuid,
+        .idcode = board->idcode,
+        .model_crc32 = image == NULL ? 0 : image->crc32,
+        .model_bytes = image == NULL ? 0 : image->header->image_bytes,
+        .version = FIRMWARE_VERSION,
+        .compiler_flags = FIRMWARE_FLAGS,
+    };
+    const size_t compiler_size = sizeof COMPILER < sizeof reply.compiler ? sizeof COMPILER : sizeof reply.compiler;
+    memcpy(reply.compiler, COMPILER, compiler_size);
+    memcpy(reply.unique_id, board->unique_id, sizeof reply.unique_id);
+    memcpy(reply.build_id, board->build_id, sizeof reply.build_id);
+    reply_with(app, WIRE_MSG_HELLO, &reply, sizeof reply);
+}
+
+static void handle_counters(app_t *app) {
+    const link_counters_t *const link = &app->link.counters;
+    const board_uart_counters_t uart = board_uart_counters();
+    const wire_counters_reply_t reply = {
+        .frames_received = link->frames_received,
+        .crc_errors = link->crc_errors,
+        .framing_errors = link->framing_errors,
+        .oversized_frames = link->oversized_frames,
+        .duplicates = app->duplicates,
+        .busy_frames = link->busy_frames,
+        .ring_overflows = uart.ring_overflows,
+        .uart_overruns = uart.uart_overruns,
+        .uart_noise = uart.uart_noise,
+        .bytes_received = uart.bytes_received,
+        .bytes_sent = uart.bytes_sent,
+    };
+    reply_with(app, WIRE_MSG_COUNTERS, &reply, sizeof reply);
+}
+
+static void handle_image_begin(app_t *app, const link_frame_t *frame) {
+    wire_image_begin_t begin;
+    wire_image_begin_reply_t reply;
+    memcpy(&begin, frame->payload, sizeof begin);
+    const image_error_t error = loader_begin(&app->loader, &begin, &reply);
+    if (error.code != 0) {
+        reply_error(app, WIRE_MSG_IMAGE_BEGIN, error);
+    } else {
+        reply_with(app, WIRE_MSG_IMAGE_BEGIN, &reply, sizeof reply);
+    }
+}
+
+static void handle_image_commit(app_t *app, const link_frame_t *frame) {
+    wire_image_commit_t commit;
+    memcpy(&commit, frame->payload, sizeof commit);
+    const image_error_t error = loader_commit(&app->loader, commit.crc32);
+    if (error.code != 0) {
+        reply_error(app, WIRE_MSG_IMAGE_COMMIT, error);
+        return;
+    }
+    const image_t *const image = loader_image(&app->loader);
+    const wire_image_commit_reply_t reply = {.crc32 = image->crc32, .node_count = image->node_count};
+    reply_with(app, WIRE_MSG_IMAGE_COMMIT, &reply, sizeof reply);
+}
+
+// Where a region lies, for reading or writing; NULL if it may not be.
+static uint8_t *find_region(app_t *app, uint8_t region, uint16_t node, bool writing, size_t *size) {
+    loader_t *const loader = &app->loader;
+    if (region == WIRE_REGION_IMAGE) {
+        const loader_slot_t *const slot = writing ? &loader->loading : &loader->current;
+        *size = slot->image_bytes;
+        return slot->start;
+    }
+    const image_t *const image = loader_image(loader);
+    if (image == NULL || (writing && region == WIRE_REGION_OUTPUT)) {
+        return NULL;
+    }
+    return image_region(image, region, node, size);
+}
+
+static void handle_write(app_t *app, const link_frame_t *frame) {
+    wire_write_t write;
+    size_t region_size = 0;
+    memcpy(&write, frame->payload, sizeof write);
+    const size_t size = frame->payload_size - sizeof write;
+    uint8_t *const start = find_region(app, write.region, write.node, true, &region_size);
+    if (start == NULL) {
+        refuse(app, WIRE_MSG_WRITE, WIRE_ERR_BAD_REGION, write.region, write.node);
+    } else if (write.offset > region_size || size > region_size - write.offset) {
+        refuse(app, WIRE_MSG_WRITE, WIRE_ERR_OUT_OF_RANGE, write.offset, (uint32_t)region_size);
+    } else {
+        memcpy(start + write.offset, frame->payload + sizeof write, size);
+        const wire_write_reply_t reply = {.end_offset = write.offset + (uint32_t)size};
+        reply_with(app, WIRE_MSG_WRITE, &reply, sizeof reply);
+    }
+}
+
+static void handle_read(app_t *app, const link_frame_t *frame) {
+    wire_read_t read;
+    size_t region_size = 0;
+    memcpy(&read, frame->payload, sizeof read);
+    const uint8_t *const start = find_region(app, read.region, read.node, false, &region_size);
+    if (start == NULL) {
+        refuse(app, WIRE_MSG_READ, WIRE_ERR_BAD_REGION, read.region, read.node);
+    } else if (read.offset > region_size || read.length > region_size - read.offset) {
+        refuse(app, WIRE_MSG_READ, WIRE_ERR_OUT_OF_RANGE, read.offset, (uint32_t)region_size);
+    } else if (read.length > WIRE_MAX_PAYLOAD_BYTES) {
+        refuse(app, WIRE_MSG_READ, WIRE_ERR_REPLY_TOO_LARGE, read.length, WIRE_MAX_PAYLOAD_BYTES);
+    } else {
+        reply_with(app, WIRE_MSG_READ, start + read.offset, read.length);
+    }
+}
+
+static void handle_state_reset(app_t *app) {
+    image_t *const image = loader_image(&app->loader);
+    if (image == NULL) {
+        refuse(app, WIRE_MSG_STATE_RESET, WIRE_ERR_NO_MODEL, 0, 0);
+        return;
+    }
+    image_reset_state(image);
+    app_send_reply(app, WIRE_MSG_STATE_RESET, 0);
+}
+
+// Bytes that a request has at least, and at most (equal but for those with a tail).
+static bool length_is_right(uint8_t type, size_t size, size_t *wanted) {
+    bool has_tail = false;
+    *wanted = 0;
+    switch (type) {
+        case WIRE_MSG_ECHO: has_tail = true; break;
+        case WIRE_MSG_IMAGE_BEGIN: *wanted = sizeof(wire_image_begin_t); break;
+        case WIRE_MSG_IMAGE_COMMIT: *wanted = sizeof(wire_image_commit_t); break;
+        case WIRE_MSG_WRITE:
+            *wanted = sizeof(wire_write_t);
+            has_tail = true;
+            break;
+        case WIRE_MSG_READ: *wanted = sizeof(wire_read_t); break;
+        case WIRE_MSG_RUN:
+            *wanted = sizeof(wire_run_t);
+            has_tail = true;
+            break;
+        default: break;
+    }
+    return has_tail ? size >= *wanted : size == *wanted;
+}
+
+void handle_request(app_t *app, const link_frame_t *frame) {
+    const uint8_t type = frame->header.type;
+    size_t wanted = 0;
+    if (!length_is_right(type, frame->payload_size, &wanted)) {
+        refuse(app, type, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, (uint32_t)wanted);
+        return;
+    }
+    switch (type) {
+        case WIRE_MSG_ECHO: reply_with(app, WIRE_MSG_ECHO, frame->payload, frame->payload_size); break;
+        case WIRE_MSG_COUNTERS: handle_counters(app); break;
+        case WIRE_MSG_RESET:
+            app_send_reply(app, WIRE_MSG_RESET, 0);
+            board_uart_flush();
+            board_reset();
+        case WIRE_MSG_IMAGE_BEGIN: handle_image_begin(app, frame); break;
+        case WIRE_MSG_IMAGE_COMMIT: handle_image_commit(app, frame); break;
+        case WIRE_MSG_WRITE: handle_write(app, frame); break;
+        case WIRE_MSG_READ: handle_read(app, frame); break;
+        case WIRE_MSG_STATE_RESET: handle_state_reset(app); break;
+        case WIRE_MSG_RUN: handle_run(app, frame); break;
+        default: refuse(app, type, WIRE_ERR_UNKNOWN_MESSAGE, type, 0); break;
+    }
+}

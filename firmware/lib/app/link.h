@@ -1,0 +1,53 @@
+// The device's end of the link: received bytes become frames, frames to send become bytes.
+//
+// Two receive buffers: while a request is worked on in one of them, the next frame is received in the other.
+#ifndef LINK_H
+#define LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire_framing.h"
+
+#define LINK_RX_FRAMES 2u
+
+typedef struct {
+    wire_header_t header;
+    const uint8_t *payload; // 4-byte aligned
+    size_t payload_size;
+    uint32_t crc32; // of header and payload: tells a repeated request from a new one
+    uint8_t slot;
+} link_frame_t;
+
+typedef struct {
+    uint32_t frames_received;
+    uint32_t crc_errors;
+    uint32_t framing_errors;
+    uint32_t oversized_frames;
+    uint32_t busy_frames; // frames that found no free buffer
+} link_counters_t;
+
+typedef struct {
+    _Alignas(8) uint8_t rx[LINK_RX_FRAMES][WIRE_MAX_FRAME_BYTES];
+    bool in_use[LINK_RX_FRAMES];
+    uint8_t receiving; // the buffer that the decoder writes to
+    wire_decoder_t decoder;
+    uint8_t chunk[64]; // bytes taken from the board and not decoded yet
+    uint8_t chunk_size;
+    uint8_t chunk_next;
+    link_counters_t counters;
+} link_t;
+
+void link_init(link_t *link);
+
+// Takes what the board has received. Returns true with one frame in `frame`, whose buffer is the caller's until
+// link_release; false when there is none yet. Never waits.
+bool link_poll(link_t *link, link_frame_t *frame);
+
+// Gives a frame's buffer back.
+void link_release(link_t *link, uint8_t slot);
+
+// Sends `frame`: header, `payload_size` bytes of payload, and room for a CRC behind it.
+void link_send(uint8_t *frame, size_t payload_size);
+
+#endif

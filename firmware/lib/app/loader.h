@@ -1,0 +1,36 @@
+// Images in the arena: the one in force, and the one that is being loaded beside it.
+//
+// The two grow from opposite ends of the arena, so that what is free is always one piece. The one in force is given up
+// only when its successor has passed every check, or when the host says so because both do not fit.
+#ifndef LOADER_H
+#define LOADER_H
+
+#include "image.h"
+
+typedef struct {
+    uint8_t *start; // NULL: none
+    uint32_t image_bytes;
+    uint32_t work_bytes;
+} loader_slot_t;
+
+typedef struct {
+    uint8_t *arena;
+    uint32_t arena_bytes;
+    loader_slot_t current;
+    loader_slot_t loading;
+    image_t image;   // valid where current.start is not NULL
+    image_t opening; // scratch of loader_commit: too large for the stack
+} loader_t;
+
+void loader_init(loader_t *loader, uint8_t *arena, size_t arena_bytes);
+
+// Makes room for an image. `drop_old` gives up the one in force first. `*reply` always holds the numbers.
+image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wire_image_begin_reply_t *reply);
+
+// Checks the loaded bytes and puts them in force. On failure the old image stays in force and the load is over.
+image_error_t loader_commit(loader_t *loader, uint32_t crc32);
+
+// The image in force, or NULL.
+image_t *loader_image(loader_t *loader);
+
+#endif

@@ -1,0 +1,107 @@
+#include <string.h>
+
+#include "board.h"
+#include "handlers.h"
+
+static void refuse(app_t *app, uint16_t code, uint32_t detail, uint32_t detail2) {
+    reply_error(app, WIRE_MSG_RUN, (image_error_t){.code = code, .detail = detail, .detail2 = detail2});
+}
+
+// Bytes of the mask: a bit a step, padded so that the floats behind it are aligned.
+static size_t mask_bytes(const wire_run_t *run) {
+    return (run->flags & WIRE_RUN_MASK) == 0 ? 0 : ((size_t)run->steps + 31u) / 32u * 4u;
+}
+
+static size_t input_bytes(const wire_run_t *run, const image_t *image) {
+    const bool staged = (run->flags & WIRE_RUN_STAGED_INPUT) != 0;
+    return staged ? 0 : (size_t)run->steps * image->header->input_size * sizeof(float);
+}
+
+static size_t reply_bytes(const wire_run_t *run, const image_t *image) {
+    size_t floats = (size_t)run->steps * image_step_floats(image, run->trace);
+    if ((run->flags & WIRE_RUN_END) != 0) {
+        floats += image_end_floats(image, run->trace);
+    }
+    return sizeof(wire_run_reply_t) + floats * sizeof(float);
+}
+
+static bool is_sound(const wire_run_t *run) {
+    const bool staged = (run->flags & WIRE_RUN_STAGED_INPUT) != 0;
+    const uint32_t flags = WIRE_RUN_RESET_STATE | WIRE_RUN_END | WIRE_RUN_MASK | WIRE_RUN_STAGED_INPUT;
+    const uint32_t trace = WIRE_TRACE_H | WIRE_TRACE_C | WIRE_TRACE_OUTPUT | WIRE_TRACE_FINAL_STATE;
+    const bool does_something = run->steps > 0 || (run->flags & WIRE_RUN_END) != 0;
+    return (run->flags & ~flags) == 0 && (run->trace & ~trace) == 0 && does_something && (!staged || run->steps == 1);
+}
+
+void handle_run(app_t *app, const link_frame_t *frame) {
+    image_t *const image = loader_image(&app->loader);
+    wire_run_t run;
+    memcpy(&run, frame->payload, sizeof run);
+    if (image == NULL) {
+        refuse(app, WIRE_ERR_NO_MODEL, 0, 0);
+        return;
+    }
+    if (!is_sound(&run)) {
+        refuse(app, WIRE_ERR_BAD_RUN, run.flags, run.trace);
+        return;
+    }
+    const size_t wanted = sizeof run + mask_bytes(&run) + input_bytes(&run, image);
+    if (frame->payload_size != wanted) {
+        refuse(app, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, (uint32_t)wanted);
+        return;
+    }
+    const size_t reply_size = reply_bytes(&run, image);
+    if (reply_size > WIRE_MAX_PAYLOAD_BYTES) {
+        refuse(app, WIRE_ERR_REPLY_TOO_LARGE, (uint32_t)reply_size, WIRE_MAX_PAYLOAD_BYTES);
+        return;
+    }
+    if ((run.flags & WIRE_RUN_RESET_STATE) != 0) {
+        image_reset_state(image);
+    }
+    const uint8_t *const mask = frame->payload + sizeof run;
+    const uint8_t *const x = mask + mask_bytes(&run);
+    app->run = (app_run_t){
+        .active = true,
+        .request = *frame,
+        .run = run,
+        .mask = (run.flags & WIRE_RUN_MASK) == 0 ? NULL : mask,
+        .x = (run.flags & WIRE_RUN_STAGED_INPUT) == 0 ? x : NULL,
+        .next = reply_payload(app) + sizeof(wire_run_reply_t),
+    };
+}
+
+static void finish(app_t *app, image_t *image) {
+    app_run_t *const run = &app->run;
+    if ((run->run.flags & WIRE_RUN_END) != 0) {
+        const uint32_t start = board_ticks();
+        image_finish(image);
+        run->ticks += (uint32_t)(board_ticks() - start);
+        run->next = image_copy_end(image, run->run.trace, run->next);
+    }
+    const wire_run_reply_t reply = {.steps = run->run.steps, .ticks = run->ticks};
+    memcpy(reply_payload(app), &reply, sizeof reply);
+    run->active = false;
+    link_release(&app->link, run->request.slot);
+    app_send_reply(app, WIRE_MSG_RUN, (size_t)(run->next - reply_payload(app)));
+}
+
+void run_step(app_t *app) {
+    app_run_t *const run = &app->run;
+    image_t *const image = loader_image(&app->loader);
+    const uint32_t step = run->steps_done;
+    if (step < run->run.steps) {
+        if (run->x != NULL) {
+            const size_t step_bytes = image->header->input_size * sizeof(float);
+            memcpy(image->input, run->x + step * step_bytes, step_bytes);
+        }
+        const bool masked = run->mask != NULL && (run->mask[step / 8u] >> (step % 8u) & 1u) == 0;
+        const uint32_t start = board_ticks();
+        image_step(image, masked);
+        run->ticks += (uint32_t)(board_ticks() - start);
+        run->next = image_copy_step(image, run->run.trace, run->next);
+        run->steps_done++;
+    }
+    if (run->steps_done == run->run.steps) {
+        finish(app, image);
+    }
+}

@@ -1,0 +1,41 @@
+// The numerical core: one step of an LSTM, of a Dense, of an Activation, composed of CMSIS-DSP's float32 functions.
+//
+// Knows vectors and weights, no image, no protocol, no chip. Caller owns all memory; `const` is the model, the rest is
+// state. Compiled with -ffp-contract=off: each product and each sum rounds, so all targets give the same bits.
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <stdint.h>
+
+typedef struct {
+    const float *weights; // [4 units][input_size + units], rows in gate order i, f, c, o; columns x, then h
+    const float *bias;    // [4 units], or NULL
+    uint32_t input_size;
+    uint32_t units;
+    uint8_t activation;           // enum wire_act
+    uint8_t recurrent_activation; // enum wire_act
+} engine_lstm_t;
+
+typedef struct {
+    const float *weights; // [units][input_size]
+    const float *bias;    // [units], or NULL
+    uint32_t input_size;
+    uint32_t units;
+    uint8_t activation; // enum wire_act
+} engine_dense_t;
+
+// One time step. `xh` holds x, then h of the step before; h is replaced by the new one. `c` is updated in place.
+// `scratch` is 4 units floats of no meaning before and after.
+// Cost: 4 units (input_size + units) multiplications and additions, 5 units activations.
+void engine_lstm_step(const engine_lstm_t *lstm, float *xh, float *c, float *scratch);
+
+// output[units] = activation(weights x + bias)
+void engine_dense(const engine_dense_t *dense, const float *x, float *output);
+
+// output[count] = activation(x)
+void engine_activation(uint8_t activation, const float *x, uint32_t count, float *output);
+
+// Makes every NaN the same one, 0x7FC00000: targets give NaNs of different sign and payload.
+void engine_canonical_nan(float *values, uint32_t count);
+
+#endif

@@ -1,0 +1,14 @@
+// The two halves of image_open: is the image sound, and where does its work memory go. Internal to lib/image.
+#ifndef IMAGE_LAYOUT_H
+#define IMAGE_LAYOUT_H
+
+#include "image.h"
+
+// Checks the CRC and every field of the image of `size` bytes at `bytes` (8-byte aligned). On success `*work_bytes` is
+// the work memory that it needs.
+image_error_t image_check(const uint8_t *bytes, size_t size, uint32_t *work_bytes);
+
+// Points a checked image's nodes to their weights and into the work memory at `work` (8-byte aligned).
+void image_lay_out(image_t *image, const uint8_t *bytes, uint8_t *work);
+
+#endif

@@ -36,6 +36,7 @@ class LstmNode:
         activation: of the candidate and of the cell state on its way to h.
         recurrent_activation: of the gates i, f and o.
         zero_output_for_mask: at a masked step the output is zero instead of the previous output.
+        return_sequences: the layer's value is the output of every step, else that of the last one.
     """
 
     name: str
@@ -47,6 +48,7 @@ class LstmNode:
     activation: Activation
     recurrent_activation: Activation
     zero_output_for_mask: bool = False
+    return_sequences: bool = True
 
     @property
     def input_size(self) -> int:
@@ -148,6 +150,13 @@ class ModelSpec:
     def parameters(self) -> int:
         """Weights and biases of all nodes."""
         return sum(node.parameters for node in self.nodes)
+
+    def gives_sequence(self, index: int) -> bool:
+        """Whether node `index` gives a value for every step, or one behind the last step."""
+        node = self.nodes[index]
+        if isinstance(node, LstmNode):
+            return node.return_sequences
+        return node.phase == Phase.EVERY_STEP
 
     def lstm_nodes(self) -> Iterator[tuple[int, LstmNode]]:
         """(index, node) of every LSTM, in order."""

@@ -19,7 +19,7 @@ _CONSTANTS = (
     "FRAME_DELIMITER", "REPLY_BIT", "IMAGE_MAGIC", "IMAGE_VERSION",
 )  # fmt: skip
 
-_ENUMS: tuple[tuple[str, type[IntEnum] | type[IntFlag]], ...] = (
+ENUMS: tuple[tuple[str, type[IntEnum] | type[IntFlag]], ...] = (
     ("MSG", wire.MessageType),
     ("GROUP", wire.ErrorGroup),
     ("ERR", wire.ErrorCode),
@@ -70,9 +70,9 @@ def c_header() -> str:
         "",
     ]
     lines += [f"#define WIRE_{name} {_c_number(getattr(wire, name))}" for name in _CONSTANTS]
-    for prefix, enum in _ENUMS:
-        lines += ["", f"// {_first_line(enum)}", f"enum wire_{prefix.lower()} {{"]
-        lines += [f"    WIRE_{prefix}_{member.name} = {_c_number(member.value)}," for member in _members(enum)]
+    for prefix, enum in ENUMS:
+        lines += ["", f"// {first_line(enum)}", f"enum wire_{prefix.lower()} {{"]
+        lines += [f"    WIRE_{prefix}_{member.name} = {_c_number(member.value)}," for member in members(enum)]
         lines += ["};"]
     for record in _RECORDS:
         lines += _c_struct(record)
@@ -80,7 +80,8 @@ def c_header() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _members(enum: type[Enum]) -> list[Enum]:
+def members(enum: type[Enum]) -> list[Enum]:
+    """Members of an enumeration, without the NONE of flags."""
     # Iterating an IntFlag leaves out its zero member on newer Pythons; __members__ keeps it on all.
     return [member for name, member in enum.__members__.items() if name != "NONE" or not issubclass(enum, IntFlag)]
 
@@ -89,7 +90,7 @@ def _c_struct(record: type[Record]) -> list[str]:
     name = f"wire_{record.C_NAME}_t"
     size_bytes = record.size_bytes()
     fixed = [(field, width) for field, width in record.layout() if width.kind != "tail"]
-    lines = ["", f"// {_first_line(record)}", "typedef struct {"]
+    lines = ["", f"// {first_line(record)}", "typedef struct {"]
     offset = 0
     for field, width in fixed:
         if width.kind == "int" and offset % width.size_bytes:
@@ -111,7 +112,8 @@ def _c_number(value: int) -> str:
     return f"{value}u" if value < 1024 else f"0x{value:X}u"
 
 
-def _first_line(item: type) -> str:
+def first_line(item: type) -> str:
+    """First line of a docstring."""
     return (item.__doc__ or "").strip().splitlines()[0]
 
 

@@ -1,0 +1,166 @@
+"""A device on a line: the protocol's session plus time. The only place of the link that has a clock.
+
+Knows requests and replies, not what a model is: `harness.inference` does.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeVar, cast
+
+from harness.errors import LinkTimeout
+from harness.protocol.messages import (
+    Counters,
+    CountersReply,
+    Hello,
+    HelloReply,
+    Reply,
+    Request,
+    Reset,
+    Working,
+)
+from harness.protocol.session import LinkCounters, Session
+from harness.protocol.wire import PROTOCOL_MAJOR, PROTOCOL_MINOR, RunsOn
+from harness.transport.base import Transport
+
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+FIRST_TIMEOUT_S = 0.5
+"""Wait before a request is sent again: far over an emulator's answer (1 ms), short against a person's patience."""
+
+MAX_ATTEMPTS = 6
+"""With the wait doubled each time, a request is given up after 31 s: a loaded machine may stall an emulator for long."""
+
+GREETING_INTERVAL_S = 0.1
+"""HELLO is repeated so often until the device has booted; it costs the device nothing."""
+
+_BITS_PER_BYTE = 10  # 8N1: a start bit, eight data bits, a stop bit
+
+
+class Device:
+    """A greeted device.
+
+    Args:
+        transport: the line; closed with the device.
+        clock: seconds that only go forward; tests bring their own.
+    """
+
+    def __init__(self, transport: Transport, clock: Callable[[], float] = time.monotonic) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._session = Session(secrets.randbelow(2**32 - 1) + 1)
+        self._info: HelloReply | None = None
+
+    @property
+    def info(self) -> HelloReply:
+        """What the device said of itself when it was greeted."""
+        if self._info is None:
+            raise RuntimeError("connect() comes first")
+        return self._info
+
+    @property
+    def link_counters(self) -> LinkCounters:
+        """What the host saw of the link in this session."""
+        return self._session.counters
+
+    def connect(self, timeout_s: float = 15.0) -> HelloReply:
+        """Greet the device and open a session. Ready means answered.
+
+        Raises:
+            LinkTimeout: nothing that speaks the protocol answered.
+            MismatchError: it speaks another version.
+        """
+        # A new session, also on a line that was used before: its id must not meet an old one.
+        self._session = Session(secrets.randbelow(2**32 - 1) + 1)
+        request = Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR)
+        deadline_s = self._clock() + timeout_s
+        self._transport.write(self._session.send(request))
+        while self._clock() < deadline_s:
+            reply = self._wait(GREETING_INTERVAL_S)
+            if reply is not None:
+                self._info = cast(HelloReply, reply)
+                return self._info
+            self._transport.write(self._session.repeat())
+        raise self._timed_out("Hello", timeout_s)
+
+    def request(self, request: Request[ReplyT]) -> ReplyT:
+        """Ask, and wait for the answer; asks again when none comes. A request is never worked on twice.
+
+        Raises:
+            LinkTimeout: no answer after all attempts.
+            LinkClosed: the line is gone.
+            DeviceRefused, DeviceReset, MismatchError: see `Session.next_event`.
+        """
+        data = self._session.send(request)
+        line_s = self._line_time_s(len(data) + self.info.max_payload_bytes)
+        attempt = 0
+        waited_s = 0.0
+        self._transport.write(data)
+        while True:
+            timeout_s = FIRST_TIMEOUT_S * 2**attempt + line_s
+            reply = self._wait(timeout_s)
+            if isinstance(reply, Working):
+                attempt, waited_s = 0, 0.0
+                continue
+            if reply is not None:
+                return cast(ReplyT, reply)
+            attempt += 1
+            waited_s += timeout_s
+            if attempt == MAX_ATTEMPTS:
+                raise self._timed_out(type(request).__name__, waited_s)
+            self._transport.write(self._session.repeat())
+
+    def counters(self) -> CountersReply:
+        """The device's own link counters."""
+        return self.request(Counters())
+
+    def reset(self) -> HelloReply:
+        """Restart the device and greet it again. Image and state are gone."""
+        self.request(Reset())
+        return self.connect()
+
+    def close(self) -> None:
+        """Give the line back."""
+        self._transport.close()
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _wait(self, timeout_s: float) -> Reply | None:
+        deadline_s = self._clock() + timeout_s
+        while True:
+            event = self._session.next_event()
+            left_s = deadline_s - self._clock()
+            if event is not None or left_s <= 0:
+                return event
+            self._session.receive(self._transport.read(left_s))
+
+    def _line_time_s(self, size_bytes: int) -> float:
+        # Emulators and processes announce a baud that nothing paces: the allowance is then merely generous.
+        return size_bytes * _BITS_PER_BYTE / self.info.baud if self.info.baud else 0.0
+
+    def _timed_out(self, what: str, waited_s: float) -> LinkTimeout:
+        counters = self._session.counters
+        seen = f"{counters.bytes_received} bytes came, {counters.frames_received} frames, {counters.bad_frames} bad"
+        if counters.last_bad is not None:
+            seen += f", the last one {counters.last_bad.fault.value}: {counters.last_bad.encoded[:16].hex(' ')}"
+        if counters.bytes_received == 0:
+            remedy = "look whether the device has power and runs this firmware, and whether this is its port"
+        elif counters.frames_received == 0:
+            remedy = "bytes come, but no frames: look for another baud or another firmware"
+        else:
+            remedy = "frames came before: look for a loose cable or a device that hangs"
+        return LinkTimeout(f"no answer to {what} within {waited_s:.0f} s ({seen})", remedy=remedy)
+
+
+def runs_on_emulator(info: HelloReply) -> bool:
+    """Whether ticks can be instructions at best, never cycles."""
+    return info.runs_on != RunsOn.CHIP

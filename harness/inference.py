@@ -1,0 +1,287 @@
+"""Loads a model into a device and runs sequences on it: splits both into requests that fit, puts the results together.
+
+A request carries as many time steps as its reply has room for; state stays on the device in between. What does not fit
+one frame (a very wide input, record or output) goes by offset-addressed writes and reads instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.device import Device
+from harness.errors import MismatchError, ModelRefused
+from harness.model.pack import ModelImage, pack_model
+from harness.model.spec import BoolArray, Float32Array, ModelSpec
+from harness.protocol.messages import (
+    ImageBegin,
+    ImageCommit,
+    Read,
+    Run,
+    RunReply,
+    StateReset,
+    Write,
+)
+from harness.protocol.refusals import DeviceRefused
+from harness.protocol.wire import BeginFlags, ErrorCode, Phase, Region, RunFlags, Trace
+
+_FLOAT_BYTES = 4
+_MASK_WORD_STEPS = 32  # a mask bit a step, padded to 4 bytes
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) of whatever takes time."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is in force on a device.
+
+    Attributes:
+        spec: what was loaded.
+        image: its image.
+        crc32_device: the CRC-32 that the device computed over what arrived.
+    """
+
+    spec: ModelSpec
+    image: ModelImage
+    crc32_device: int
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A piece of a record: `size` floats of tensor `name`, also to be had from a region of a node."""
+
+    name: str
+    region: Region
+    node: int
+    size: int
+
+
+@dataclass
+class SequenceResult:
+    """What the device computed for one sequence.
+
+    Attributes:
+        arrays: by the names of OUT.npz, without the batch axis: `<layer>.h` (T, units), `<layer>.c` (T, units),
+            `<layer>.h_last` (units), `<layer>.c_last` (units), `output`.
+        ticks: ticks spent in the steps, of the device's tick source.
+    """
+
+    arrays: dict[str, Float32Array]
+    ticks: int
+
+
+def load_model(device: Device, spec: ModelSpec, progress: Progress | None = None) -> LoadedModel:
+    """Send a model's weights to the device and put them in force.
+
+    Whether they fit is answered by the device before anything is sent. The model in force is given up only when both
+    do not fit side by side.
+
+    Raises:
+        ModelRefused: too large for the device, with the numbers.
+        LinkError, DeviceError, MismatchError: see `Device.request`.
+    """
+    image = pack_model(spec)
+    crc32_device = load_image(device, image, spec.name, progress)
+    return LoadedModel(spec, image, crc32_device)
+
+
+def load_image(device: Device, image: ModelImage, name: str, progress: Progress | None = None) -> int:
+    """Send an image and put it in force; returns the CRC-32 that the device computed."""
+    _make_room(device, image, name)
+    chunk_bytes = device.info.max_payload_bytes - Write.size_bytes()
+    for offset in range(0, len(image.data), chunk_bytes):
+        device.request(Write(region=Region.IMAGE, offset=offset, data=image.data[offset : offset + chunk_bytes]))
+        if progress is not None:
+            progress(min(offset + chunk_bytes, len(image.data)), len(image.data))
+    return device.request(ImageCommit(crc32=image.crc32)).crc32
+
+
+def _make_room(device: Device, image: ModelImage, name: str) -> None:
+    begin = ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes)
+    try:
+        device.request(begin)
+        return
+    except DeviceRefused as refused:
+        if refused.reply.code != ErrorCode.TOO_LARGE:
+            raise
+        needed_bytes = refused.reply.detail
+    arena_bytes = device.info.arena_bytes
+    if needed_bytes > arena_bytes:
+        raise ModelRefused(
+            f"{name} needs {needed_bytes} bytes on the device ({len(image.data)} for the weights, {image.work_bytes} for "
+            f"state and buffers), it has {arena_bytes}",
+            code="model_too_large",
+            remedy=f"make the model smaller by {needed_bytes - arena_bytes} bytes, or split it into two",
+        )
+    device.request(
+        ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes, flags=BeginFlags.DROP_OLD)
+    )
+
+
+class SequenceRunner:
+    """Runs sequences of one loaded model.
+
+    Args:
+        device: a device on which `spec` is in force.
+        spec: the model.
+    """
+
+    def __init__(self, device: Device, spec: ModelSpec) -> None:
+        self._device = device
+        self._spec = spec
+        self._payload_bytes = device.info.max_payload_bytes
+        self._step_parts = _step_parts(spec)
+        self._end_parts = _end_parts(spec)
+        self._input_bytes = spec.input_size * _FLOAT_BYTES
+
+    def run(
+        self, x: Float32Array, mask: BoolArray | None = None, initial: Mapping[str, Float32Array] | None = None
+    ) -> SequenceResult:
+        """Run one sequence from a fresh state.
+
+        Args:
+            x: float32 (T, input_size).
+            mask: (T,), False at a step that is to be skipped.
+            initial: `<layer>.h0` and `<layer>.c0`, float32 (units), zero where not given.
+        """
+        steps: list[bytes] = []
+        ticks = 0
+        flags = RunFlags.RESET_STATE
+        if initial:
+            self._write_initial(initial)
+            flags = RunFlags.NONE
+        per_request = self._steps_per_request(len(x))
+        for start in range(0, len(x), per_request):
+            chunk = slice(start, min(start + per_request, len(x)))
+            reply, records = self._run_steps(x[chunk], None if mask is None else mask[chunk], flags)
+            steps.append(records)
+            ticks += reply.ticks
+            flags = RunFlags.NONE
+        end_reply, end = self._run_end()
+        ticks += end_reply.ticks
+        return SequenceResult(self._assemble(b"".join(steps), len(x), end), ticks)
+
+    def _steps_per_request(self, steps: int) -> int:
+        record_bytes = _floats(self._step_parts) * _FLOAT_BYTES
+        by_reply = (self._payload_bytes - RunReply.size_bytes()) // max(record_bytes, 1)
+        mask_bytes = -(-steps // _MASK_WORD_STEPS) * 4
+        by_request = (self._payload_bytes - Run.size_bytes() - mask_bytes) // self._input_bytes
+        return max(1, min(by_reply, by_request, 65535))
+
+    def _run_steps(self, x: Float32Array, mask: BoolArray | None, flags: RunFlags) -> tuple[RunReply, bytes]:
+        data = b""
+        if mask is not None:
+            flags |= RunFlags.MASK
+            bits = np.packbits(mask, bitorder="little").tobytes()
+            data += bits + bytes(-len(bits) % 4)
+        x_bytes = np.ascontiguousarray(x, dtype="<f4").tobytes()
+        if Run.size_bytes() + len(data) + len(x_bytes) > self._payload_bytes:
+            flags |= RunFlags.STAGED_INPUT  # one step whose input alone is longer than a frame
+            self._write(Region.INPUT, 0, x_bytes)
+        else:
+            data += x_bytes
+        record_bytes = len(x) * _floats(self._step_parts) * _FLOAT_BYTES
+        fits = RunReply.size_bytes() + record_bytes <= self._payload_bytes
+        trace = Trace.H | Trace.C | Trace.OUTPUT if fits else Trace.NONE
+        reply = self._device.request(Run(steps=len(x), flags=flags, trace=trace, data=data))
+        return reply, self._checked(reply, record_bytes) if fits else self._read_parts(self._step_parts)
+
+    def _run_end(self) -> tuple[RunReply, bytes]:
+        end_bytes = _floats(self._end_parts) * _FLOAT_BYTES
+        fits = RunReply.size_bytes() + end_bytes <= self._payload_bytes
+        trace = Trace.OUTPUT | Trace.FINAL_STATE if fits else Trace.NONE
+        reply = self._device.request(Run(steps=0, flags=RunFlags.END, trace=trace))
+        return reply, self._checked(reply, end_bytes) if fits else self._read_parts(self._end_parts)
+
+    def _checked(self, reply: RunReply, size_bytes: int) -> bytes:
+        if len(reply.data) != size_bytes:
+            raise MismatchError(
+                f"the device sent {len(reply.data)} bytes of results, {size_bytes} were due",
+                code="wrong_reply_size",
+                remedy="flash the firmware that belongs to this version of hil",
+            )
+        return reply.data
+
+    def _read_parts(self, parts: tuple[_Part, ...]) -> bytes:
+        data = bytearray()
+        for part in parts:
+            size_bytes = part.size * _FLOAT_BYTES
+            for offset in range(0, size_bytes, self._payload_bytes):
+                length = min(self._payload_bytes, size_bytes - offset)
+                read = Read(region=part.region, node=part.node, offset=offset, length=length)
+                data += self._device.request(read).data
+        return bytes(data)
+
+    def _write(self, region: Region, node: int, data: bytes) -> None:
+        chunk_bytes = self._payload_bytes - Write.size_bytes()
+        for offset in range(0, len(data), chunk_bytes):
+            self._device.request(
+                Write(region=region, node=node, offset=offset, data=data[offset : offset + chunk_bytes])
+            )
+
+    def _write_initial(self, initial: Mapping[str, Float32Array]) -> None:
+        self._device.request(StateReset())
+        for index, node in self._spec.lstm_nodes():
+            for suffix, region in (("h0", Region.STATE_H), ("c0", Region.STATE_C)):
+                state = initial.get(f"{node.name}.{suffix}")
+                if state is not None:
+                    self._write(region, index, np.ascontiguousarray(state, dtype="<f4").tobytes())
+
+    def _assemble(self, records: bytes, step_count: int, end: bytes) -> dict[str, Float32Array]:
+        arrays = _split(self._step_parts, np.frombuffer(records, "<f4").reshape(step_count, -1))
+        arrays.update(_split(self._end_parts, np.frombuffer(end, "<f4")))
+        for name, node in zip(output_names(self._spec), self._spec.outputs, strict=True):
+            if not self._spec.gives_sequence(node) and arrays[name].ndim == 2:
+                arrays[name] = arrays[name][-1]
+        return arrays
+
+
+def output_names(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of the model's outputs in OUT.npz."""
+    if len(spec.outputs) == 1:
+        return ("output",)
+    return tuple(f"output.{number}" for number in range(len(spec.outputs)))
+
+
+def _step_parts(spec: ModelSpec) -> tuple[_Part, ...]:
+    """A step's record, in the order of image_copy_step."""
+    parts = []
+    for index, node in spec.lstm_nodes():
+        parts.append(_Part(f"{node.name}.h", Region.OUTPUT, index, node.units))
+        parts.append(_Part(f"{node.name}.c", Region.STATE_C, index, node.units))
+    return (*parts, *_output_parts(spec, Phase.EVERY_STEP))
+
+
+def _end_parts(spec: ModelSpec) -> tuple[_Part, ...]:
+    """The end's record, in the order of image_copy_end."""
+    parts = list(_output_parts(spec, Phase.AFTER_LAST_STEP))
+    for index, node in spec.lstm_nodes():
+        parts.append(_Part(f"{node.name}.h_last", Region.STATE_H, index, node.units))
+        parts.append(_Part(f"{node.name}.c_last", Region.STATE_C, index, node.units))
+    return tuple(parts)
+
+
+def _output_parts(spec: ModelSpec, phase: Phase) -> list[_Part]:
+    by_node = sorted(zip(spec.outputs, output_names(spec), strict=True))
+    return [
+        _Part(name, Region.OUTPUT, index, spec.nodes[index].units)
+        for index, name in by_node
+        if spec.nodes[index].phase == phase
+    ]
+
+
+def _floats(parts: tuple[_Part, ...]) -> int:
+    return sum(part.size for part in parts)
+
+
+def _split(parts: tuple[_Part, ...], values: Float32Array) -> dict[str, Float32Array]:
+    """Cut the last axis into the parts."""
+    arrays: dict[str, Float32Array] = {}
+    start = 0
+    for part in parts:
+        arrays[part.name] = values[..., start : start + part.size]
+        start += part.size
+    return arrays

@@ -1,0 +1,237 @@
+"""The inputs of a run: from a seed, or from an .npz file that is checked against the model. NumPy only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import InputsRefused
+from harness.model.spec import BoolArray, Float32Array, ModelSpec
+
+MAX_INPUT_BYTES = 256 << 20
+"""Most bytes that an inputs file may unpack to: at 921600 baud they would take 48 minutes to send."""
+
+_LATER = frozenset({"x_calls", "reset_before"})
+"""Names that the format reserves for stateful models, which this version does not run."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What both Keras and the device are given.
+
+    Attributes:
+        x: float32 (B, T, input_size).
+        mask: bool (B, T), False where a step is skipped; None: every step counts.
+        initial: `<layer>.h0` and `<layer>.c0`, float32 (B, units), for the layers that do not start at zero.
+        sha256: over names, shapes and values, in hex: the same values give the same hash wherever they came from.
+        seed: of random inputs, else None.
+        notes: what was done to the file's values, for the report.
+    """
+
+    x: Float32Array
+    mask: BoolArray | None = None
+    initial: Mapping[str, Float32Array] = field(default_factory=dict)
+    seed: int | None = None
+    notes: tuple[str, ...] = ()
+    sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        arrays: dict[str, NDArray[Any]] = {"x": self.x, **self.initial}
+        if self.mask is not None:
+            arrays["mask"] = self.mask
+        object.__setattr__(self, "sha256", _sha256(arrays))
+
+    @property
+    def batch(self) -> int:
+        """Sequences."""
+        return self.x.shape[0]
+
+    @property
+    def steps(self) -> int:
+        """Steps of each sequence."""
+        return self.x.shape[1]
+
+
+def random_inputs(spec: ModelSpec, batch: int = 8, steps: int = 16, seed: int = 0) -> Inputs:
+    """N(0, 1) inputs: the same arguments give the same bits.
+
+    Args:
+        spec: the model.
+        batch: sequences, at least 1.
+        steps: steps of each, at least 1; a model that fixes its own has those.
+        seed: 0 or more.
+
+    Raises:
+        InputsRefused: an argument is out of its range.
+    """
+    steps = steps if spec.steps is None else spec.steps
+    for name, value, least in (("batch", batch, 1), ("steps", steps, 1), ("seed", seed, 0)):
+        if value < least:
+            raise InputsRefused(f"{name} is {value}.", code="inputs_range", remedy=f"Give a {name} of at least {least}.")
+    x = np.random.default_rng(seed).standard_normal((batch, steps, spec.input_size)).astype(np.float32)
+    return Inputs(x=x, seed=seed)
+
+
+def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
+    """Reads an .npz file and holds it against the model. Nothing in the file is unpickled.
+
+    Args:
+        path: a file with the model's input by its name or as `x`, (B, T, input_size); optional `mask` (B, T) bool,
+            `<layer>.h0` and `<layer>.c0` (B, units). One of a pair of states alone means zeros for the other.
+        spec: the model.
+
+    Raises:
+        InputsRefused: the file cannot be read, or an array of it does not fit: name, shape or dtype.
+    """
+    path = Path(path)
+    arrays = _read(path)
+    input_name = spec.input_name if spec.input_name in arrays else "x"
+    if input_name not in arrays:
+        raise InputsRefused(
+            f"{path} has no array '{spec.input_name}' and no 'x'; it has {_listed(arrays)}.",
+            code="inputs_missing",
+            remedy=f"Store the model's input as x: np.savez('{path.name}', x=...).",
+        )
+    notes: list[str] = []
+    x = _float32(path, input_name, arrays.pop(input_name), notes)
+    batch = x.shape[0] if x.ndim == 3 else None
+    _check_shape(path, input_name, x.shape, (batch, spec.steps, spec.input_size), ("batch", "steps", "features"))
+    return Inputs(
+        x=x,
+        mask=_take_mask(path, arrays, x.shape[:2]),
+        initial=_take_states(path, arrays, spec, x.shape[0], notes),
+        notes=tuple(notes),
+    )
+
+
+def _take_mask(path: Path, arrays: dict[str, NDArray[Any]], shape: tuple[int, ...]) -> BoolArray | None:
+    mask = arrays.pop("mask", None)
+    if mask is None:
+        return None
+    if mask.dtype != np.bool_:
+        raise InputsRefused(
+            f"'mask' in {path} is {mask.dtype}, not bool.",
+            code="inputs_dtype",
+            remedy="Store it as mask.astype(bool): True where the step counts.",
+        )
+    _check_shape(path, "mask", mask.shape, shape, ("batch", "steps"))
+    return np.ascontiguousarray(mask)
+
+
+def _take_states(
+    path: Path, arrays: dict[str, NDArray[Any]], spec: ModelSpec, batch: int, notes: list[str]
+) -> dict[str, Float32Array]:
+    """The initial states; whatever is left in `arrays` is nothing that the model knows."""
+    initial: dict[str, Float32Array] = {}
+    for _, node in spec.lstm_nodes():
+        names = (f"{node.name}.h0", f"{node.name}.c0")
+        given = [name for name in names if name in arrays]
+        for name in given:
+            state = _float32(path, name, arrays.pop(name), notes)
+            _check_shape(path, name, state.shape, (batch, node.units), ("batch", "units"))
+            initial[name] = state
+        if len(given) == 1:
+            (missing,) = set(names) - set(given)
+            initial[missing] = np.zeros((batch, node.units), dtype=np.float32)
+            notes.append(f"'{missing}' is not given: zeros")
+    for name in arrays:
+        if name in _LATER:
+            raise InputsRefused(
+                f"{path} holds '{name}', for stateful models. This version does not run them.",
+                code="inputs_unknown",
+                remedy="Give the calls one by one, each with `x`, `<layer>.h0` and `<layer>.c0`.",
+            )
+        states = "".join(f", '{node.name}.h0', '{node.name}.c0'" for _, node in spec.lstm_nodes())
+        raise InputsRefused(
+            f"{path} holds '{name}', which model '{spec.name}' does not know.",
+            code="inputs_unknown",
+            remedy=f"Known names: '{spec.input_name}' or 'x', 'mask'{states}.",
+        )
+    return initial
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz file by their names."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked_bytes = sum(member.file_size for member in archive.infolist())
+        if unpacked_bytes > MAX_INPUT_BYTES:
+            raise ValueError(f"it unpacks to {unpacked_bytes} bytes, and {MAX_INPUT_BYTES} are read at most")
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"'{name}' is no array")
+    except FileNotFoundError:
+        raise InputsRefused(
+            f"There is no file {path}.", code="inputs_not_found", remedy="Check the path to the inputs."
+        ) from None
+    # Whatever zipfile, zlib and NumPy find wrong with a file is the file's fault, a MemoryError from a header included.
+    except Exception as error:
+        raise InputsRefused(
+            f"{path} cannot be read as .npz: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            code="inputs_unreadable",
+            remedy="Write it with np.savez(path, x=...), without objects in it.",
+        ) from error
+    return arrays
+
+
+def _float32(path: Path, name: str, array: NDArray[Any], notes: list[str]) -> Float32Array:
+    """An array of real numbers as float32. What that does to the values is noted, and may not lose the range."""
+    if array.dtype.kind not in "fiu":
+        raise InputsRefused(
+            f"'{name}' in {path} is {array.dtype}, not float32.",
+            code="inputs_dtype",
+            remedy="Store real numbers: array.astype(np.float32).",
+        )
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(array, dtype=np.float32)
+    if np.any(np.isinf(converted) & np.isfinite(array)):
+        raise InputsRefused(
+            f"'{name}' in {path} has {array.dtype} values beyond the range of float32.",
+            code="inputs_range",
+            remedy="Scale it to values below 3.4e38.",
+        )
+    if array.dtype.newbyteorder("=") != np.float32:
+        notes.append(f"'{name}' was {array.dtype} and is cast to float32")
+    return converted
+
+
+def _check_shape(
+    path: Path, name: str, got: tuple[int, ...], expected: tuple[int | None, ...], axes: tuple[str, ...]
+) -> None:
+    """Refuses a shape; None in `expected` stands for any size of at least 1."""
+    fits = len(got) == len(expected) and all(
+        size >= 1 if wanted is None else size == wanted for size, wanted in zip(got, expected, strict=False)
+    )
+    if fits and 0 not in got:
+        return
+    wanted_text = ", ".join(
+        f"{axis} >= 1" if size is None else f"{axis} = {size}" for axis, size in zip(axes, expected, strict=True)
+    )
+    raise InputsRefused(
+        f"'{name}' in {path} has the shape {tuple(got)}; expected ({wanted_text}).",
+        code="inputs_shape",
+        remedy=f"Give an array of {len(axes)} axes: {', '.join(axes)}.",
+    )
+
+
+def _sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.newbyteorder('<')} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes())
+    return digest.hexdigest()
+
+
+def _listed(names: Mapping[str, Any]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "no array"

@@ -1,0 +1,64 @@
+"""What the device's ERROR codes mean to a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.errors import DeviceError, DeviceReset, HilError, MismatchError
+from harness.protocol.messages import ErrorReply, Request
+from harness.protocol.wire import PROTOCOL_MAJOR, PROTOCOL_MINOR, SESSION_NONE, ErrorCode
+
+_TEXTS = {
+    ErrorCode.UNKNOWN_MESSAGE: "it does not know message type {detail}",
+    ErrorCode.BAD_LENGTH: "its payload has {detail} bytes, not {detail2}",
+    ErrorCode.BAD_SESSION: "the session in force is {detail:#x}, not {detail2:#x}",
+    ErrorCode.BAD_SEQUENCE: "request {detail} is due, not {detail2}",
+    ErrorCode.BUSY: "a run is under way, {detail} steps done",
+    ErrorCode.BAD_REGION: "there is no region {detail} of node {detail2} to use so",
+    ErrorCode.OUT_OF_RANGE: "offset {detail} leaves the region of {detail2} bytes",
+    ErrorCode.TOO_LARGE: "it needs {detail} bytes, {detail2} are free",
+    ErrorCode.NO_LOAD: "no image was announced",
+    ErrorCode.CRC_MISMATCH: "the image's CRC-32 is {detail:#010x}, computed was {detail2:#010x}",
+    ErrorCode.BAD_MAGIC: "the image begins with {detail:#010x}, not {detail2:#010x}",
+    ErrorCode.BAD_IMAGE_VERSION: "the image has version {detail}, this firmware reads {detail2}",
+    ErrorCode.BAD_NODE: "node {detail} (kind {detail2}) is unknown or inconsistent",
+    ErrorCode.BAD_SIZE: "a size is wrong ({detail}, {detail2})",
+    ErrorCode.BAD_TENSOR: "a tensor of node {detail} leaves the image (offset {detail2})",
+    ErrorCode.BAD_WORK_SIZE: "the image says {detail} bytes of work memory, it needs {detail2}",
+    ErrorCode.NO_MODEL: "no model is loaded",
+    ErrorCode.BAD_RUN: "flags {detail:#x} and trace {detail2:#x} do not go together",
+    ErrorCode.REPLY_TOO_LARGE: "the reply would have {detail} bytes, at most {detail2}",
+}
+
+
+class DeviceRefused(DeviceError):
+    """The device refused a request and changed nothing.
+
+    Attributes:
+        reply: what it said.
+    """
+
+    def __init__(self, reply: ErrorReply, request: Request[Any]) -> None:
+        text = _TEXTS[reply.code].format(detail=reply.detail, detail2=reply.detail2)
+        super().__init__(
+            f"the device refused {type(request).__name__}: {text}",
+            code=f"device_{reply.code.name.lower()}",
+            remedy="run again; if it stays, flash the firmware that belongs to this version of hil",
+        )
+        self.reply = reply
+
+
+def refusal(reply: ErrorReply, request: Request[Any]) -> HilError:
+    """The exception that an ERROR stands for."""
+    if reply.code == ErrorCode.BAD_VERSION:
+        return MismatchError(
+            f"the firmware speaks protocol {reply.detail}.{reply.detail2}, this hil {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}",
+            code="protocol_version",
+            remedy="flash the firmware that belongs to this version of hil",
+        )
+    if reply.code == ErrorCode.BAD_SESSION and reply.detail == SESSION_NONE:
+        return DeviceReset(
+            "the device restarted in the middle of the session",
+            remedy="look for a power dip, a watchdog or a fault, then run again: what was loaded is gone",
+        )
+    return DeviceRefused(reply, request)

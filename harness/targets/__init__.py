@@ -1,0 +1,7 @@
+"""How a device comes to life: each target is a small class that yields a transport, or says why it cannot.
+
+    native   the whole firmware as a process of this machine, under ASan and UBSan
+    qemu     the chip's ELF on an emulated Cortex-M4F
+
+A target knows processes and ports; it knows neither frames nor models.
+"""

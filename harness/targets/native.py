@@ -1,0 +1,64 @@
+"""The firmware as a process of this machine: the same C above board.h, with the sanitizers on."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from harness.targets.process import ChildProcess
+from harness.transport.base import Transport
+from harness.transport.stream_socket import StreamSocket
+
+_EXIT_WAIT_S = 2.0
+"""A sanitizer writes its report between closing the line and ending."""
+
+
+class NativeTarget:
+    """The firmware as a host process.
+
+    Args:
+        executable: made by `harness.build.native`.
+        log_path: where its standard error goes; a sanitizer's report, if there is one.
+    """
+
+    kind = "native"
+
+    def __init__(self, executable: Path, log_path: Path) -> None:
+        self._executable = executable
+        self._log_path = log_path
+        self._process: ChildProcess | None = None
+
+    def unavailable_reason(self) -> str | None:
+        """Why it cannot be started here, or None."""
+        return None if self._executable.is_file() else f"{self._executable} is not there"
+
+    def start(self) -> Transport:
+        """Start the process."""
+        ours, theirs = socket.socketpair()
+        # The firmware allocates nothing; the leak check would only cost time at the end.
+        env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+        try:
+            self._process = ChildProcess([str(self._executable)], self._log_path, theirs, env)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return StreamSocket(ours, "the native firmware")
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.stop()
+
+    def description(self) -> dict[str, str]:
+        """Nothing beyond what the firmware says."""
+        return {}
+
+    def post_mortem(self) -> str | None:
+        """How it died, if it did."""
+        if self._process is None:
+            return None
+        self._process.wait(_EXIT_WAIT_S)
+        return self._process.post_mortem()

@@ -1,0 +1,99 @@
+"""A child process that ends with us, however we end, and whose log is kept."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.errors import TargetUnavailable
+
+_STOP_TIMEOUT_S = 3.0
+"""An emulator ends within milliseconds of SIGTERM; after this it is killed."""
+
+_LOG_TAIL_LINES = 15
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class ChildProcess:
+    """A running child.
+
+    Args:
+        argv: the command.
+        log_path: where its standard error goes (and its standard output, unless `line` is given).
+        line: a socket that becomes its standard input and output.
+        env: its whole environment; None: ours.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        log_path: Path,
+        line: socket.socket | None = None,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        self._log_path = log_path
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        with log_path.open("wb") as log:
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - the commands are ours
+                    argv,
+                    stdin=subprocess.DEVNULL if line is None else line,
+                    stdout=log if line is None else line,
+                    stderr=log,
+                    env=env,
+                    # Its own session: Ctrl-C reaches us alone, and we end it in order.
+                    start_new_session=True,
+                    preexec_fn=_death_signal(),  # noqa: PLW1509 - one prctl call, safe after fork
+                )
+            except OSError as error:
+                raise TargetUnavailable(f"{argv[0]} could not be started: {error}") from error
+
+    def exit_status(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Its exit status, waiting up to `timeout_s` for it."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self) -> None:
+        """End it: SIGTERM, then SIGKILL."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            if self.wait(_STOP_TIMEOUT_S) is None:
+                self._process.kill()
+                self._process.wait()
+
+    def log_tail(self) -> str:
+        """The last lines of its log."""
+        lines = self._log_path.read_text(errors="replace").strip().splitlines()
+        return "\n".join(lines[-_LOG_TAIL_LINES:])
+
+    def post_mortem(self) -> str | None:
+        """How it ended, if it did: status and the end of the log."""
+        status = self.exit_status()
+        if status is None:
+            return None
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+        tail = self.log_tail()
+        return f"it ended with {how}; log {self._log_path}" + (f":\n{tail}" if tail else " is empty")
+
+
+def _death_signal() -> Callable[[], None] | None:
+    """A hook for the child: the kernel kills it when we die, also by SIGKILL. Linux only."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)  # before the fork: loading a library after it is not safe
+
+    def ask_kernel() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return ask_kernel

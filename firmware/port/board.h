@@ -12,9 +12,9 @@
 #include "wire_defs.h"
 
 typedef struct {
-    uint8_t runs_on;      // enum wire_runs_on
-    uint8_t clock_source; // enum wire_clock
-    uint8_t tick_source;  // enum wire_ticks
+    uint8_t runs_on;       // enum wire_runs_on
+    uint8_t clock_source;  // enum wire_clock
+    uint8_t tick_source;   // enum wire_ticks
     uint32_t capabilities; // enum wire_cap bits that the board adds (FPU, SANITIZERS)
     uint32_t sysclk_hz;
     uint32_t uart_clock_hz;
@@ -53,6 +53,9 @@ board_uart_counters_t board_uart_counters(void);
 
 // The arena: memory for images, state and buffers, 8-byte aligned. The same on every call.
 uint8_t *board_arena(size_t *size);
+
+// The flash behind the program, for an image too large for the arena; 8-byte aligned. NULL and 0 where there is none.
+const uint8_t *board_store(size_t *size);
 
 // Free-running tick counter of board_info()->tick_source; wraps at 32 bits. Cost: one load.
 uint32_t board_ticks(void);

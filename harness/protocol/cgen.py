@@ -38,7 +38,7 @@ ENUMS: tuple[tuple[str, type[IntEnum] | type[IntFlag]], ...] = (
     ("NODE_FLAG", wire.NodeFlags),
 )
 
-_RECORDS: tuple[type[Record], ...] = (
+RECORDS: tuple[type[Record], ...] = (
     messages.Header,
     *(
         record
@@ -74,7 +74,7 @@ def c_header() -> str:
         lines += ["", f"// {first_line(enum)}", f"enum wire_{prefix.lower()} {{"]
         lines += [f"    WIRE_{prefix}_{member.name} = {_c_number(member.value)}," for member in members(enum)]
         lines += ["};"]
-    for record in _RECORDS:
+    for record in RECORDS:
         lines += _c_struct(record)
     lines += ["", "#endif"]
     return "\n".join(lines) + "\n"

@@ -78,6 +78,8 @@ class HelloReply(Reply):
     idcode: int = u32("DBGMCU_IDCODE; 0 on QEMU and native")
     model_crc32: int = u32("the CRC-32 that ends the image in force; 0 if none")
     model_bytes: int = u32("size of the image in force; 0 if none")
+    store_address: int = u32("where the flash store for a large image lies; 0 if there is none")
+    store_bytes: int = u32("size of the flash store; 0 if there is none")
     unique_id: bytes = raw(12, "96-bit unique device id; zeros where there is none")
     build_id: bytes = raw(20, "the linker's build id (SHA-1) of the program")
     version: str = text(16, "version of the firmware")
@@ -181,7 +183,7 @@ class ImageBegin(Request[ImageBeginReply]):
 
     image_bytes: int = u32("size of the image")
     work_bytes: int = u32("work memory that it needs, as its header says")
-    flags: BeginFlags = u32("DROP_OLD: give up the image in force first")
+    flags: BeginFlags = u32("DROP_OLD: give up the image in force first; IN_STORE: it lies in the store already")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +226,7 @@ class Write(Request[WriteReply]):
     REPLY: ClassVar = WriteReply
     C_NAME: ClassVar[str] = "write"
 
-    region: Region = u8("IMAGE (the announced one), INPUT, STATE_H or STATE_C", enum=Region)
+    region: Region = u8("IMAGE (the announced one, not in the store), INPUT, STATE_H or STATE_C", enum=Region)
     reserved: int = u8("0")
     node: int = u16("node of STATE_H and STATE_C; else 0")
     offset: int = u32("bytes from the start of the region")

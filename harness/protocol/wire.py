@@ -141,6 +141,7 @@ class BeginFlags(IntFlag):
 
     NONE = 0
     DROP_OLD = 1
+    IN_STORE = 2
 
 
 class RunFlags(IntFlag):

@@ -7,10 +7,12 @@
 
 void app_init(app_t *app) {
     size_t arena_bytes = 0;
+    size_t store_bytes = 0;
     uint8_t *const arena = board_arena(&arena_bytes);
+    const uint8_t *const store = board_store(&store_bytes);
     memset(app, 0, sizeof *app);
     link_init(&app->link);
-    loader_init(&app->loader, arena, arena_bytes);
+    loader_init(&app->loader, arena, arena_bytes, store, store_bytes);
 }
 
 static wire_header_t header_for(const app_t *app, uint8_t type, uint16_t sequence) {

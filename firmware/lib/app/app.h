@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "link.h"
+#include "frame_link.h"
 #include "loader.h"
 
 typedef struct {

@@ -71,6 +71,8 @@ void handle_hello(app_t *app, const link_frame_t *frame) {
         .idcode = board->idcode,
         .model_crc32 = image == NULL ? 0 : image->crc32,
         .model_bytes = image == NULL ? 0 : image->header->image_bytes,
+        .store_address = (uint32_t)(uintptr_t)app->loader.store,
+        .store_bytes = app->loader.store_bytes,
         .version = FIRMWARE_VERSION,
         .compiler_flags = FIRMWARE_FLAGS,
     };
@@ -125,19 +127,23 @@ static void handle_image_commit(app_t *app, const link_frame_t *frame) {
     reply_with(app, WIRE_MSG_IMAGE_COMMIT, &reply, sizeof reply);
 }
 
-// Where a region lies, for reading or writing; NULL if it may not be.
-static uint8_t *find_region(app_t *app, uint8_t region, uint16_t node, bool writing, size_t *size) {
-    loader_t *const loader = &app->loader;
+// Where a region lies for writing; NULL if it may not be written.
+static uint8_t *writable_region(app_t *app, uint8_t region, uint16_t node, size_t *size) {
     if (region == WIRE_REGION_IMAGE) {
-        const loader_slot_t *const slot = writing ? &loader->loading : &loader->current;
-        *size = slot->image_bytes;
-        return slot->start;
+        return loader_destination(&app->loader, size);
     }
-    const image_t *const image = loader_image(loader);
-    if (image == NULL || (writing && region == WIRE_REGION_OUTPUT)) {
-        return NULL;
+    const image_t *const image = loader_image(&app->loader);
+    const bool is_read_only = region == WIRE_REGION_OUTPUT;
+    return image == NULL || is_read_only ? NULL : image_region(image, region, node, size);
+}
+
+static const uint8_t *readable_region(app_t *app, uint8_t region, uint16_t node, size_t *size) {
+    const image_t *const image = loader_image(&app->loader);
+    if (image != NULL && region == WIRE_REGION_IMAGE) {
+        *size = image->header->image_bytes;
+        return image->bytes;
     }
-    return image_region(image, region, node, size);
+    return image == NULL ? NULL : image_region(image, region, node, size);
 }
 
 static void handle_write(app_t *app, const link_frame_t *frame) {
@@ -145,7 +151,7 @@ static void handle_write(app_t *app, const link_frame_t *frame) {
     size_t region_size = 0;
     memcpy(&write, frame->payload, sizeof write);
     const size_t size = frame->payload_size - sizeof write;
-    uint8_t *const start = find_region(app, write.region, write.node, true, &region_size);
+    uint8_t *const start = writable_region(app, write.region, write.node, &region_size);
     if (start == NULL) {
         refuse(app, WIRE_MSG_WRITE, WIRE_ERR_BAD_REGION, write.region, write.node);
     } else if (write.offset > region_size || size > region_size - write.offset) {
@@ -161,7 +167,7 @@ static void handle_read(app_t *app, const link_frame_t *frame) {
     wire_read_t read;
     size_t region_size = 0;
     memcpy(&read, frame->payload, sizeof read);
-    const uint8_t *const start = find_region(app, read.region, read.node, false, &region_size);
+    const uint8_t *const start = readable_region(app, read.region, read.node, &region_size);
     if (start == NULL) {
         refuse(app, WIRE_MSG_READ, WIRE_ERR_BAD_REGION, read.region, read.node);
     } else if (read.offset > region_size || read.length > region_size - read.offset) {

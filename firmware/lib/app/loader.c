@@ -8,38 +8,54 @@ static uint64_t aligned(uint64_t size) {
     return (size + ALIGNMENT - 1u) & ~(uint64_t)(ALIGNMENT - 1u);
 }
 
-static uint64_t slot_bytes(const loader_slot_t *slot) {
-    return slot->start == NULL ? 0 : aligned(slot->image_bytes) + aligned(slot->work_bytes);
-}
-
-void loader_init(loader_t *loader, uint8_t *arena, size_t arena_bytes) {
+void loader_init(loader_t *loader, uint8_t *arena, size_t arena_bytes, const uint8_t *store, size_t store_bytes) {
     *loader = (loader_t){
         .arena = arena,
         .arena_bytes = (uint32_t)arena_bytes & ~(ALIGNMENT - 1u),
+        .store = store,
+        .store_bytes = (uint32_t)store_bytes,
     };
+}
+
+static uint32_t saturated(uint64_t value) {
+    return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+static image_error_t too_large(uint64_t needed, uint64_t free_bytes) {
+    return (image_error_t){
+        .code = WIRE_ERR_TOO_LARGE, .detail = saturated(needed), .detail2 = saturated(free_bytes)};
 }
 
 image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wire_image_begin_reply_t *reply) {
     if ((begin->flags & WIRE_BEGIN_DROP_OLD) != 0) {
         loader->current.start = NULL;
     }
-    const uint64_t needed = aligned(begin->image_bytes) + aligned(begin->work_bytes);
-    const uint64_t free_bytes = loader->arena_bytes - slot_bytes(&loader->current);
+    const bool in_store = (begin->flags & WIRE_BEGIN_IN_STORE) != 0;
+    const uint64_t image_needs = in_store ? 0 : aligned(begin->image_bytes);
+    const uint64_t needed = image_needs + aligned(begin->work_bytes);
+    const uint32_t taken = loader->current.start == NULL ? 0 : loader->current.arena_bytes;
+    const uint32_t free_bytes = loader->arena_bytes - taken;
     loader->loading.start = NULL;
-    *reply = (wire_image_begin_reply_t){
-        .needed_bytes = needed > UINT32_MAX ? UINT32_MAX : (uint32_t)needed,
-        .free_bytes = (uint32_t)free_bytes,
-        .arena_bytes = loader->arena_bytes,
-    };
+    if (in_store && begin->image_bytes > loader->store_bytes) {
+        return too_large(begin->image_bytes, loader->store_bytes);
+    }
     if (needed > free_bytes) {
-        return (image_error_t){
-            .code = WIRE_ERR_TOO_LARGE, .detail = reply->needed_bytes, .detail2 = reply->free_bytes};
+        return too_large(needed, free_bytes);
     }
     const bool current_is_low = loader->current.start == loader->arena;
+    uint8_t *const start = current_is_low ? loader->arena + loader->arena_bytes - needed : loader->arena;
     loader->loading = (loader_slot_t){
-        .start = current_is_low ? loader->arena + loader->arena_bytes - needed : loader->arena,
+        .start = start,
+        .image = in_store ? loader->store : start,
+        .work = start + image_needs,
         .image_bytes = begin->image_bytes,
         .work_bytes = begin->work_bytes,
+        .arena_bytes = (uint32_t)needed,
+    };
+    *reply = (wire_image_begin_reply_t){
+        .needed_bytes = (uint32_t)needed,
+        .free_bytes = free_bytes,
+        .arena_bytes = loader->arena_bytes,
     };
     return (image_error_t){.code = 0};
 }
@@ -50,8 +66,8 @@ image_error_t loader_commit(loader_t *loader, uint32_t crc32) {
         return (image_error_t){.code = WIRE_ERR_NO_LOAD};
     }
     loader->loading.start = NULL;
-    const image_error_t error = image_open(&loader->opening, slot.start, slot.image_bytes,
-                                           slot.start + aligned(slot.image_bytes), slot.work_bytes);
+    const image_error_t error =
+        image_open(&loader->opening, slot.image, slot.image_bytes, slot.work, slot.work_bytes);
     if (error.code != 0) {
         return error;
     }
@@ -65,4 +81,11 @@ image_error_t loader_commit(loader_t *loader, uint32_t crc32) {
 
 image_t *loader_image(loader_t *loader) {
     return loader->current.start == NULL ? NULL : &loader->image;
+}
+
+uint8_t *loader_destination(const loader_t *loader, size_t *size) {
+    const loader_slot_t *const slot = &loader->loading;
+    const bool in_arena = slot->start != NULL && slot->image == slot->start;
+    *size = slot->image_bytes;
+    return in_arena ? slot->start : NULL;
 }

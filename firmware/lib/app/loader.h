@@ -8,23 +8,29 @@
 #include "image.h"
 
 typedef struct {
-    uint8_t *start; // NULL: none
+    uint8_t *start;       // of what it has of the arena; NULL: none
+    const uint8_t *image; // at `start`, or in the store
+    uint8_t *work;
     uint32_t image_bytes;
     uint32_t work_bytes;
+    uint32_t arena_bytes; // what it takes of the arena
 } loader_slot_t;
 
 typedef struct {
     uint8_t *arena;
     uint32_t arena_bytes;
+    const uint8_t *store; // NULL where there is none
+    uint32_t store_bytes;
     loader_slot_t current;
     loader_slot_t loading;
     image_t image;   // valid where current.start is not NULL
     image_t opening; // scratch of loader_commit: too large for the stack
 } loader_t;
 
-void loader_init(loader_t *loader, uint8_t *arena, size_t arena_bytes);
+// `arena` is 8-byte aligned, and so is `store`.
+void loader_init(loader_t *loader, uint8_t *arena, size_t arena_bytes, const uint8_t *store, size_t store_bytes);
 
-// Makes room for an image. `drop_old` gives up the one in force first. `*reply` always holds the numbers.
+// Makes room for an image; `*reply` holds the numbers on success, the error on failure.
 image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wire_image_begin_reply_t *reply);
 
 // Checks the loaded bytes and puts them in force. On failure the old image stays in force and the load is over.
@@ -32,5 +38,8 @@ image_error_t loader_commit(loader_t *loader, uint32_t crc32);
 
 // The image in force, or NULL.
 image_t *loader_image(loader_t *loader);
+
+// Where the bytes of the image that is being loaded go, or NULL if none is, or if it lies in the store.
+uint8_t *loader_destination(const loader_t *loader, size_t *size);
 
 #endif

@@ -101,6 +101,7 @@ enum wire_cap {
 // Options of IMAGE_BEGIN.
 enum wire_begin {
     WIRE_BEGIN_DROP_OLD = 1u,
+    WIRE_BEGIN_IN_STORE = 2u,
 };
 
 // Options of RUN.
@@ -198,13 +199,15 @@ typedef struct {
     uint32_t idcode; // DBGMCU_IDCODE; 0 on QEMU and native
     uint32_t model_crc32; // the CRC-32 that ends the image in force; 0 if none
     uint32_t model_bytes; // size of the image in force; 0 if none
+    uint32_t store_address; // where the flash store for a large image lies; 0 if there is none
+    uint32_t store_bytes; // size of the flash store; 0 if there is none
     uint8_t unique_id[12]; // 96-bit unique device id; zeros where there is none
     uint8_t build_id[20]; // the linker's build id (SHA-1) of the program
     char version[16]; // version of the firmware
     char compiler[48]; // compiler and its version
     char compiler_flags[160]; // flags that the program was compiled with
 } wire_hello_reply_t;
-static_assert(sizeof(wire_hello_reply_t) == 304, "layout of wire_hello_reply_t");
+static_assert(sizeof(wire_hello_reply_t) == 312, "layout of wire_hello_reply_t");
 
 // Link counters since boot, as the device saw them.
 typedef struct {
@@ -226,7 +229,7 @@ static_assert(sizeof(wire_counters_reply_t) == 44, "layout of wire_counters_repl
 typedef struct {
     uint32_t image_bytes; // size of the image
     uint32_t work_bytes; // work memory that it needs, as its header says
-    uint32_t flags; // DROP_OLD: give up the image in force first
+    uint32_t flags; // DROP_OLD: give up the image in force first; IN_STORE: it lies in the store already
 } wire_image_begin_t;
 static_assert(sizeof(wire_image_begin_t) == 12, "layout of wire_image_begin_t");
 
@@ -253,7 +256,7 @@ static_assert(sizeof(wire_image_commit_reply_t) == 8, "layout of wire_image_comm
 
 // Writes bytes at an offset of a region. Writing the same twice does no harm.
 typedef struct {
-    uint8_t region; // IMAGE (the announced one), INPUT, STATE_H or STATE_C
+    uint8_t region; // IMAGE (the announced one, not in the store), INPUT, STATE_H or STATE_C
     uint8_t reserved; // 0
     uint16_t node; // node of STATE_H and STATE_C; else 0
     uint32_t offset; // bytes from the start of the region

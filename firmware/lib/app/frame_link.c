@@ -1,4 +1,4 @@
-#include "link.h"
+#include "frame_link.h"
 
 #include <string.h>
 

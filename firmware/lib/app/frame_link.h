@@ -1,8 +1,8 @@
 // The device's end of the link: received bytes become frames, frames to send become bytes.
 //
 // Two receive buffers: while a request is worked on in one of them, the next frame is received in the other.
-#ifndef LINK_H
-#define LINK_H
+#ifndef FRAME_LINK_H
+#define FRAME_LINK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,71 @@
+"""All commands, and the one place where exceptions become messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import click
+import typer
+
+from harness import __version__
+from harness.cli import demo, info, maintenance, validate
+from harness.errors import ExitCode, HilError
+
+_EPILOG = (
+    "Exit codes: 0 pass, 1 out of tolerance, 2 usage, 3 target not available, 4 flash, 5 link, "
+    "6 firmware/protocol mismatch, 7 device fault, 8 oracle."
+)
+
+app = typer.Typer(
+    help="Proves that an LSTM trained in Keras gives the right numbers on an STM32.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("validate")(validate.validate_command)
+app.command("demo")(demo.demo_command)
+app.command("info")(info.info_command)
+app.command("setup")(maintenance.setup_command)
+app.command("test")(maintenance.test_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"hil {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Proves that an LSTM trained in Keras gives the right numbers on an STM32."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit code. A person's mistake gives a sentence, never a traceback."""
+    try:
+        result = app(list(arguments), standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.stderr.write("interrupted\n")
+        return 130
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except BrokenPipeError:
+        return 141  # what a shell reports of a program whose reader went away
+    except HilError as error:
+        sys.stderr.write(f"error ({error.fault}): {error.message}\n")
+        if error.remedy:
+            sys.stderr.write(f"what to do: {error.remedy}\n")
+        return int(error.exit_code)
+    return int(result) if isinstance(result, int) else 0

@@ -1,0 +1,64 @@
+"""Where a model's own files lie: an option may name a file, or a folder with one file per model in it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import UsageError
+
+
+class PerModel:
+    """An option like --json: one file, or a folder in which each file bears the stem of its model.
+
+    Args:
+        option: its name, for error messages.
+        path: what was given; None: the option is not used.
+        suffix: of the files, e.g. ".json".
+        models: all models of this run.
+
+    Raises:
+        UsageError: one file for several models, or two models of one stem in a folder.
+    """
+
+    def __init__(self, option: str, path: Path | None, suffix: str, models: Sequence[Path]) -> None:
+        self._path = path
+        self._suffix = suffix
+        self._is_folder = path is not None and (path.is_dir() or (len(models) > 1 and path.suffix != suffix))
+        if path is None:
+            return
+        if len(models) > 1 and not self._is_folder:
+            raise UsageError(
+                f"{option} names the file {path} for {len(models)} models",
+                remedy=f"name a folder: each model's file is then called as the model, with {suffix}",
+            )
+        twice = [stem for stem, count in Counter(model.stem for model in models).items() if count > 1]
+        if self._is_folder and twice:
+            raise UsageError(
+                f"{option} names a folder, and several models are called {twice[0]}",
+                remedy="rename one of the models, or validate them one by one",
+            )
+
+    def writable(self) -> PerModel:
+        """Itself, with the folder made: what cannot be written is said before anything is run.
+
+        Raises:
+            UsageError: the folder cannot be made or written to.
+        """
+        if self._path is not None:
+            folder = self._path if self._is_folder else self._path.parent
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"{folder} cannot be made: {error.strerror}", remedy="name another place") from error
+            if not os.access(folder, os.W_OK):
+                raise UsageError(f"{folder} cannot be written to", remedy="name another place")
+        return self
+
+    def of(self, model: Path) -> Path | None:
+        """The file of one model; None if the option is not used."""
+        if self._path is None:
+            return None
+        return self._path / f"{model.stem}{self._suffix}" if self._is_folder else self._path

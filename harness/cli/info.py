@@ -1,0 +1,44 @@
+"""`hil info`: what a device says of itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import Native, Qemu, chosen_target, ready_target
+
+
+def info_command(
+    qemu: Qemu = False,
+    native: Native = False,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> int:
+    """Greet a device and print what it is: firmware, compiler, clock, memory, link counters."""
+    from dataclasses import asdict
+    from json import dumps
+
+    from harness.report.record import device_fields, firmware_fields
+    from harness.workbench import Workbench
+
+    kind, is_default = chosen_target(qemu, native)
+    with Workbench(ready_target(kind)) as workbench:
+        device = workbench.device()
+        sections = {
+            "target": {"kind": kind, **workbench.target.description(), **device_fields(device.info)},
+            "firmware": firmware_fields(device.info),
+            "model": {
+                "crc32": f"0x{device.info.model_crc32:08x}" if device.info.model_bytes else None,
+                "image_bytes": device.info.model_bytes,
+            },
+            "link": asdict(device.counters()),
+        }
+    if json:
+        sys.stdout.write(dumps(sections, indent=2) + "\n")
+        return 0
+    for section, fields in sections.items():
+        sys.stdout.write(f"{section}{' (default)' if section == 'target' and is_default else ''}\n")
+        for name, value in fields.items():
+            sys.stdout.write(f"  {name:<20} {'none' if value is None else value}\n")
+    return 0

@@ -1,0 +1,192 @@
+"""The record of one run: every report is made from it. docs/REPORT.md names its fields."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.compare.verdict import json_number
+from harness.errors import HilError
+from harness.model.spec import LstmNode, Node
+from harness.oracle.load import gate_parameters
+from harness.protocol.messages import HelloReply
+from harness.protocol.wire import Capability, RunsOn, TickSource
+from harness.targets.base import Target
+from harness.validation import Validation
+
+SCHEMA = "lstm-hil/validation/1"
+"""Name and version of the record; the version goes up when a field changes its meaning."""
+
+KERNEL = "arm_math"
+"""The kernel in this firmware: composed of CMSIS-DSP calls."""
+
+
+def record_of(
+    run: Validation, kind: str, target: Target | None, *, ticks_are_instructions: bool = False
+) -> dict[str, Any]:
+    """The record of a run, whatever its end; parts that the run did not come to are null or empty.
+
+    Args:
+        run: the run.
+        kind: of the target that was asked for.
+        target: the target; None if there is none, or the run did not come so far.
+        ticks_are_instructions: whether the device's ticks are executed instructions.
+    """
+    return {
+        "schema": SCHEMA,
+        "verdict": run.verdict,
+        "exit_code": int(run.exit_code),
+        "error": _error(run.error),
+        "hil_version": __version__,
+        "target": _target(run, kind, target),
+        "firmware": None if run.hello is None else firmware_fields(run.hello),
+        "kernel": KERNEL,
+        "tolerance": {
+            name: {"atol": json_number(t.atol), "rtol": json_number(t.rtol), "reason": t.reason}
+            for name, t in run.tolerances.items()
+        },
+        "tensors": [result.to_json() for result in run.results],
+        "model": _model(run),
+        "weights": _weights(run),
+        "inputs": _inputs(run),
+        "oracle": _oracle(run),
+        "timing": _timing(run, ticks_are_instructions),
+    }
+
+
+def write_record(record: dict[str, Any], path: Path) -> None:
+    """Write a record as JSON."""
+    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
+
+
+def firmware_fields(hello: HelloReply) -> dict[str, Any]:
+    """What the firmware says of itself."""
+    return {
+        "build_id": hello.build_id.hex(),
+        "version": hello.version,
+        "compiler": hello.compiler,
+        "flags": hello.compiler_flags,
+        "protocol": f"{hello.protocol_major}.{hello.protocol_minor}",
+        "sanitizers": bool(hello.capabilities & Capability.SANITIZERS),
+    }
+
+
+def device_fields(hello: HelloReply) -> dict[str, Any]:
+    """What the firmware found around it."""
+    return {
+        "runs_on": hello.runs_on.name.lower(),
+        "clock_source": hello.clock_source.name.lower(),
+        "sysclk_hz": hello.sysclk_hz,
+        "uart_clock_hz": hello.uart_clock_hz,
+        "baud": hello.baud,
+        "cpuid": f"0x{hello.cpuid:08X}",
+        "idcode": f"0x{hello.idcode:08X}",
+        "unique_id": hello.unique_id.hex(),
+        "arena_bytes": hello.arena_bytes,
+        "store_bytes": hello.store_bytes,
+        "max_payload_bytes": hello.max_payload_bytes,
+    }
+
+
+def tick_unit(hello: HelloReply, ticks_are_instructions: bool) -> str | None:
+    """What the device's ticks are: cycles only on the chip; None where they mean nothing."""
+    if hello.runs_on == RunsOn.CHIP and hello.tick_source == TickSource.CYCCNT:
+        return "cycles"
+    return "instructions" if ticks_are_instructions else None
+
+
+def _error(error: HilError | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    return {"code": error.code, "fault": error.fault, "message": error.message, "remedy": error.remedy}
+
+
+def _target(run: Validation, kind: str, target: Target | None) -> dict[str, Any]:
+    fields: dict[str, Any] = {"kind": kind, "name": kind}
+    if target is not None:
+        fields.update(target.description())
+    if run.hello is not None:
+        fields.update(device_fields(run.hello))
+    return fields
+
+
+def _model(run: Validation) -> dict[str, Any] | None:
+    if run.loaded is None:
+        return {"file": run.model_path.name}
+    spec = run.loaded.spec
+    return {
+        "file": run.model_path.name,
+        "name": spec.name,
+        "sha256": run.loaded.sha256,
+        "parameters_total": spec.parameters,
+        "layers": [_layer(node) for node in spec.nodes],
+    }
+
+
+def _layer(node: Node) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "name": node.name,
+        "kind": type(node).__name__.removesuffix("Node").lower(),
+        "units": node.units,
+        "input_size": node.input_size,
+        "activation": node.activation.name.lower(),
+    }
+    if isinstance(node, LstmNode):
+        fields["recurrent_activation"] = node.recurrent_activation.name.lower()
+        fields["use_bias"] = node.bias is not None
+        fields["return_sequences"] = node.return_sequences
+        fields["parameters"] = gate_parameters(node)
+    else:
+        fields["parameters"] = {"total": node.parameters}
+    return fields
+
+
+def _weights(run: Validation) -> dict[str, Any] | None:
+    if run.on_device is None:
+        return None
+    image = run.on_device.image
+    return {
+        "crc32_host": f"0x{image.crc32:08x}",
+        "crc32_device": f"0x{run.on_device.crc32_device:08x}",
+        "came_by": "link",
+        "image_bytes": len(image.data),
+        "work_bytes": image.work_bytes,
+    }
+
+
+def _inputs(run: Validation) -> dict[str, Any] | None:
+    inputs = run.inputs
+    if inputs is None:
+        return None
+    return {
+        "sha256": inputs.sha256,
+        "seed": inputs.seed,
+        "shape": list(inputs.x.shape),
+        "masked_steps": 0 if inputs.mask is None else int((~inputs.mask).sum()),
+        "initial_states": sorted(inputs.initial),
+        "notes": list(inputs.notes),
+    }
+
+
+def _oracle(run: Validation) -> dict[str, Any] | None:
+    if run.expected is None:
+        return None
+    distances = run.max_abs_to_float64
+    return {
+        "name": run.expected.oracle,
+        "versions": run.expected.versions,
+        "max_abs_to_float64": json_number(max(distances.values())) if distances else None,
+        "max_abs_to_float64_by_tensor": {name: json_number(value) for name, value in distances.items()},
+    }
+
+
+def _timing(run: Validation, ticks_are_instructions: bool) -> dict[str, Any]:
+    timing: dict[str, Any] = {f"{stage}_s": round(seconds, 4) for stage, seconds in run.times_s.items()}
+    steps = 0 if run.inputs is None else run.inputs.batch * run.inputs.steps
+    unit = None if run.hello is None else tick_unit(run.hello, ticks_are_instructions)
+    timing["time_steps"] = steps
+    timing["tick_unit"] = unit
+    timing["ticks_per_step"] = run.ticks / steps if unit is not None and steps and run.got else None
+    return timing

@@ -1,0 +1,176 @@
+"""What a person sees: one table per model, one verdict line that can be grepped, at the end."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
+
+from harness.compare.verdict import TensorResult
+from harness.errors import HilError
+from harness.inference import Progress
+from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
+from harness.validation import Validation
+
+_STYLES = {"PASS": "green", "FAIL": "bold red", "ERROR": "bold red"}
+
+
+def make_console() -> Console:
+    """Standard output: colours and the terminal's width for a person, plain lines of 120 columns for a pipe."""
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(highlight=False, soft_wrap=True, width=120)
+    return console
+
+
+def print_run(console: Console, run: Validation) -> None:
+    """Everything about one run but its verdict line."""
+    if run.loaded is not None:
+        console.print(f"model   {escape(run.model_path.name)}: {escape(describe(run.loaded.spec))}")
+    if run.inputs is not None:
+        sequences, steps, features = run.inputs.x.shape
+        origin = "" if run.inputs.seed is None else f", random from seed {run.inputs.seed}"
+        console.print(f"inputs  {sequences} sequences x {steps} steps x {features} features{origin}")
+        for note in run.inputs.notes:
+            console.print(f"        {escape(note)}")
+    if run.expected is not None and run.max_abs_to_float64:
+        versions = ", ".join(f"{name} {version}" for name, version in run.expected.versions.items())
+        distance = max(run.max_abs_to_float64.values())
+        console.print(f"oracle  {escape(versions)}; within {distance:.2g} of float64")
+    if run.on_device is not None:
+        image = run.on_device.image
+        console.print(
+            f"device  weights {len(image.data)} bytes, CRC-32 {run.on_device.crc32_device:08x} on both sides, "
+            f"state and buffers {image.work_bytes} bytes"
+        )
+    if run.results:
+        console.print(tensor_table(run.results))
+    if run.error is not None:
+        print_error(console, run.error)
+
+
+def print_summary(console: Console, runs: Sequence[Validation]) -> None:
+    """A table of many runs, and one line that counts them."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("model", "verdict", "exit"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for run in runs:
+        verdict = f"[{_STYLES[run.verdict]}]{run.verdict}[/]"
+        table.add_row(escape(run.model_path.name), verdict, str(int(run.exit_code)), escape(_reason(run)))
+    console.print(table)
+    counts = Counter(run.verdict for run in runs)
+    console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in _STYLES if counts[verdict]))
+
+
+@contextmanager
+def progress_of(console: Console, what: str) -> Iterator[Progress]:
+    """A callback that shows how many sequences are done: for a person only, nothing into a pipe."""
+    if not console.is_terminal:
+        yield lambda done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with ProgressBar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(escape(what), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_error(console: Console, error: HilError) -> None:
+    """An error with who is at fault and what to do."""
+    console.print(f"[bold red]error[/] ({error.fault}): {escape(error.message)}")
+    if error.remedy:
+        console.print(f"what to do: {escape(error.remedy)}")
+
+
+def verdict_line(run: Validation) -> str:
+    """`VERDICT file: reason (exit N)`."""
+    return f"{run.verdict} {run.model_path.name}: {_reason(run)} (exit {int(run.exit_code)})"
+
+
+def print_verdict(console: Console, run: Validation) -> None:
+    """The verdict line."""
+    console.print(f"[{_STYLES[run.verdict]}]{escape(verdict_line(run))}[/]")
+
+
+def describe(spec: ModelSpec) -> str:
+    """`LSTM(32) + Dense(10, softmax), 5578 parameters`."""
+    parts = []
+    for node in spec.nodes:
+        activation = node.activation.name.lower()
+        if isinstance(node, LstmNode):
+            parts.append(f"LSTM({node.units})")
+        elif isinstance(node, DenseNode):
+            parts.append(f"Dense({node.units}, {activation})")
+        elif isinstance(node, ActivationNode):
+            parts.append(f"Activation({activation})")
+    return f"{' + '.join(parts)}, {spec.parameters} parameters"
+
+
+def tensor_table(results: tuple[TensorResult, ...]) -> Table:
+    """Errors per tensor, with where the worst is."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title, side in (
+        ("tensor", "left"), ("shape", "left"), ("max abs", "right"), ("allowed there", "right"), ("max rel", "right"),
+        ("max ULP", "right"), ("RMSE", "right"), ("worst at", "left"), ("", "left"),
+    ):  # fmt: skip
+        table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
+    for result in results:
+        metrics = result.metrics
+        table.add_row(
+            result.name,
+            "x".join(str(size) for size in result.shape),
+            f"{metrics.max_abs:.2e}",
+            _allowed(result),
+            f"{metrics.max_rel:.1e}",
+            str(metrics.max_ulp),
+            f"{metrics.rmse:.1e}",
+            _place(result),
+            "[green]ok[/]" if result.passed else f"[bold red]FAIL[/] {result.problem}",
+        )
+    return table
+
+
+def _allowed(result: TensorResult) -> str:
+    if result.tolerance is None or result.worst is None:
+        return "-"
+    expected = abs(result.worst.expected)
+    magnitude = expected if math.isfinite(expected) else 0.0
+    return f"{result.tolerance.atol + result.tolerance.rtol * magnitude:.2e}"
+
+
+def _place(result: TensorResult) -> str:
+    worst = result.worst
+    if worst is None:
+        return "-"
+    step = "" if worst.step is None else f" step {worst.step}"
+    return f"seq {worst.sequence}{step} unit {worst.unit}"
+
+
+def _reason(run: Validation) -> str:
+    if run.error is not None:
+        return f"{run.error.code} ({run.error.fault})"
+    failed = [result for result in run.results if not result.passed]
+    if not failed:
+        closest = max(run.results, key=_share)
+        return f"{len(run.results)} tensors within tolerance, closest {closest.name} at {_share(closest):.0%} of it"
+    first = failed[0]
+    if first.worst is None:
+        return f"{first.name} {first.problem}"
+    worst = first.worst
+    return f"{first.name} beyond tolerance at {_place(first)}: expected {worst.expected:.9g}, got {worst.got:.9g}"
+
+
+def _share(result: TensorResult) -> float:
+    """The worst element's error as a share of what is allowed there."""
+    if result.worst is None or result.tolerance is None:
+        return math.inf
+    error = abs(result.worst.got - result.worst.expected)
+    allowed = result.tolerance.atol + result.tolerance.rtol * abs(result.worst.expected)
+    return 0.0 if error == 0 or math.isnan(error) else error / allowed if allowed else math.inf

@@ -1,0 +1,168 @@
+"""One model on one device, from its file to its verdict. Every end leaves a `Validation` that can be reported."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from harness.compare.tolerance import Tolerance, distance_to_float64, tolerances
+from harness.compare.verdict import TensorResult, all_passed, compare
+from harness.device import Device
+from harness.errors import ExitCode, HilError
+from harness.inference import LoadedModel as ModelOnDevice
+from harness.inference import Progress, SequenceRunner, load_model
+from harness.model.inputs import Inputs
+from harness.model.spec import Float32Array, ModelSpec
+from harness.oracle.keras_oracle import Expected, expected
+from harness.oracle.load import LoadedModel
+from harness.oracle.load import load_model as load_keras_model
+from harness.oracle.reference import reference
+from harness.protocol.messages import HelloReply
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Tolerances that a person gave in place of the derived ones; None: derived."""
+
+    atol: float | None = None
+    rtol: float | None = None
+
+
+@dataclass
+class Validation:
+    """What is known of a run; fields that it did not come to are None.
+
+    Attributes:
+        model_path: the file.
+        loaded: the model as Keras reads it.
+        inputs: what both sides were given.
+        expected: Keras' values.
+        max_abs_to_float64: by tensor, Keras' largest distance from the float64 reference.
+        tolerances: by tensor.
+        hello: what the device said of itself.
+        on_device: the image in force.
+        got: by tensor, what the device computed.
+        results: the comparison, tensor by tensor.
+        ticks: ticks spent in the time steps.
+        times_s: seconds by stage.
+        error: why there are no results.
+    """
+
+    model_path: Path
+    loaded: LoadedModel | None = None
+    inputs: Inputs | None = None
+    expected: Expected | None = None
+    max_abs_to_float64: dict[str, float] = field(default_factory=dict)
+    tolerances: dict[str, Tolerance] = field(default_factory=dict)
+    hello: HelloReply | None = None
+    on_device: ModelOnDevice | None = None
+    got: dict[str, Float32Array] = field(default_factory=dict)
+    results: tuple[TensorResult, ...] = ()
+    ticks: int = 0
+    times_s: dict[str, float] = field(default_factory=dict)
+    error: HilError | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 or 1 by the numbers, else the error's."""
+        if self.error is not None:
+            return self.error.exit_code
+        return ExitCode.PASS if all_passed(self.results) else ExitCode.OUT_OF_TOLERANCE
+
+    def __bool__(self) -> bool:
+        """Whether it passed: for `assert validate(...)`."""
+        return self.exit_code == ExitCode.PASS
+
+    @property
+    def verdict(self) -> str:
+        """PASS, FAIL or ERROR."""
+        if self.error is not None:
+            return "ERROR"
+        return "PASS" if self.exit_code == ExitCode.PASS else "FAIL"
+
+
+def validate(
+    model_path: Path,
+    make_inputs: Callable[[ModelSpec], Inputs],
+    device: Callable[[], Device],
+    limits: Limits,
+    progress: Progress | None = None,
+) -> Validation:
+    """Run a model on Keras and on the device and compare them. Never raises HilError: it is in the result.
+
+    Args:
+        model_path: a .keras file.
+        make_inputs: the inputs for a model, read or made at random.
+        device: gives a greeted device; called only when the model and the inputs are known to be good.
+        limits: tolerances, where they are not to be derived.
+        progress: told how many sequences are done.
+    """
+    run = Validation(model_path)
+    try:
+        _prepare(run, make_inputs, limits)
+        _run_on_device(run, device(), progress)
+        assert run.expected is not None
+        run.results = compare(run.expected.tensors, run.got, run.tolerances)
+    except HilError as error:
+        run.error = error
+    return run
+
+
+def _prepare(run: Validation, make_inputs: Callable[[ModelSpec], Inputs], limits: Limits) -> None:
+    with _Stage(run, "load_model"):
+        run.loaded = load_keras_model(run.model_path)
+    run.inputs = make_inputs(run.loaded.spec)
+    with _Stage(run, "oracle"):
+        run.expected = expected(run.loaded, run.inputs)
+    with _Stage(run, "reference"):
+        float64 = reference(run.loaded.spec, run.inputs)
+    run.max_abs_to_float64 = distance_to_float64(run.expected.tensors, float64)
+    run.tolerances = tolerances(run.max_abs_to_float64, limits.atol, limits.rtol)
+
+
+def _run_on_device(run: Validation, device: Device, progress: Progress | None) -> None:
+    assert run.loaded is not None
+    assert run.inputs is not None
+    run.hello = device.info
+    with _Stage(run, "load_weights"):
+        run.on_device = load_model(device, run.loaded.spec)
+    with _Stage(run, "device"):
+        run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress)
+
+
+def run_batch(
+    device: Device, spec: ModelSpec, inputs: Inputs, progress: Progress | None = None
+) -> tuple[dict[str, Float32Array], int]:
+    """Run every sequence of a batch on a loaded model, one after the other, each from its own initial state.
+
+    Returns:
+        The tensors of OUT.npz with the batch as first axis, and the ticks spent.
+    """
+    runner = SequenceRunner(device, spec)
+    results = []
+    for row in range(inputs.batch):
+        mask = None if inputs.mask is None else inputs.mask[row]
+        initial = {name: states[row] for name, states in inputs.initial.items()}
+        results.append(runner.run(inputs.x[row], mask, initial))
+        if progress is not None:
+            progress(row + 1, inputs.batch)
+    tensors = {name: np.stack([result.arrays[name] for result in results]) for name in results[0].arrays}
+    return tensors, sum(result.ticks for result in results)
+
+
+class _Stage:
+    """Takes the time of a stage."""
+
+    def __init__(self, run: Validation, name: str) -> None:
+        self._run = run
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._start_s = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._run.times_s[self._name] = time.perf_counter() - self._start_s

@@ -44,9 +44,9 @@ class CWire:
         return bytes.fromhex(self.ask("E", frame)[0])
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        assert self._process.wait(10) == 0
+        with self._process:  # closes its pipes and waits
+            pass
+        assert self._process.returncode == 0
 
 
 @pytest.fixture(scope="module")

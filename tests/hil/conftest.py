@@ -1,0 +1,32 @@
+"""Fixtures of the tests that run the firmware. Each test runs on every target that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from raw_line import RawLine
+
+from harness.workbench import Workbench, make_target
+
+
+@pytest.fixture
+def raw_line(hil_kind: str, hil_workbench: Workbench) -> Iterator[RawLine]:
+    """A line to a freshly booted device of the target at hand: whole frames and broken ones, without a session."""
+    target = make_target(hil_kind, lambda text: None)
+    line = RawLine(target.start())
+    line.wait_for_boot()
+    yield line
+    line.close()
+    target.stop()
+
+
+@pytest.fixture
+def both(hil_workbenches: Callable[[str], Workbench]) -> tuple[Workbench, Workbench]:
+    """Native and QEMU side by side."""
+    from harness.errors import TargetUnavailable
+
+    try:
+        return hil_workbenches("native"), hil_workbenches("qemu")
+    except TargetUnavailable as error:
+        pytest.skip(f"needs native and qemu: {error.message}")

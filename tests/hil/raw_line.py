@@ -1,0 +1,64 @@
+"""Bytes to and from a device, below sessions: for what a well-behaved host never sends."""
+
+from __future__ import annotations
+
+import time
+
+from harness.protocol.framing import Frame, FrameDecoder, encode_frame
+from harness.protocol.messages import Echo, ErrorReply, Header, Hello, Message
+from harness.protocol.wire import PROTOCOL_MAJOR, REPLY_BIT, ErrorCode, MessageType
+from harness.transport.base import Transport
+
+SESSION = 0x0BADCAFE
+
+
+class RawLine:
+    """A line with a decoder, and no rules."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._decoder = FrameDecoder()
+        self._frames: list[Frame] = []
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def wait_for_boot(self) -> None:
+        """Ask until the device answers, then let its late answers pass. Opens no session."""
+        for _ in range(100):
+            self.send(Echo(), 0)
+            if self._decoder.feed(self._transport.read(0.1)):
+                break
+        while self._transport.read(0.15):
+            pass
+        self._decoder = FrameDecoder()
+
+    def send(self, message: Message, sequence: int, session: int = SESSION) -> None:
+        self.write(encode_frame(Header(type=message.TYPE, sequence=sequence, session=session), message.pack()))
+
+    def frame(self, timeout_s: float = 10.0) -> Frame:
+        """The next frame; fails the test if none comes."""
+        deadline_s = time.monotonic() + timeout_s
+        while not self._frames:
+            left_s = deadline_s - time.monotonic()
+            assert left_s > 0, "the device sent no frame"
+            for item in self._decoder.feed(self._transport.read(left_s)):
+                assert isinstance(item, Frame), item
+                self._frames.append(item)
+        return self._frames.pop(0)
+
+    def ask(self, message: Message, sequence: int, session: int = SESSION) -> Frame:
+        self.send(message, sequence, session)
+        return self.frame()
+
+    def error(self, message: Message, sequence: int, session: int = SESSION) -> ErrorCode:
+        """The code of the error that answers a message; fails the test if something else does."""
+        frame = self.ask(message, sequence, session)
+        assert frame.header.type == MessageType.ERROR | REPLY_BIT, frame
+        return ErrorReply.unpack(frame.payload).code
+
+    def greet(self, sequence: int = 0, session: int = SESSION) -> Frame:
+        return self.ask(Hello(protocol_major=PROTOCOL_MAJOR), sequence, session)
+
+    def close(self) -> None:
+        self._transport.close()

@@ -1,0 +1,187 @@
+"""How sequences are cut, carried over and kept apart; every way that inputs and results can go over the link."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import seeds
+
+from harness.device import Device
+from harness.inference import SequenceRunner, load_model
+from harness.model.inputs import Inputs, random_inputs
+from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
+from harness.oracle.reference import reference
+from harness.protocol.messages import Run
+from harness.protocol.wire import Activation, Phase, RunFlags, Trace
+from harness.validation import run_batch
+
+ATOL = 1e-6  # twice the least default tolerance: some of these run for long or are wide
+
+
+def check(device: Device, spec: ModelSpec, inputs: Inputs) -> dict[str, np.ndarray]:
+    """Run on the device and hold everything against float64."""
+    load_model(device, spec)
+    got, _ = run_batch(device, spec, inputs)
+    expected = reference(spec, inputs)
+    assert got.keys() == expected.keys()
+    for name, values in expected.items():
+        assert got[name].shape == values.shape, name
+        np.testing.assert_allclose(got[name], values, rtol=0, atol=ATOL, err_msg=name)
+    return got
+
+
+def dense(index: int, source: int, phase: Phase, inputs: int, units: int, activation: Activation) -> DenseNode:
+    generator = np.random.default_rng(index)
+    kernel = generator.normal(0, 0.3, (inputs, units)).astype(np.float32)
+    return DenseNode(f"dense{index}", source, phase, kernel, kernel[0].copy(), activation)
+
+
+def stacked() -> ModelSpec:
+    """Two LSTMs, a Dense on every step, one LSTM that returns its last output, a softmax head."""
+    first, second, third = (seeds.random_lstm(i, u, s).nodes[0] for i, u, s in ((5, 7, 1), (7, 3, 2), (4, 6, 3)))
+    assert all(isinstance(node, LstmNode) for node in (first, second, third))
+    nodes = (
+        replace(first, name="a"),
+        replace(second, name="b", source=0),
+        dense(2, 1, Phase.EVERY_STEP, 3, 4, Activation.TANH),
+        replace(third, name="c", source=2, return_sequences=False),
+        dense(4, 3, Phase.AFTER_LAST_STEP, 6, 5, Activation.LINEAR),
+        ActivationNode("probabilities", 4, Phase.AFTER_LAST_STEP, 5, Activation.SOFTMAX),
+    )
+    return ModelSpec("stacked", "x", 5, None, nodes, (5,))
+
+
+@pytest.mark.parametrize(("input_size", "units"), [(1, 1), (1, 2), (3, 5), (64, 33), (2, 75), (16, 32), (7, 128)])
+def test_shapes(device: Device, input_size: int, units: int) -> None:
+    spec = seeds.random_lstm(input_size, units, seed=units)
+    if 4 * 4 * units * (input_size + units) > device.info.arena_bytes - 8192:
+        pytest.skip("does not fit the arena")
+    check(device, spec, random_inputs(spec, batch=2, steps=9, seed=units))
+
+
+def test_stacked_layers_and_heads(device: Device) -> None:
+    spec = stacked()
+    check(device, spec, random_inputs(spec, batch=3, steps=20, seed=1))
+
+
+def test_several_outputs_are_kept_apart(device: Device) -> None:
+    spec = replace(stacked(), outputs=(5, 2, 1))
+    load_model(device, spec)
+    inputs = random_inputs(spec, batch=2, steps=5, seed=1)
+    got, _ = run_batch(device, spec, inputs)
+    for place, node in enumerate(spec.outputs):
+        alone = reference(replace(spec, outputs=(node,)), inputs)["output"]
+        np.testing.assert_allclose(got[f"output.{place}"], alone, rtol=0, atol=ATOL)
+
+
+def test_an_input_wider_than_a_frame_is_staged(device: Device) -> None:
+    spec = seeds.random_lstm(1500, 3)
+    check(device, spec, random_inputs(spec, batch=2, steps=3))
+
+
+def test_a_record_wider_than_a_frame_is_read_in_pieces(device: Device) -> None:
+    lstm = seeds.random_lstm(1, 20).nodes[0]
+    nodes = (lstm, dense(1, 0, Phase.EVERY_STEP, 20, 300, Activation.LINEAR))
+    spec = ModelSpec("wide", "x", 1, None, nodes, (1,))
+    check(device, spec, random_inputs(spec, batch=1, steps=3))
+
+
+def test_an_output_wider_than_a_frame_is_read_in_pieces(device: Device) -> None:
+    lstm = replace(seeds.random_lstm(2, 9).nodes[0], return_sequences=False)
+    nodes = (lstm, dense(1, 0, Phase.AFTER_LAST_STEP, 9, 1200, Activation.SIGMOID))
+    spec = ModelSpec("wide_head", "x", 2, None, nodes, (1,))
+    check(device, spec, random_inputs(spec, batch=1, steps=3))
+
+
+def test_a_long_sequence(device: Device) -> None:
+    spec = seeds.random_lstm(3, 8, seed=4)
+    check(device, spec, random_inputs(spec, batch=1, steps=1000, seed=4))
+
+
+def test_masks_hold_state_and_repeat_the_output(device: Device) -> None:
+    for zero_output in (False, True):
+        node = replace(seeds.random_lstm(3, 5).nodes[0], zero_output_for_mask=zero_output)
+        spec = ModelSpec("masked", "x", 3, None, (node,), (0,))
+        x = random_inputs(spec, batch=4, steps=70, seed=2).x.copy()
+        mask = np.random.default_rng(3).random((4, 70)) < 0.6
+        mask[0, :5] = False
+        mask[1] = False
+        mask[2] = True
+        x[~mask] = np.nan  # must not leak
+        got = check(device, spec, Inputs(x=x, mask=mask))
+        assert not np.isnan(got["lstm.h"]).any()
+        np.testing.assert_array_equal(got["lstm.h"][1], 0)
+
+
+def test_initial_states(device: Device) -> None:
+    spec = stacked()
+    generator = np.random.default_rng(5)
+    initial = {
+        name: generator.normal(0, 0.5, (2, units)).astype(np.float32)
+        for name, units in (("a.h0", 7), ("a.c0", 7), ("c.c0", 6))
+    }
+    inputs = random_inputs(spec, batch=2, steps=4)
+    with_states = check(device, spec, Inputs(x=inputs.x, initial=initial))
+    without = check(device, spec, inputs)
+    assert (with_states["a.h"][:, 0] != without["a.h"][:, 0]).any()
+
+
+def test_nan_and_infinity_pass_through(device: Device) -> None:
+    spec = seeds.random_lstm(3, 4)
+    x = random_inputs(spec, batch=2, steps=6).x.copy()
+    x[0, 3, 1] = np.nan
+    x[1, 2, 0] = np.inf
+    load_model(device, spec)
+    got, _ = run_batch(device, spec, Inputs(x=x))
+    assert np.isnan(got["lstm.h"][0, 3:]).all()
+    assert not np.isnan(got["lstm.h"][0, :3]).any()
+    assert (got["lstm.h"][0, 3:].view(np.uint32) == 0x7FC00000).all(), "NaN must be the one canonical NaN"
+    expected = reference(spec, Inputs(x=x))
+    np.testing.assert_allclose(got["lstm.h"][1], expected["lstm.h"][1], rtol=0, atol=ATOL, equal_nan=True)
+
+
+def test_one_call_of_many_steps_equals_many_of_one(device: Device) -> None:
+    spec = seeds.random_lstm(4, 6)
+    load_model(device, spec)
+    x = random_inputs(spec, batch=1, steps=12).x[0]
+    whole = SequenceRunner(device, spec).run(x)
+    flags = RunFlags.RESET_STATE
+    for step, row in enumerate(x):
+        reply = device.request(Run(steps=1, flags=flags, trace=Trace.H | Trace.C, data=row.tobytes()))
+        record = np.frombuffer(reply.data, np.float32)
+        assert record[:6].tobytes() == whole.arrays["lstm.h"][step].tobytes()
+        assert record[6:].tobytes() == whole.arrays["lstm.c"][step].tobytes()
+        flags = RunFlags.NONE
+
+
+def test_sequences_do_not_leak_into_each_other(device: Device) -> None:
+    spec = seeds.random_lstm(4, 6)
+    load_model(device, spec)
+    inputs = random_inputs(spec, batch=3, steps=8)
+    runner = SequenceRunner(device, spec)
+    first = runner.run(inputs.x[0])
+    runner.run(inputs.x[1])
+    again = runner.run(inputs.x[0])
+    for name, values in first.arrays.items():
+        assert values.tobytes() == again.arrays[name].tobytes(), name
+    device.reset()
+    load_model(device, spec)
+    after_boot = SequenceRunner(device, spec).run(inputs.x[0])
+    assert after_boot.arrays["lstm.h"].tobytes() == first.arrays["lstm.h"].tobytes()
+
+
+def test_native_and_qemu_give_the_same_bits_for_everything(both) -> None:  # type: ignore[no-untyped-def]
+    cases = [(stacked(), 3, 20), (seeds.random_lstm(16, 32, scale=3.0), 2, 40), (seeds.random_lstm(1, 33), 1, 64)]
+    for activation in (Activation.LINEAR, Activation.TANH, Activation.SIGMOID, Activation.HARD_SIGMOID):
+        node = replace(seeds.random_lstm(3, 5, scale=4.0).nodes[0], activation=activation)
+        cases.append((ModelSpec(activation.name, "x", 3, None, (node,), (0,)), 2, 15))
+    for spec, batch, steps in cases:
+        inputs = random_inputs(spec, batch, steps, seed=9)
+        results = []
+        for bench in both:
+            load_model(bench.device(), spec)
+            results.append(run_batch(bench.device(), spec, inputs)[0])
+        for name in results[0]:
+            assert results[0][name].tobytes() == results[1][name].tobytes(), (spec.name, name)

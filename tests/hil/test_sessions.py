@@ -1,0 +1,186 @@
+"""The device's side of sessions, repeats and noise, played by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import seeds
+from raw_line import SESSION, RawLine
+
+from harness.device import Device
+from harness.errors import DeviceReset
+from harness.inference import load_model
+from harness.model.pack import pack_model
+from harness.protocol.framing import encode_frame
+from harness.protocol.messages import (
+    Counters,
+    CountersReply,
+    Echo,
+    Header,
+    Hello,
+    HelloReply,
+    ImageBegin,
+    ImageCommit,
+    Reset,
+    Run,
+    RunReply,
+    Working,
+    Write,
+)
+from harness.protocol.wire import (
+    MAX_PAYLOAD_BYTES,
+    REPLY_BIT,
+    ErrorCode,
+    MessageType,
+    Region,
+    RunsOn,
+    Trace,
+)
+
+
+def test_after_boot_the_session_is_zero(raw_line: RawLine) -> None:
+    frame = raw_line.ask(Echo(), 1)
+    assert frame.header.session == 0
+    assert raw_line.error(Echo(), 1) == ErrorCode.BAD_SESSION
+    assert raw_line.greet().header.session == SESSION
+
+
+def test_what_the_device_says_of_itself(device: Device, hil_kind: str) -> None:
+    info = device.info
+    assert info.runs_on == {"native": RunsOn.NATIVE, "qemu": RunsOn.QEMU}[hil_kind]
+    assert info.arena_bytes >= 100 * 1024
+    assert info.build_id != bytes(20)
+    assert "-ffp-contract=off" in info.compiler_flags
+    assert info.compiler.startswith(("GCC", "clang"))
+    assert info.max_payload_bytes == MAX_PAYLOAD_BYTES
+
+
+def test_a_repeat_is_answered_from_the_kept_reply_and_not_run_again(raw_line: RawLine) -> None:
+    spec = seeds.random_lstm(2, 3)
+    image = pack_model(spec)
+    raw_line.greet()
+    raw_line.ask(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes), 1)
+    raw_line.ask(Write(region=Region.IMAGE, data=image.data), 2)
+    raw_line.ask(ImageCommit(crc32=image.crc32), 3)
+    step = Run(steps=1, trace=Trace.H, data=np.ones(2, np.float32).tobytes())
+    first = raw_line.ask(step, 4)
+    assert raw_line.ask(step, 4) == first
+    second = raw_line.ask(step, 5)
+    assert RunReply.unpack(second.payload).data != RunReply.unpack(first.payload).data, "state must have moved once"
+    counters = CountersReply.unpack(raw_line.ask(Counters(), 6).payload)
+    assert counters.duplicates == 1
+
+
+def test_sequence_numbers_must_follow(raw_line: RawLine) -> None:
+    raw_line.greet(sequence=65534)
+    assert raw_line.error(Echo(), 7) == ErrorCode.BAD_SEQUENCE
+    raw_line.ask(Echo(), 65535)
+    raw_line.ask(Echo(), 0)
+    assert raw_line.error(Echo(data=b"other content"), 0) == ErrorCode.BAD_SEQUENCE
+    assert raw_line.ask(Echo(data=b"x"), 1).payload == b"x"
+
+
+def test_another_session_takes_over(raw_line: RawLine) -> None:
+    raw_line.greet()
+    raw_line.greet(session=SESSION + 1)
+    assert raw_line.error(Echo(), 1) == ErrorCode.BAD_SESSION
+    assert raw_line.ask(Echo(), 1, SESSION + 1).header.session == SESSION + 1
+
+
+def test_session_zero_cannot_be_opened(raw_line: RawLine) -> None:
+    assert raw_line.error(Hello(protocol_major=1), 0, session=0) == ErrorCode.BAD_SESSION
+
+
+def test_another_major_version_is_refused(raw_line: RawLine) -> None:
+    assert raw_line.error(Hello(protocol_major=2), 0) == ErrorCode.BAD_VERSION
+
+
+def test_unknown_messages_and_wrong_lengths(raw_line: RawLine) -> None:
+    raw_line.greet()
+    raw_line.write(encode_frame(Header(type=0x3E, sequence=1, session=SESSION), b""))
+    assert raw_line.frame().header.type == MessageType.ERROR | REPLY_BIT
+    raw_line.write(encode_frame(Header(type=MessageType.READ, sequence=2, session=SESSION), b"abc"))
+    assert raw_line.frame().header.type == MessageType.ERROR | REPLY_BIT
+    raw_line.write(encode_frame(Header(type=MessageType.HELLO, sequence=0, session=5), b""))
+    assert raw_line.frame().header.type == MessageType.ERROR | REPLY_BIT
+
+
+def test_noise_is_counted_and_harms_nothing(raw_line: RawLine) -> None:
+    raw_line.greet()
+    good = encode_frame(Header(type=MessageType.ECHO, sequence=1, session=SESSION), b"hello")
+    flipped = bytearray(good)
+    flipped[9] ^= 0x40
+    raw_line.write(b"\x07noise\x00" + bytes(flipped) + b"\x00" + b"\x55" * 5000 + b"\x00" + good[:8] + good)
+    assert raw_line.frame().payload == b"hello"
+    counters = CountersReply.unpack(raw_line.ask(Counters(), 2).payload)
+    assert counters.crc_errors == 1
+    assert counters.framing_errors == 2
+    assert counters.oversized_frames == 1
+
+
+def test_the_largest_echo(device: Device) -> None:
+    data = bytes(range(256)) * 4 + bytes(MAX_PAYLOAD_BYTES - 1024)
+    assert device.request(Echo(data=data)).data == data
+    assert device.request(Echo()).data == b""
+
+
+@pytest.mark.hil_targets("native")  # an emulated line is slower than the run: the frames behind it come too late
+def test_a_run_under_way_answers_repeats_with_working_and_refuses_others(raw_line: RawLine) -> None:
+    """Three frames in one burst: the run, its repeat, and another request, before the run can be done."""
+    spec = seeds.random_lstm(1, 60)
+    image = pack_model(spec)
+    raw_line.greet()
+    raw_line.ask(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes), 1)
+    for number, offset in enumerate(range(0, len(image.data), 1000)):
+        raw_line.ask(Write(region=Region.IMAGE, offset=offset, data=image.data[offset : offset + 1000]), 2 + number)
+    number += 3
+    raw_line.ask(ImageCommit(crc32=image.crc32), number)
+    run = Run(steps=200, data=np.ones(200, np.float32).tobytes())
+
+    def frame(message: Run | Echo, sequence: int) -> bytes:
+        return encode_frame(Header(type=message.TYPE, sequence=sequence, session=SESSION), message.pack())
+
+    raw_line.write(frame(run, number + 1) + frame(run, number + 1) + frame(Echo(), number + 2))
+    seen = [raw_line.frame() for _ in range(3)]
+    assert [frame.header.type & ~REPLY_BIT for frame in seen] == [
+        MessageType.WORKING,
+        MessageType.ERROR,
+        MessageType.RUN,
+    ]
+    assert Working.unpack(seen[0].payload).steps_done < 200
+    assert RunReply.unpack(seen[2].payload).steps == 200
+    assert raw_line.ask(Echo(), number + 2).header.type == MessageType.ECHO | REPLY_BIT
+
+
+def test_hello_ends_a_run(raw_line: RawLine) -> None:
+    spec = seeds.random_lstm(1, 2)
+    image = pack_model(spec)
+    raw_line.greet()
+    raw_line.ask(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes), 1)
+    raw_line.ask(Write(region=Region.IMAGE, data=image.data), 2)
+    raw_line.ask(ImageCommit(crc32=image.crc32), 3)
+    run = Run(steps=250, data=bytes(1000))
+    burst = encode_frame(Header(type=run.TYPE, sequence=4, session=SESSION), run.pack())
+    hello = Hello(protocol_major=1)
+    burst += encode_frame(Header(type=hello.TYPE, sequence=9, session=77), hello.pack())
+    raw_line.write(burst)
+    frame = raw_line.frame()
+    if frame.header.type == MessageType.RUN | REPLY_BIT:  # it was done before the HELLO came
+        frame = raw_line.frame()
+    assert frame.header.session == 77
+    assert HelloReply.unpack(frame.payload).model_bytes == len(image.data)
+    assert raw_line.ask(Echo(data=b"y"), 10, session=77).payload == b"y"
+
+
+def test_a_restart_is_noticed_at_the_next_frame(device: Device) -> None:
+    device.request(Reset())
+    with pytest.raises(DeviceReset):
+        device.request(Echo())
+    info = device.connect()
+    assert info.model_bytes == 0
+
+
+def test_reset_forgets_the_model(device: Device) -> None:
+    load_model(device, seeds.random_lstm(2, 2))
+    assert device.connect().model_bytes > 0, "a new session keeps the model"
+    assert device.reset().model_bytes == 0

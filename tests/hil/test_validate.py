@@ -1,0 +1,112 @@
+"""The fixture `validate` on models made here, from the file to the verdict, on every target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import seeds
+from keras_models import save_model, save_spec
+
+from harness.build.native import native_executable
+from harness.errors import ModelRefused
+from harness.model.inputs import Inputs
+from harness.oracle.runtime import import_keras
+from harness.protocol.wire import Activation
+from harness.targets.native import NativeTarget
+from harness.validation import Limits, Validation
+from harness.validation import validate as validate_model
+from harness.workbench import Workbench
+
+Validate = Callable[..., Validation]
+
+
+@pytest.fixture(scope="module")
+def stacked_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two LSTMs with Dropout between them, and a head of Dense and Activation."""
+    keras = import_keras()
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((None, 6), name="signal"),
+            layers.LSTM(9, return_sequences=True, name="first", dropout=0.3),
+            layers.Dropout(0.5),
+            layers.LSTM(4, name="second", recurrent_activation="hard_sigmoid", use_bias=False),
+            layers.Dense(3, name="head"),
+            layers.Activation("softmax", name="probabilities"),
+        ],
+        name="stacked",
+    )
+    return save_model(model, tmp_path_factory.mktemp("models"))
+
+
+def test_a_stack_with_dropout_and_a_head(validate: Validate, stacked_path: Path) -> None:
+    run = validate(stacked_path, batch=3, steps=11, seed=5)
+    assert run
+    assert [result.name for result in run.results] == [
+        "first.h", "first.c", "first.h_last", "first.c_last",
+        "second.h", "second.c", "second.h_last", "second.c_last", "output",
+    ]  # fmt: skip
+    assert run.got["first.h"].shape == (3, 11, 9)
+    assert run.got["output"].shape == (3, 3)
+
+
+def test_masks_and_initial_states(validate: Validate, stacked_path: Path) -> None:
+    generator = np.random.default_rng(8)
+    x = generator.normal(size=(4, 9, 6)).astype(np.float32)
+    mask = generator.random((4, 9)) < 0.7
+    mask[0] = False
+    initial = {
+        name: generator.normal(size=(4, units)).astype(np.float32)
+        for name, units in (("first.h0", 9), ("first.c0", 9), ("second.c0", 4))
+    }
+    assert validate(stacked_path, Inputs(x=x, mask=mask))
+    assert validate(stacked_path, Inputs(x=x, initial=initial))
+    assert validate(stacked_path, Inputs(x=x, mask=mask, initial=initial))
+
+
+@pytest.mark.parametrize(
+    "gate", [Activation.SIGMOID, Activation.HARD_SIGMOID, Activation.HARD_SIGMOID_KERAS2, Activation.TANH]
+)
+def test_gate_functions(validate: Validate, tmp_path: Path, gate: Activation) -> None:
+    node = replace(seeds.random_lstm(4, 6, scale=2.0).nodes[0], recurrent_activation=gate)
+    spec = replace(seeds.random_lstm(4, 6), name=gate.name.lower(), nodes=(node,))
+    assert validate(save_spec(spec, tmp_path), batch=2, steps=7)
+
+
+def test_a_given_tolerance_replaces_the_derived_one(validate: Validate, stacked_path: Path) -> None:
+    run = validate(stacked_path, atol=0.0, rtol=0.0, batch=2, steps=8)
+    assert not run
+    assert run.verdict == "FAIL"
+    worst = next(result.worst for result in run.results if not result.passed)
+    assert worst is not None
+    assert worst.expected != worst.got
+
+
+def test_a_refused_model_is_refused_before_anything_is_sent(validate: Validate, tmp_path: Path) -> None:
+    keras = import_keras()
+    model = keras.Sequential([keras.Input((5, 2)), keras.layers.GRU(3)], name="gru")
+    with pytest.raises(ModelRefused, match="GRU"):
+        validate(save_model(model, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("order", "swapped"),
+    [("{0,2,1,3}", "f and c"), ("{1,0,2,3}", "i and f"), ("{3,1,2,0}", "i and o"), ("{0,1,3,2}", "c and o")],
+)
+def test_a_gate_swap_planted_in_the_engine_is_caught(tmp_path: Path, order: str, swapped: str) -> None:
+    """The engine is compiled with two gates swapped; the same validation that passes otherwise must fail."""
+    case = seeds.no_bias_16_32()
+    path = save_spec(case.spec, tmp_path)
+
+    def verdict(defines: tuple[str, ...]) -> str:
+        target = NativeTarget(native_executable(defines), tmp_path / "native.log")
+        with Workbench(target) as workbench:
+            return validate_model(path, lambda spec: case.inputs, workbench.device, Limits()).verdict
+
+    assert verdict(()) == "PASS"
+    assert verdict((f"ENGINE_GATE_ORDER={order}",)) == "FAIL", swapped

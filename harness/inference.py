@@ -99,6 +99,17 @@ def load_image(device: Device, image: ModelImage, name: str, progress: Progress 
     return device.request(ImageCommit(crc32=image.crc32)).crc32
 
 
+def open_stored_image(device: Device, image: ModelImage) -> int:
+    """Put an image in force that lies in the device's flash store already; returns the CRC-32 that the device computed.
+
+    Raises:
+        DeviceRefused: it is not there, or its work memory does not fit.
+    """
+    flags = BeginFlags.IN_STORE | BeginFlags.DROP_OLD
+    device.request(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes, flags=flags))
+    return device.request(ImageCommit(crc32=image.crc32)).crc32
+
+
 def _make_room(device: Device, image: ModelImage, name: str) -> None:
     begin = ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes)
     try:

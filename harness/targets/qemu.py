@@ -32,14 +32,26 @@ class QemuTarget:
         elf: made by `harness.build.platformio`.
         log_path: where QEMU's own messages go.
         count_instructions: run with -icount, so that TIM2 counts one tick per instruction. Slower; only for counting.
+        flash_file: a file to lie in flash at `flash_address` from the start; the guest cannot write flash on QEMU.
+        flash_address: where; the device announces its store's address.
     """
 
     kind = "qemu"
 
-    def __init__(self, elf: Path, log_path: Path, *, count_instructions: bool = False) -> None:
+    def __init__(
+        self,
+        elf: Path,
+        log_path: Path,
+        *,
+        count_instructions: bool = False,
+        flash_file: Path | None = None,
+        flash_address: int = 0,
+    ) -> None:
         self._elf = elf
         self._log_path = log_path
         self._count_instructions = count_instructions
+        self._flash_file = flash_file
+        self._flash_address = flash_address
         self._process: ChildProcess | None = None
 
     @property
@@ -80,6 +92,8 @@ class QemuTarget:
         argv += ["-serial", "null", "-serial", "chardev:usart2"]
         if self._count_instructions:
             argv += ["-icount", "shift=0"]
+        if self._flash_file is not None:
+            argv += ["-device", f"loader,file={self._flash_file},addr={self._flash_address:#x},force-raw=on"]
         return argv
 
     def _accept(self, listener: socket.socket) -> socket.socket:

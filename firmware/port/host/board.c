@@ -1,0 +1,146 @@
+// The firmware as a POSIX process: stdin and stdout are its UART. Runs under ASan and UBSan.
+#define _GNU_SOURCE // dl_iterate_phdr
+
+#include "board.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// About as much as the chip has left beside its stack and its data.
+#define ARENA_BYTES (116u * 1024u)
+
+static _Alignas(8) uint8_t arena[ARENA_BYTES];
+
+static board_info_t info;
+static board_uart_counters_t counters;
+
+// As if the cable were pulled. Whoever started us sees the pipe close.
+static _Noreturn void hang_up(void) {
+    exit(EXIT_SUCCESS);
+}
+
+static void copy_build_id(const uint8_t *note, size_t size) {
+    while (size >= sizeof(ElfW(Nhdr))) {
+        ElfW(Nhdr) header;
+        memcpy(&header, note, sizeof header);
+        const size_t name_size = (header.n_namesz + 3u) & ~(size_t)3u; // both parts are padded to 4 bytes
+        const size_t body_size = (header.n_descsz + 3u) & ~(size_t)3u;
+        const uint8_t *name = note + sizeof header;
+        if (header.n_type == NT_GNU_BUILD_ID && header.n_namesz == 4u && memcmp(name, "GNU", 4) == 0 &&
+            header.n_descsz == sizeof info.build_id) {
+            memcpy(info.build_id, name + name_size, sizeof info.build_id);
+            return;
+        }
+        const size_t whole = sizeof header + name_size + body_size;
+        if (whole > size) {
+            return;
+        }
+        note += whole;
+        size -= whole;
+    }
+}
+
+static int visit_program(struct dl_phdr_info *program, size_t size, void *context) {
+    (void)size;
+    (void)context;
+    for (size_t i = 0; i < program->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &program->dlpi_phdr[i];
+        if (segment->p_type == PT_NOTE) {
+            copy_build_id((const uint8_t *)(uintptr_t)(program->dlpi_addr + segment->p_vaddr), segment->p_memsz);
+        }
+    }
+    return 1; // the first one is the program itself, the others are libraries
+}
+
+void board_init(void) {
+    (void)signal(SIGPIPE, SIG_IGN); // a reader that goes away is seen at the write
+    info.runs_on = WIRE_RUNS_ON_NATIVE;
+    info.clock_source = WIRE_CLOCK_NONE;
+    info.tick_source = WIRE_TICKS_NONE;
+#ifdef __SANITIZE_ADDRESS__
+    info.capabilities = WIRE_CAP_SANITIZERS;
+#endif
+    (void)dl_iterate_phdr(visit_program, NULL);
+}
+
+const board_info_t *board_info(void) {
+    return &info;
+}
+
+// Waits up to `timeout_ms` (-1: for ever) for a byte or the end of the input.
+static bool input_is_ready(int timeout_ms) {
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&input, 1, timeout_ms) > 0;
+}
+
+// poll() and not O_NONBLOCK, which would change the descriptor for every process that shares it.
+size_t board_uart_read(uint8_t *data, size_t size) {
+    if (size == 0u || !input_is_ready(0)) {
+        return 0;
+    }
+    const ssize_t count = read(STDIN_FILENO, data, size);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) {
+        return 0;
+    }
+    if (count <= 0) {
+        hang_up();
+    }
+    counters.bytes_received += (uint32_t)count;
+    return (size_t)count;
+}
+
+void board_uart_write(const uint8_t *data, size_t size) {
+    counters.bytes_sent += (uint32_t)size;
+    while (size > 0u) {
+        const ssize_t count = write(STDOUT_FILENO, data, size);
+        if (count >= 0) {
+            data += count;
+            size -= (size_t)count;
+        } else if (errno == EAGAIN) {
+            struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+            (void)poll(&output, 1, -1);
+        } else if (errno != EINTR) {
+            hang_up();
+        }
+    }
+}
+
+void board_uart_flush(void) {
+    // board_uart_write leaves nothing queued.
+}
+
+board_uart_counters_t board_uart_counters(void) {
+    return counters;
+}
+
+uint8_t *board_arena(size_t *size) {
+    *size = sizeof arena;
+    return arena;
+}
+
+const uint8_t *board_store(size_t *size) {
+    *size = 0;
+    return NULL;
+}
+
+uint32_t board_ticks(void) {
+    return 0;
+}
+
+void board_idle(void) {
+    (void)input_is_ready(-1);
+}
+
+// A new program image, so that the memory is as after power-on.
+_Noreturn void board_reset(void) {
+    char name[] = "firmware";
+    char *arguments[] = {name, NULL};
+    (void)execv("/proc/self/exe", arguments);
+    abort();
+}

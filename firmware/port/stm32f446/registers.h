@@ -1,0 +1,122 @@
+// The few registers of the STM32F446 and its Cortex-M4 that this port touches, each with the section that defines it.
+//
+// RM0390 is ST's reference manual of the STM32F446, ARMv7-M is Arm's architecture reference manual (DDI 0403E).
+#ifndef REGISTERS_H
+#define REGISTERS_H
+
+#include <stdint.h>
+
+#ifndef REG32 // a test puts simulated registers here
+#define REG32(address) (*(volatile uint32_t *)(uintptr_t)(address))
+#endif
+
+// Flash interface: RM0390 3.8
+#define FLASH_ACR REG32(0x40023C00u) // 3.8.1
+#define FLASH_ACR_LATENCY_MASK 0xFu
+#define FLASH_ACR_PRFTEN (1u << 8)
+#define FLASH_ACR_ICEN (1u << 9)
+#define FLASH_ACR_DCEN (1u << 10)
+
+// Power controller: RM0390 5.4
+#define PWR_CR REG32(0x40007000u) // 5.4.1
+#define PWR_CR_VOS_SCALE1 (3u << 14)
+#define PWR_CR_ODEN (1u << 16)
+#define PWR_CR_ODSWEN (1u << 17)
+#define PWR_CSR REG32(0x40007004u) // 5.4.2
+#define PWR_CSR_ODRDY (1u << 16)
+#define PWR_CSR_ODSWRDY (1u << 17)
+
+// Reset and clock control: RM0390 6.3
+#define RCC_CR REG32(0x40023800u) // 6.3.1
+#define RCC_CR_HSION (1u << 0)
+#define RCC_CR_HSIRDY (1u << 1)
+#define RCC_CR_HSEON (1u << 16)
+#define RCC_CR_HSERDY (1u << 17)
+#define RCC_CR_HSEBYP (1u << 18)
+#define RCC_CR_PLLON (1u << 24)
+#define RCC_CR_PLLRDY (1u << 25)
+#define RCC_PLLCFGR REG32(0x40023804u) // 6.3.2
+#define RCC_PLLCFGR_M(divide) ((uint32_t)(divide) << 0)
+#define RCC_PLLCFGR_N(multiply) ((uint32_t)(multiply) << 6)
+#define RCC_PLLCFGR_P_DIV2 (0u << 16)
+#define RCC_PLLCFGR_SRC_HSI (0u << 22)
+#define RCC_PLLCFGR_SRC_HSE (1u << 22)
+#define RCC_PLLCFGR_Q(divide) ((uint32_t)(divide) << 24)
+#define RCC_PLLCFGR_R(divide) ((uint32_t)(divide) << 28)
+#define RCC_CFGR REG32(0x40023808u) // 6.3.3
+#define RCC_CFGR_SW_MASK (3u << 0)
+#define RCC_CFGR_SW_HSI (0u << 0)
+#define RCC_CFGR_SW_PLL (2u << 0)
+#define RCC_CFGR_SWS_MASK (3u << 2)
+#define RCC_CFGR_SWS_SHIFT 2 // SWS repeats SW, two bits higher, once the switch is done
+#define RCC_CFGR_PPRE1_DIV4 (5u << 10)
+#define RCC_CFGR_PPRE2_DIV2 (4u << 13)
+#define RCC_AHB1ENR REG32(0x40023830u) // 6.3.10
+#define RCC_AHB1ENR_GPIOAEN (1u << 0)
+#define RCC_APB1ENR REG32(0x40023840u) // 6.3.13
+#define RCC_APB1ENR_TIM2EN (1u << 0)
+#define RCC_APB1ENR_USART2EN (1u << 17)
+#define RCC_APB1ENR_PWREN (1u << 28)
+
+// GPIO port A: RM0390 7.4
+#define GPIOA_MODER REG32(0x40020000u) // 7.4.1, two bits a pin
+#define GPIO_MODER_MASK(pin) (3u << (2u * (pin)))
+#define GPIO_MODER_ALTERNATE(pin) (2u << (2u * (pin)))
+#define GPIOA_PUPDR REG32(0x4002000Cu) // 7.4.4, two bits a pin
+#define GPIO_PUPDR_MASK(pin) (3u << (2u * (pin)))
+#define GPIO_PUPDR_UP(pin) (1u << (2u * (pin)))
+#define GPIOA_AFRL REG32(0x40020020u) // 7.4.9, four bits a pin, pins 0 to 7
+#define GPIO_AFRL_MASK(pin) (0xFu << (4u * (pin)))
+#define GPIO_AFRL_AF(pin, function) ((uint32_t)(function) << (4u * (pin)))
+
+// Position of USART2 in the vector table: RM0390 10.1, table of vectors
+#define USART2_IRQ 38u
+#define IRQ_COUNT 97u // positions 0 to 96
+
+// TIM2: RM0390 17.4
+#define TIM2_CR1 REG32(0x40000000u) // 17.4.1
+#define TIM_CR1_CEN (1u << 0)
+#define TIM2_CNT REG32(0x40000024u) // 17.4.10
+
+// USART2: RM0390 25.6
+#define USART2_SR REG32(0x40004400u) // 25.6.1
+#define USART_SR_PE (1u << 0)
+#define USART_SR_FE (1u << 1)
+#define USART_SR_NF (1u << 2)
+#define USART_SR_ORE (1u << 3)
+#define USART_SR_RXNE (1u << 5)
+#define USART_SR_TC (1u << 6)
+#define USART_SR_TXE (1u << 7)
+#define USART2_DR REG32(0x40004404u)  // 25.6.2
+#define USART2_BRR REG32(0x40004408u) // 25.6.3
+#define USART2_CR1 REG32(0x4000440Cu) // 25.6.4
+#define USART_CR1_RE (1u << 2)
+#define USART_CR1_TE (1u << 3)
+#define USART_CR1_RXNEIE (1u << 5)
+#define USART_CR1_TXEIE (1u << 7)
+#define USART_CR1_UE (1u << 13)
+
+// Who the chip is: RM0390 33.6.1 and 34.1
+#define DBGMCU_IDCODE REG32(0xE0042000u)
+#define DBGMCU_IDCODE_DEV_ID_MASK 0xFFFu
+#define DBGMCU_IDCODE_DEV_ID_F446 0x421u
+#define UNIQUE_ID_ADDRESS 0x1FFF7A10u
+
+// Cortex-M4: ARMv7-M
+#define DWT_CTRL REG32(0xE0001000u) // C1.8.7
+#define DWT_CTRL_CYCCNTENA (1u << 0)
+#define DWT_CYCCNT REG32(0xE0001004u)                          // C1.8.8
+#define NVIC_ISER(irq) REG32(0xE000E100u + 4u * ((irq) / 32u)) // B3.4.4
+#define NVIC_ISPR(irq) REG32(0xE000E200u + 4u * ((irq) / 32u)) // B3.4.6
+#define NVIC_BIT(irq) (1u << ((irq) % 32u))
+#define SCB_CPUID REG32(0xE000ED00u) // B3.2.3
+#define SCB_VTOR REG32(0xE000ED08u)  // B3.2.5
+#define SCB_AIRCR REG32(0xE000ED0Cu) // B3.2.6
+#define SCB_AIRCR_VECTKEY (0x05FAu << 16)
+#define SCB_AIRCR_SYSRESETREQ (1u << 2)
+#define SCB_CPACR REG32(0xE000ED88u) // B3.2.20
+#define SCB_CPACR_CP10_CP11_FULL (0xFu << 20)
+#define DEMCR REG32(0xE000EDFCu) // C1.6.5
+#define DEMCR_TRCENA (1u << 24)
+
+#endif

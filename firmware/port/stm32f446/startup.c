@@ -1,0 +1,57 @@
+// From reset to main: vector table, FPU, initial memory. Faults end here too.
+#include <stdint.h>
+#include <string.h>
+
+#include "board.h"
+#include "registers.h"
+#include "usart.h"
+
+// From stm32f446.ld. The sizes are symbols' addresses: the linker computes them.
+extern uint8_t ld_stack_top[];
+extern uint8_t ld_data_start[];
+extern const uint8_t ld_data_load[];
+extern const uint8_t ld_data_bytes[];
+extern uint8_t ld_bss_start[];
+extern const uint8_t ld_bss_bytes[];
+
+int main(void);
+_Noreturn void startup_reset(void);
+_Noreturn void startup_fault(void);
+
+// A fault may come from a stack that has run out of memory, so no fault handler may trust the stack pointer.
+__attribute__((naked)) static void fault(void) {
+    __asm volatile("ldr sp, =ld_stack_top\n"
+                   "b   startup_fault\n");
+}
+
+// A board that starts anew answers with session 0, from which the host sees what happened; a board that hangs says
+// nothing. Here is the place to keep a record of the fault for the next boot.
+__attribute__((used)) _Noreturn void startup_fault(void) {
+    board_reset();
+}
+
+typedef struct {
+    const void *stack_top;
+    void (*exceptions[15])(void); // exceptions 1 (reset) to 15: ARMv7-M B1.5.2
+    void (*irqs[IRQ_COUNT])(void);
+} vector_table_t;
+
+__attribute__((section(".isr_vector"), used)) static const vector_table_t vectors = {
+    .stack_top = ld_stack_top,
+    .exceptions = {startup_reset, [1 ... 14] = fault},
+    .irqs = {[0 ... USART2_IRQ - 1u] = fault,
+             [USART2_IRQ] = usart_interrupt,
+             [USART2_IRQ + 1u ... IRQ_COUNT - 1u] = fault},
+};
+
+_Noreturn void startup_reset(void) {
+    // First of all: with the hard-float ABI the compiler may use a floating-point register anywhere.
+    SCB_CPACR |= SCB_CPACR_CP10_CP11_FULL;
+    __asm volatile("dsb" ::: "memory");
+    __asm volatile("isb" ::: "memory");
+    SCB_VTOR = (uint32_t)(uintptr_t)&vectors; // a debugger or an emulator may have started us past the boot alias at 0
+    memcpy(ld_data_start, ld_data_load, (uintptr_t)ld_data_bytes);
+    memset(ld_bss_start, 0, (uintptr_t)ld_bss_bytes);
+    (void)main();
+    board_reset();
+}

@@ -1,0 +1,18 @@
+// USART2 on PA2 and PA3, which the board wires to the ST-LINK's virtual serial port. The rest of its interface is
+// board_uart_* in board.h.
+#ifndef USART_H
+#define USART_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define USART_BAUD 115200u
+
+void usart_start(uint32_t clock_hz);
+
+// True while a received byte waits to be read.
+bool usart_has_received(void);
+
+void usart_interrupt(void);
+
+#endif

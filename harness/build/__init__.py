@@ -1,0 +1,11 @@
+"""Builds the firmware: for the chip with PlatformIO, for this machine with its own compiler.
+
+    recipe     what firmware/build.json says        cmsis       fetches CMSIS-DSP's sources
+    platformio the chip's ELF                       pio_local   PlatformIO without its registry
+    native     the host's executable, host tools    elf         reads an ELF
+    paths      where all this lies                  fingerprint has anything changed?
+    tools      runs compilers, shows their errors
+
+`paths`, `recipe` and `cmsis` need nothing but the standard library: PlatformIO's extra script imports them too, in
+whatever Python PlatformIO runs in.
+"""

@@ -1,0 +1,84 @@
+"""Reads what the linker left in an ELF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import NoteSection, SymbolTableSection
+
+from harness.errors import BuildFailed
+
+RAM_ORIGIN = 0x20000000
+"""Where its SRAM begins, likewise."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of the chip's memory a program takes.
+
+    Attributes:
+        flash_bytes: code, constants and the initial values of variables.
+        stack_bytes: reserved for the stack.
+        variable_bytes: initialised and zeroed variables.
+        arena_bytes: what is left of the RAM.
+    """
+
+    flash_bytes: int
+    stack_bytes: int
+    variable_bytes: int
+    arena_bytes: int
+
+    @property
+    def ram_bytes(self) -> int:
+        """The RAM that is taken before any model is loaded."""
+        return self.stack_bytes + self.variable_bytes
+
+
+def build_id(path: Path) -> bytes:
+    """The linker's build id: 20 bytes, a SHA-1 over the program.
+
+    Raises:
+        BuildFailed: the file has none.
+    """
+    with path.open("rb") as stream:
+        for section in ELFFile(stream).iter_sections():
+            if isinstance(section, NoteSection):
+                for note in section.iter_notes():
+                    if note["n_type"] == "NT_GNU_BUILD_ID":
+                        return bytes.fromhex(note["n_desc"])
+    raise BuildFailed(f"{path} has no build id", code="no_build_id", remedy="link it with -Wl,--build-id=sha1")
+
+
+def sizes(path: Path) -> Sizes:
+    """What the chip's program takes of its memory.
+
+    Args:
+        path: the chip's ELF.
+    """
+    flash = stack = variables = 0
+    with path.open("rb") as stream:
+        elf = ELFFile(stream)
+        for section in elf.iter_sections():
+            if not section["sh_flags"] & SH_FLAGS.SHF_ALLOC:
+                continue
+            size = int(section["sh_size"])
+            is_stack = section.name == ".stack"
+            is_variables = not is_stack and section["sh_addr"] >= RAM_ORIGIN
+            stack += size * is_stack
+            variables += size * is_variables
+            flash += size * (section["sh_type"] != "SHT_NOBITS")
+        symbols = elf.get_section_by_name(".symtab")
+        assert isinstance(symbols, SymbolTableSection)
+        start, end = (symbols.get_symbol_by_name(name)[0]["st_value"] for name in ("ld_arena_start", "ld_arena_end"))
+    return Sizes(flash_bytes=flash, stack_bytes=stack, variable_bytes=variables, arena_bytes=end - start)
+
+
+def symbol_names(path: Path) -> frozenset[str]:
+    """The names of all symbols, defined and undefined."""
+    with path.open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        return frozenset(symbol.name for symbol in table.iter_symbols() if symbol.name)

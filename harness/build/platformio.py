@@ -1,0 +1,127 @@
+"""Builds the chip's ELF with PlatformIO: `pio run`, when something has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from harness.build import pio_local, recipe
+from harness.build.cmsis import cmsis_dsp_dir
+from harness.build.fingerprint import digest, files_under, tool_identity
+from harness.build.paths import project_root, work_dir
+from harness.build.tools import failure_lines, run_tool
+from harness.errors import BuildFailed
+
+ENVIRONMENT = "nucleo_f446re"
+"""The section of platformio.ini that is built."""
+
+_COMPILING = "CONFIGURATION:"
+"""PlatformIO prints this once all packages are there, before the first compiler runs."""
+
+Progress = Callable[[str], None]
+
+
+def firmware_elf(progress: Progress = lambda _: None) -> Path:
+    """The firmware for the chip, built if it is not up to date.
+
+    Args:
+        progress: told before something takes time.
+
+    Raises:
+        TargetUnavailable: a tool is missing.
+        BuildFailed: it could not be built.
+    """
+    elf = _build_dir() / "firmware.elf"
+    with FileLock(work_dir() / "platformio.lock"):
+        if not _is_current(elf):
+            progress("building the firmware for the chip")
+            cmsis_dsp_dir(progress)
+            _build(progress)
+            _write_stamp(elf)
+    return elf
+
+
+def prepare() -> bool:
+    """Choose where `pio run` takes its packages from in this project, and put them there if that is here.
+
+    Returns:
+        True for PlatformIO's registry, False for what is installed here. The registry is also the choice where nothing
+        is installed here: PlatformIO may have got its packages earlier.
+
+    Raises:
+        TargetUnavailable: something that the local way needs is not installed.
+    """
+    from_registry = pio_local.registry_is_reachable() or not pio_local.has_toolchain()
+    if from_registry:
+        pio_local.uninstall()
+    else:
+        pio_local.install()
+    return from_registry
+
+
+def _build(progress: Progress) -> None:
+    from_registry = prepare()
+    status, output = _pio_run(from_registry=from_registry)
+    if status != 0 and from_registry and _COMPILING not in output and pio_local.has_toolchain():
+        progress("PlatformIO could not install its packages; building with what is installed here instead")
+        pio_local.install()
+        status, output = _pio_run(from_registry=False)
+    if status != 0:
+        raise BuildFailed(
+            f"PlatformIO could not build the firmware:\n{failure_lines(output)}",
+            remedy=f"run `pio run -e {ENVIRONMENT} -v` in {project_root()} for the whole output",
+        )
+
+
+def _pio_run(*, from_registry: bool) -> tuple[int, str]:
+    environment = {
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_NO_ANSI": "true",
+        "PLATFORMIO_DISABLE_PROGRESSBAR": "true",
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_BUILD_DIR": str(_build_dir().parent),
+    }
+    if not from_registry:
+        environment["PLATFORMIO_CORE_DIR"] = str(pio_local.core_dir())
+    argv = [sys.executable, "-m", "platformio", "run", "-e", ENVIRONMENT]
+    return run_tool(argv, what="run PlatformIO", cwd=project_root(), extra_env=environment)
+
+
+def _build_dir() -> Path:
+    return project_root() / ".pio" / "build" / ENVIRONMENT
+
+
+def _stamp(elf: Path) -> Path:
+    return elf.with_name("stamp.json")
+
+
+def _is_current(elf: Path) -> bool:
+    try:
+        stamp = json.loads(_stamp(elf).read_text(encoding="utf-8"))
+        return bool(elf.is_file() and stamp == _facts(elf))
+    except (OSError, ValueError):
+        return False
+
+
+def _write_stamp(elf: Path) -> None:
+    _stamp(elf).write_text(json.dumps(_facts(elf)), encoding="utf-8")
+
+
+def _facts(elf: Path) -> dict[str, Any]:
+    """What must be the same for the ELF to be up to date."""
+    root = project_root()
+    sources = files_under(root / "firmware", suffixes=(".c", ".h", ".ld", ".json", ".py"))
+    build_files = [root / "platformio.ini", *(root / "harness" / "build" / name for name in ("recipe.py", "cmsis.py"))]
+    compiler = (elf.parent / "compiler.txt").read_text(encoding="utf-8")
+    return {
+        "sources": digest([*sources, *build_files], recipe.load().program_macros(recipe.load().target)),
+        "elf": hashlib.sha256(elf.read_bytes()).hexdigest(),
+        "compiler": tool_identity(compiler) if os.path.isabs(compiler) else None,
+    }

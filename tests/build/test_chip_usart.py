@@ -1,0 +1,57 @@
+"""Overruns, noise and a full ring: no emulator makes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from build_helpers import run_c_tool
+
+PE, FE, NF, ORE, RXNE = (1 << bit for bit in (0, 1, 2, 3, 5))
+
+
+def numbers(lines: list[tuple[str, str]]) -> dict[str, int]:
+    return {key: int(value) for key, value in lines if key not in {"received", "dr"}}
+
+
+def values(lines: list[tuple[str, str]], key: str) -> bytes:
+    return bytes(int(value, 16) for name, value in lines if name == key)
+
+
+@pytest.mark.parametrize(("clock_hz", "divider"), [(45_000_000, 391), (16_000_000, 139)])
+def test_baud_is_115200(clock_hz: int, divider: int) -> None:
+    assert numbers(run_c_tool("usart_tool", "baud", str(clock_hz)))["brr"] == divider
+    assert abs(clock_hz / divider / 115_200 - 1) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("status", "counter", "received"),
+    [
+        (RXNE, None, b"A"),
+        (RXNE | ORE, "uart_overruns", b"A"),
+        (ORE, "uart_overruns", b""),
+        (RXNE | NF, "uart_noise", b"A"),
+        (RXNE | FE, "uart_noise", b"A"),
+        (RXNE | PE, "uart_noise", b"A"),
+        (0, None, b""),
+    ],
+)
+def test_receive_errors_are_counted(status: int, counter: str | None, received: bytes) -> None:
+    lines = run_c_tool("usart_tool", "receive", f"{status:x}:41")
+    assert values(lines, "received") == received
+    errors = {name: count for name, count in numbers(lines).items() if not name.startswith("bytes_")}
+    assert errors == {name: int(name == counter) for name in errors}
+    assert numbers(lines)["bytes_received"] == len(received)
+
+
+@pytest.mark.parametrize("first_index", [0, 2**32 - 500], ids=["at first", "where the indices wrap"])
+def test_a_full_ring_loses_the_newest_bytes_and_counts_them(first_index: int) -> None:
+    lines = run_c_tool("usart_tool", "flood", "1030", str(first_index))
+    assert values(lines, "received") == bytes(index % 256 for index in range(1024))
+    assert (numbers(lines)["bytes_received"], numbers(lines)["ring_overflows"]) == (1024, 6)
+
+
+def test_sends_in_order_and_then_rests() -> None:
+    lines = run_c_tool("usart_tool", "send", "hello")
+    assert values(lines, "dr") == b"hello"
+    assert numbers(lines)["txeie"] == 0, "or the interrupt would come for ever"
+    assert numbers(lines)["bytes_sent"] == 5

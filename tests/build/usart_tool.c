@@ -1,0 +1,85 @@
+// Runs the chip's usart.c against simulated registers.
+//
+//   usart_tool baud HZ          prints the divider that is set
+//   usart_tool receive SR:DR... an interrupt for each pair; prints what was received, in hex, and the counters
+//   usart_tool flood N INDEX    N received bytes that nobody reads, into a ring whose indices begin at INDEX; prints
+//                               the counters
+//   usart_tool send HEX         prints what was put into DR, and whether the interrupt is off at the end
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static volatile uint32_t *simulated(uint32_t address);
+#define REG32(address) (*simulated(address))
+
+#include "../../firmware/port/stm32f446/usart.c"
+
+enum { SR, DR, BRR, CR1, COUNT };
+static volatile uint32_t now[COUNT];
+static volatile uint32_t elsewhere;
+static volatile uint32_t *last = &elsewhere;
+
+// Every use of a register comes by here, so that a write to DR is seen at the next one.
+static volatile uint32_t *simulated(uint32_t address) {
+    if (last == &now[DR]) {
+        printf("dr %02x\n", now[DR]);
+    }
+    const uint32_t index = (address - 0x40004400u) / 4u;
+    last = index < COUNT ? &now[index] : &elsewhere;
+    return last;
+}
+
+static void print_counters(void) {
+    const board_uart_counters_t counters = board_uart_counters();
+    printf("ring_overflows %u\nuart_overruns %u\nuart_noise %u\nbytes_received %u\nbytes_sent %u\n",
+           counters.ring_overflows, counters.uart_overruns, counters.uart_noise, counters.bytes_received,
+           counters.bytes_sent);
+}
+
+static void interrupt(uint32_t status, uint32_t data) {
+    now[SR] = status;
+    now[DR] = data;
+    usart_interrupt();
+}
+
+int main(int argc, char **argv) {
+    const char *const command = argc > 2 ? argv[1] : "";
+    uint8_t data[4096];
+    if (strcmp(command, "baud") == 0) {
+        usart_start((uint32_t)strtoul(argv[2], NULL, 10));
+        printf("brr %u\n", now[BRR]);
+    } else if (strcmp(command, "receive") == 0) {
+        for (int i = 2; i < argc; i++) {
+            unsigned status = 0;
+            unsigned byte = 0;
+            (void)sscanf(argv[i], "%x:%x", &status, &byte);
+            interrupt(status, byte);
+        }
+        const size_t size = board_uart_read(data, sizeof data);
+        for (size_t i = 0; i < size; i++) {
+            printf("received %02x\n", data[i]);
+        }
+        print_counters();
+    } else if (strcmp(command, "flood") == 0) {
+        const uint32_t count = (uint32_t)strtoul(argv[2], NULL, 10);
+        rx_ring.head = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0u;
+        rx_ring.tail = rx_ring.head;
+        for (uint32_t i = 0; i < count; i++) {
+            interrupt(USART_SR_RXNE, i & 0xFFu);
+        }
+        const size_t size = board_uart_read(data, sizeof data);
+        for (size_t i = 0; i < size; i++) {
+            printf("received %02x\n", data[i]);
+        }
+        print_counters();
+    } else if (strcmp(command, "send") == 0) {
+        board_uart_write((const uint8_t *)argv[2], strlen(argv[2]));
+        now[SR] = USART_SR_TXE | USART_SR_TC;
+        usart_interrupt();
+        board_uart_flush();
+        printf("txeie %u\n", (now[CR1] & USART_CR1_TXEIE) != 0u);
+        print_counters();
+    }
+    return 0;
+}

@@ -23,7 +23,7 @@ _LATER = frozenset({"x_calls", "reset_before"})
 """Names that the format reserves for stateful models, which this version does not run."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """What both Keras and the device are given.
 
@@ -52,12 +52,12 @@ class Inputs:
     @property
     def batch(self) -> int:
         """Sequences."""
-        return self.x.shape[0]
+        return int(self.x.shape[0])
 
     @property
     def steps(self) -> int:
         """Steps of each sequence."""
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
 
 def random_inputs(spec: ModelSpec, batch: int = 8, steps: int = 16, seed: int = 0) -> Inputs:
@@ -75,7 +75,9 @@ def random_inputs(spec: ModelSpec, batch: int = 8, steps: int = 16, seed: int = 
     steps = steps if spec.steps is None else spec.steps
     for name, value, least in (("batch", batch, 1), ("steps", steps, 1), ("seed", seed, 0)):
         if value < least:
-            raise InputsRefused(f"{name} is {value}.", code="inputs_range", remedy=f"Give a {name} of at least {least}.")
+            raise InputsRefused(
+                f"{name} is {value}.", code="inputs_range", remedy=f"Give a {name} of at least {least}."
+            )
     x = np.random.default_rng(seed).standard_normal((batch, steps, spec.input_size)).astype(np.float32)
     return Inputs(x=x, seed=seed)
 
@@ -102,8 +104,7 @@ def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
         )
     notes: list[str] = []
     x = _float32(path, input_name, arrays.pop(input_name), notes)
-    batch = x.shape[0] if x.ndim == 3 else None
-    _check_shape(path, input_name, x.shape, (batch, spec.steps, spec.input_size), ("batch", "steps", "features"))
+    _check_shape(path, input_name, x.shape, (None, spec.steps, spec.input_size), ("batch", "steps", "features"))
     return Inputs(
         x=x,
         mask=_take_mask(path, arrays, x.shape[:2]),
@@ -123,7 +124,7 @@ def _take_mask(path: Path, arrays: dict[str, NDArray[Any]], shape: tuple[int, ..
             remedy="Store it as mask.astype(bool): True where the step counts.",
         )
     _check_shape(path, "mask", mask.shape, shape, ("batch", "steps"))
-    return np.ascontiguousarray(mask)
+    return np.array(mask, order="C")
 
 
 def _take_states(
@@ -193,7 +194,7 @@ def _float32(path: Path, name: str, array: NDArray[Any], notes: list[str]) -> Fl
             remedy="Store real numbers: array.astype(np.float32).",
         )
     with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(array, dtype=np.float32)
+        converted = np.array(array, dtype=np.float32, order="C")
     if np.any(np.isinf(converted) & np.isfinite(array)):
         raise InputsRefused(
             f"'{name}' in {path} has {array.dtype} values beyond the range of float32.",

@@ -1,0 +1,104 @@
+"""How far a tensor may be from the expected one, with the reason. docs/ACCURACY.md derives the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compare.metrics import Array, Float64Array, absolute_errors
+from harness.errors import OracleError, UsageError
+
+DEFAULT_RTOL = 2e-6
+"""17 times the float32 epsilon of 1.19e-7: relative rounding of values far from 1."""
+
+LEAST_ATOL = 5e-7
+"""Least absolute tolerance. Two correct float32 programs differ by the sum of their own errors, about 3e-7 for h."""
+
+KERAS_FACTOR = 4
+"""Keras' own distance from float64 is one sample of what float32 costs here; another order of sums gets another."""
+
+ILL_CONDITIONED = 1e-3
+"""Keras farther from float64 than this: its float32 value says more about rounding than about the model."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """abs(got - expected) <= atol + rtol abs(expected).
+
+    Attributes:
+        atol: absolute part, 0 or more.
+        rtol: part relative to the expected value, 0 or more.
+        reason: where the two come from.
+    """
+
+    atol: float
+    rtol: float
+    reason: str
+
+    def allowed(self, expected: NDArray[np.float32]) -> Float64Array:
+        """The largest error that passes, for each element. Beside a NaN or an infinity any error is infinite anyway."""
+        magnitude = np.abs(expected.astype(np.float64))
+        return self.atol + self.rtol * np.where(np.isfinite(magnitude), magnitude, 0.0)
+
+
+def distance_to_float64(expected: Mapping[str, Array], reference: Mapping[str, Array]) -> dict[str, float]:
+    """Largest absolute distance of each of Keras' tensors from float64; infinity where only one is NaN or infinite."""
+    return {name: float(absolute_errors(array, reference[name]).max()) for name, array in expected.items()}
+
+
+def tolerances(
+    distances: Mapping[str, float], atol: float | None = None, rtol: float | None = None
+) -> dict[str, Tolerance]:
+    """The tolerance of each tensor: derived, except for what the user gives.
+
+    Args:
+        distances: Keras' distance from float64 on these very inputs, by tensor name, from `distance_to_float64`.
+        atol: the user's absolute tolerance for all tensors; None: derived for each, LEAST_ATOL where the user's rtol
+            overrules that a distance is above ILL_CONDITIONED.
+        rtol: the user's relative tolerance; None: DEFAULT_RTOL.
+
+    Raises:
+        OracleError: a distance is above ILL_CONDITIONED, and the user gave neither.
+        UsageError: a value is negative, NaN or infinite.
+    """
+    for option, value in (("--atol", atol), ("--rtol", rtol)):
+        if value is not None and not 0 <= value < np.inf:
+            raise UsageError(
+                f"{option} is {value}.", code="tolerance_range", remedy=f"Give {option} a number of 0 or more."
+            )
+    if atol is None and rtol is None:
+        _refuse_ill_conditioned(distances)
+    return {name: _tolerance(distance, atol, rtol) for name, distance in distances.items()}
+
+
+def _refuse_ill_conditioned(distances: Mapping[str, float]) -> None:
+    too_far = [name for name, distance in distances.items() if not distance <= ILL_CONDITIONED]
+    if too_far:
+        worst = max(too_far, key=distances.__getitem__)
+        raise OracleError(
+            f"Keras float32 and the float64 reference differ by {distances[worst]:.3g} in '{worst}'; "
+            f"beyond {ILL_CONDITIONED:g} float32 does not determine the result of this model on these inputs.",
+            code="ill_conditioned",
+            remedy="Look at the range of inputs and weights, or say with --atol and --rtol what you accept.",
+        )
+
+
+def _tolerance(distance: float, atol: float | None, rtol: float | None) -> Tolerance:
+    ill_conditioned = not distance <= ILL_CONDITIONED
+    derived = LEAST_ATOL if ill_conditioned else max(LEAST_ATOL, KERAS_FACTOR * distance)
+    if atol is not None:
+        reason = "atol was given"
+    elif ill_conditioned:
+        reason = f"atol is the least one, {LEAST_ATOL:g}: Keras' own distance of {distance:.3g} from float64 gives none"
+    elif derived > LEAST_ATOL:
+        reason = f"atol is {KERAS_FACTOR} times Keras' own distance of {distance:.3g} from float64 on these inputs"
+    else:
+        reason = (
+            f"atol is the least one, {LEAST_ATOL:g}: {KERAS_FACTOR} times Keras' own distance of {distance:.3g} "
+            "from float64 on these inputs is less"
+        )
+    reason += f"; rtol is the default {DEFAULT_RTOL:g}" if rtol is None else "; rtol was given"
+    return Tolerance(derived if atol is None else atol, DEFAULT_RTOL if rtol is None else rtol, reason)

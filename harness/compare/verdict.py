@@ -1,0 +1,175 @@
+"""One result per tensor: how far off, where it is worst, and whether that passes.
+
+What a report needs is JSON without extensions: a number that JSON does not have is the string "NaN", "Infinity" or
+"-Infinity", which Python's float() and JavaScript's Number() both read back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compare.metrics import ULP_OF_NAN, Metrics, absolute_errors, measure
+from harness.compare.tolerance import Tolerance
+
+Json: TypeAlias = Any
+"""What json.dumps(..., allow_nan=False) takes."""
+
+_AXES: dict[int, tuple[str, ...]] = {3: ("sequence", "step", "unit"), 2: ("sequence", "unit")}
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The element whose error is the largest part of what is allowed there; of equals, the one with the largest error.
+
+    Attributes:
+        sequence: its place in the batch.
+        step: its time step; None in a tensor without steps.
+        unit: its place in the last axis.
+        expected: the oracle's value.
+        got: the device's value.
+    """
+
+    sequence: int
+    step: int | None
+    unit: int
+    expected: float
+    got: float
+
+    def to_json(self) -> dict[str, Json]:
+        """The record of contract and report."""
+        return {
+            "sequence": self.sequence,
+            "step": self.step,
+            "unit": self.unit,
+            "expected": json_number(self.expected),
+            "got": json_number(self.got),
+        }
+
+
+@dataclass(frozen=True)
+class TensorResult:
+    """The verdict on one tensor.
+
+    Attributes:
+        name: e.g. "lstm.h".
+        shape: of the expected tensor; of the other one where none was expected.
+        metrics: the distances; every one is infinite where nothing could be compared.
+        passed: within its tolerance everywhere.
+        problem: why nothing could be compared (missing, unexpected, shape, dtype), else "".
+        worst: None where nothing could be compared.
+        tolerance: None of a tensor that was not expected.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    metrics: Metrics
+    passed: bool
+    problem: str
+    worst: Worst | None
+    tolerance: Tolerance | None
+
+    def to_json(self) -> dict[str, Json]:
+        """The record of contract and report."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "max_abs": json_number(self.metrics.max_abs),
+            "max_rel": json_number(self.metrics.max_rel),
+            "max_ulp": self.metrics.max_ulp,
+            "rmse": json_number(self.metrics.rmse),
+            "pass": self.passed,
+            "problem": self.problem,
+            "nan_expected": self.metrics.nan_expected,
+            "nan_got": self.metrics.nan_got,
+            "worst": self.worst.to_json() if self.worst else None,
+        }
+
+
+def compare(
+    expected: Mapping[str, NDArray[np.float32]],
+    got: Mapping[str, NDArray[Any]],
+    tolerances: Mapping[str, Tolerance],
+) -> tuple[TensorResult, ...]:
+    """Holds every tensor of `got` against `expected`.
+
+    Args:
+        expected: the oracle's tensors, by name, each of 2 or 3 axes: (B, units) or (B, T, units).
+        got: the device's. A missing or an additional one, another shape or another dtype fails.
+        tolerances: one for each name in `expected`.
+
+    Returns:
+        One result per name: in the order of `expected`, then the additional ones of `got` in theirs.
+    """
+    results = [_result(name, array, got.get(name), tolerances[name]) for name, array in expected.items()]
+    results += [
+        _not_compared(name, array.shape, "not expected", None, array)
+        for name, array in got.items()
+        if name not in expected
+    ]
+    return tuple(results)
+
+
+def all_passed(results: Iterable[TensorResult]) -> bool:
+    """Whether there is a result, and every one passed: nothing compared is nothing proved."""
+    results = tuple(results)
+    return bool(results) and all(result.passed for result in results)
+
+
+def json_number(value: float) -> float | str:
+    """A float as JSON can hold it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _result(name: str, expected: NDArray[np.float32], got: NDArray[Any] | None, tolerance: Tolerance) -> TensorResult:
+    if got is None:
+        return _not_compared(name, expected.shape, "missing", tolerance)
+    if got.shape != expected.shape:
+        return _not_compared(name, expected.shape, f"shape {got.shape}, expected {expected.shape}", tolerance, got)
+    if got.dtype != expected.dtype:
+        return _not_compared(name, expected.shape, f"dtype {got.dtype}, expected {expected.dtype}", tolerance, got)
+    if expected.size == 0:
+        return _not_compared(name, expected.shape, "no elements", tolerance, got)
+    errors, allowed = absolute_errors(expected, got), tolerance.allowed(expected)
+    with np.errstate(all="ignore"):
+        share = np.where(errors == 0, 0.0, errors / allowed)
+    candidates = np.where(share == share.max(), errors, -1.0)
+    place = tuple(int(index) for index in np.unravel_index(candidates.argmax(), candidates.shape))
+    where = dict(zip(_AXES[expected.ndim], place, strict=True))
+    return TensorResult(
+        name=name,
+        shape=expected.shape,
+        metrics=measure(expected, got),
+        passed=bool(np.all(np.isfinite(errors) & (errors <= allowed))),
+        problem="",
+        worst=Worst(
+            sequence=where["sequence"],
+            step=where.get("step"),
+            unit=where["unit"],
+            expected=float(expected[place]),
+            got=float(got[place]),
+        ),
+        tolerance=tolerance,
+    )
+
+
+def _not_compared(
+    name: str, shape: tuple[int, ...], problem: str, tolerance: Tolerance | None, got: NDArray[Any] | None = None
+) -> TensorResult:
+    is_float = got is not None and got.dtype.kind == "f"
+    metrics = Metrics(
+        max_abs=math.inf,
+        max_rel=math.inf,
+        max_ulp=ULP_OF_NAN,
+        rmse=math.inf,
+        nan_expected=0,
+        nan_got=int(np.isnan(got).sum()) if got is not None and is_float else 0,
+    )
+    return TensorResult(name, shape, metrics, False, problem, None, tolerance)

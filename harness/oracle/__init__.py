@@ -1,0 +1,13 @@
+"""What the numbers should be: Keras in float32, and an independent NumPy implementation in float64.
+
+Keras and TensorFlow are imported nowhere else, and only inside functions: `runtime.import_keras` is the one door.
+Knows no device and no protocol beyond the enumerations that `model.spec` uses.
+
+    runtime       imports Keras quietly, with TensorFlow behind it
+    model_file    checks a .keras file before Keras sees it
+    layers        Keras layers -> nodes of a ModelSpec; refuses by name what the device cannot run
+    load          a file -> LoadedModel
+    keras_oracle  LoadedModel and inputs -> every tensor that the device is judged by
+    reference     ModelSpec and inputs -> the same tensors in float64, without Keras
+    spread        measures how far Keras itself is from float64; docs/ACCURACY.md quotes it
+"""

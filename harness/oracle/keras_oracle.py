@@ -1,0 +1,160 @@
+"""Keras' own float32 values of every tensor that the device is judged by.
+
+A Keras layer does not give away the cell state of every step, so three things are run on the same batch and have to
+agree bit for bit, or there is no verdict:
+
+    the model itself      -> `output`
+    a twin of each LSTM   -> h of every step and the last states: same configuration and weights, all outputs returned
+    Keras' own LSTMCell   -> c of every step, stepped by us; its h must be the twin's
+
+Everything is called eagerly and at once with the batch as given: no tf.function to trace, no `predict` to cut batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.errors import InputsRefused, OracleError
+from harness.model.inputs import Inputs
+from harness.model.spec import Float32Array, LstmNode
+from harness.oracle.load import LoadedModel
+from harness.oracle.runtime import import_keras, quiet, versions
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the device should compute.
+
+    Attributes:
+        tensors: float32 arrays: for each LSTM `<layer>.h` and `<layer>.c` (B, T, units), `<layer>.h_last` and
+            `<layer>.c_last` (B, units); then `output` as the model returns it.
+        oracle: who computed them.
+        versions: what the values depend on.
+    """
+
+    tensors: dict[str, Float32Array]
+    oracle: str
+    versions: dict[str, str]
+
+
+def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
+    """Runs the model in Keras, float32, at inference, on the CPU.
+
+    Args:
+        loaded: the model.
+        inputs: x (B, T, input_size) with T as the model has it; a mask is given to the model as `mask=`, initial
+            states to their layers as `initial_state=`.
+
+    Raises:
+        InputsRefused: the model fixes another batch size.
+        OracleError: Keras' model, layers and cells do not agree bit for bit.
+    """
+    if loaded.batch not in (None, inputs.batch):
+        raise InputsRefused(
+            f"Model '{loaded.spec.name}' fixes a batch of {loaded.batch}; the inputs have {inputs.batch}.",
+            code="inputs_shape",
+            remedy=f"Give {loaded.batch} sequences, or save the model with an open batch size.",
+        )
+    keras = import_keras()
+    with quiet(), keras.device("cpu:0"):
+        tensors, chain_output = _run_twins(keras, loaded, inputs)
+        output = _run_layers(keras, loaded, inputs) if inputs.initial else _run_model(keras, loaded, inputs)
+    require_identical(f"output of model '{loaded.spec.name}'", output, "the chain of its layers", chain_output)
+    return Expected(tensors={**tensors, "output": output}, oracle="keras", versions=versions())
+
+
+def require_identical(what: str, first: Float32Array, other_name: str, other: Float32Array) -> None:
+    """Raises OracleError unless both are the same, bit for bit but for the payload of a NaN and the sign of a zero."""
+    if first.shape == other.shape and np.array_equal(first, other, equal_nan=True):
+        return
+    distance = f"{np.nanmax(np.abs(first - other)):.3g}" if first.shape == other.shape else "the shape"
+    raise OracleError(
+        f"Keras contradicts itself: the {what} and {other_name} differ by {distance}.",
+        code="keras_inconsistent",
+        remedy="Report this with the model: on one machine Keras has always given the same bits.",
+    )
+
+
+def _run_model(keras: Any, loaded: LoadedModel, inputs: Inputs) -> Float32Array:
+    """The model's own call."""
+    returned = loaded.keras_model(keras.ops.convert_to_tensor(inputs.x), mask=_mask(keras, inputs), training=False)
+    return _array(keras.tree.flatten(returned)[0])
+
+
+def _run_layers(keras: Any, loaded: LoadedModel, inputs: Inputs) -> Float32Array:
+    """The model's own layers one after the other, since a model's call takes no initial states."""
+    value = keras.ops.convert_to_tensor(inputs.x)
+    for node, layer in zip(loaded.spec.nodes, loaded.layers, strict=True):
+        if isinstance(node, LstmNode):
+            states = _initial_states(keras, node, inputs)
+            value = layer(value, initial_state=states, mask=_mask(keras, inputs), training=False)
+        else:
+            value = layer(value)
+    return _array(value)
+
+
+def _run_twins(keras: Any, loaded: LoadedModel, inputs: Inputs) -> tuple[dict[str, Float32Array], Float32Array]:
+    """Every LSTM's tensors, and the chain's output with the twins in place of the layers."""
+    tensors: dict[str, Float32Array] = {}
+    value = keras.ops.convert_to_tensor(inputs.x)
+    for node, layer in zip(loaded.spec.nodes, loaded.layers, strict=True):
+        if not isinstance(node, LstmNode):
+            value = layer(value)
+            continue
+        states = _initial_states(keras, node, inputs)
+        twin = _twin(keras, layer, value.shape)
+        h, h_last, c_last = twin(value, initial_state=states, mask=_mask(keras, inputs), training=False)
+        of_twin = {"h": _array(h), "h_last": _array(h_last), "c_last": _array(c_last)}
+        of_cell = _step_cell(keras, layer.cell, node, value, states, inputs)
+        for name, array in of_twin.items():
+            require_identical(f"{name} of LSTM '{node.name}'", array, "that of its LSTMCell", of_cell[name])
+        for name in ("h", "c", "h_last", "c_last"):
+            tensors[f"{node.name}.{name}"] = of_cell[name]
+        value = h if node.return_sequences else h[:, -1]
+    return tensors, _array(value)
+
+
+def _twin(keras: Any, layer: Any, input_shape: Any) -> Any:
+    """The same LSTM with the same weights, which returns the output of every step and the states."""
+    config = {**layer.get_config(), "name": f"{layer.name}_twin", "return_sequences": True, "return_state": True}
+    twin = keras.layers.LSTM.from_config(config)
+    twin.build(input_shape)
+    twin.set_weights(layer.get_weights())
+    return twin
+
+
+def _step_cell(
+    keras: Any, cell: Any, node: LstmNode, sequence: Any, states: list[Any], inputs: Inputs
+) -> dict[str, Float32Array]:
+    """Steps Keras' LSTMCell and applies the mask as Keras' RNN loop does (keras/src/backend/tensorflow/rnn.py)."""
+    h, c = (_array(state) for state in states)
+    output = np.zeros_like(h)
+    outputs, cells = [], []
+    for step, x in enumerate(keras.ops.unstack(sequence, axis=1)):
+        _, new_states = cell(x, [keras.ops.convert_to_tensor(h), keras.ops.convert_to_tensor(c)], training=False)
+        new_h, new_c = (_array(state) for state in new_states)
+        if inputs.mask is not None:
+            valid = inputs.mask[:, step, np.newaxis]
+            output = np.where(valid, new_h, np.float32(0) if node.zero_output_for_mask else output)
+            h, c = np.where(valid, new_h, h), np.where(valid, new_c, c)
+        else:
+            output, h, c = new_h, new_h, new_c
+        outputs.append(output)
+        cells.append(c)
+    return {"h": np.stack(outputs, axis=1), "c": np.stack(cells, axis=1), "h_last": h, "c_last": c}
+
+
+def _initial_states(keras: Any, node: LstmNode, inputs: Inputs) -> list[Any]:
+    zeros = np.zeros((inputs.batch, node.units), dtype=np.float32)
+    return [keras.ops.convert_to_tensor(inputs.initial.get(f"{node.name}.{state}", zeros)) for state in ("h0", "c0")]
+
+
+def _mask(keras: Any, inputs: Inputs) -> Any:
+    return None if inputs.mask is None else keras.ops.convert_to_tensor(inputs.mask)
+
+
+def _array(tensor: Any) -> Float32Array:
+    return np.asarray(tensor, dtype=np.float32)

@@ -1,0 +1,88 @@
+"""A .keras file -> what the harness knows of the model, and the Keras object itself for the oracle."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ModelRefused
+from harness.model.spec import GATES, LstmNode, ModelSpec
+from harness.oracle.layers import chain, model_spec
+from harness.oracle.model_file import check_model_file
+from harness.oracle.runtime import import_keras, quiet
+
+__all__ = ["LoadedModel", "from_keras", "gate_parameters", "load_model", "model_spec"]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model as it was read from a file.
+
+    Attributes:
+        path: the file.
+        sha256: of the file, in hex.
+        spec: the model as the device runs it.
+        keras_model: the Keras object; only this package looks inside.
+        layers: the Keras layer of each node of `spec`, in the same order.
+        batch: sequences per call if the model fixes them, else None.
+    """
+
+    path: Path
+    sha256: str
+    spec: ModelSpec
+    keras_model: Any
+    layers: tuple[Any, ...]
+    batch: int | None
+
+
+def load_model(path: str | os.PathLike[str]) -> LoadedModel:
+    """Reads a .keras file. No code in the file is run, and nothing is compiled.
+
+    Raises:
+        ModelRefused: no such file, not a Keras 3 file, damaged, or it holds what this version does not run.
+        OracleError: Keras is not there.
+    """
+    path = Path(path)
+    sha256 = check_model_file(path)
+    keras = import_keras()
+    try:
+        with quiet():
+            keras_model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    # The container and the class names are known to be good; what Keras still dislikes is in the file.
+    except Exception as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ModelRefused(
+            f"Keras {keras.__version__} cannot load {path}: {reason}",
+            code="model_not_loadable",
+            remedy="Load it in Python with keras.saving.load_model to see all of Keras' message.",
+        ) from error
+    return from_keras(keras_model, path, sha256)
+
+
+def from_keras(keras_model: Any, path: Path = Path(), sha256: str = "") -> LoadedModel:
+    """A Keras model that is in memory already.
+
+    Args:
+        keras_model: a built Sequential or Functional model.
+        path: where it came from, if from a file.
+        sha256: of that file.
+
+    Raises:
+        ModelRefused: it holds what this version does not run.
+    """
+    return LoadedModel(
+        path=path,
+        sha256=sha256,
+        spec=model_spec(keras_model),
+        keras_model=keras_model,
+        layers=tuple(chain(keras_model)),
+        batch=keras_model.inputs[0].shape[0],
+    )
+
+
+def gate_parameters(node: LstmNode) -> dict[str, int]:
+    """Weights and biases of each gate, and of all: i, f, c and o have (input_size + units) units + units each."""
+    per_gate = node.parameters // len(GATES)
+    return {**dict.fromkeys(GATES, per_gate), "total": node.parameters}

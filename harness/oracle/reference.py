@@ -1,0 +1,171 @@
+"""The whole network in NumPy, in float64, from the published equations and without Keras: a second opinion.
+
+LSTM: Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997, with the forget gate of Gers,
+Schmidhuber & Cummins, "Learning to Forget: Continual Prediction with LSTM", Neural Computation 12(10), 2000, in the
+form and gate order of keras/src/layers/rnn/lstm.py; W, U and b are kernel, recurrent_kernel and bias:
+
+    z    = x_t W + h_{t-1} U + b          four parts of `units` values each: z_i, z_f, z_c, z_o
+    i, f, o = g(z_i), g(z_f), g(z_o)      g: recurrent_activation
+    c_t  = f c_{t-1} + i a(z_c)           a: activation
+    h_t  = o a(c_t)
+
+NaN and infinity are values here: they spread as arithmetic says, without a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from harness.model.inputs import Inputs
+from harness.model.spec import BoolArray, DenseNode, LstmNode, ModelSpec
+from harness.protocol.wire import Activation, Phase
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+
+
+def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) -> dict[str, Array]:
+    """Every tensor that the device is judged by, computed in `dtype`.
+
+    Args:
+        spec: the model; its float32 weights are used as they are, widened to `dtype`.
+        inputs: x (B, T, input_size), and maybe a mask and initial states.
+        dtype: float64, or float32 for an idea of what any float32 program does.
+
+    Returns:
+        For each LSTM `<name>.h` and `<name>.c` (B, T, units), `<name>.h_last` and `<name>.c_last` (B, units); then
+        `output`, or `output.0`, `output.1`, ... of a model with several outputs.
+    """
+    tensors: dict[str, Array] = {}
+    values: list[Array] = []
+    with np.errstate(all="ignore"):
+        for node in spec.nodes:
+            source = inputs.x.astype(dtype) if node.source is None else values[node.source]
+            if node.phase is Phase.AFTER_LAST_STEP and source.ndim == 3:
+                source = source[:, -1]
+            if isinstance(node, LstmNode):
+                run = lstm(node, source, inputs.mask, *_initial_states(node, inputs, source))
+                tensors[f"{node.name}.h"] = run.h
+                tensors[f"{node.name}.c"] = run.c
+                tensors[f"{node.name}.h_last"] = run.h_last
+                tensors[f"{node.name}.c_last"] = run.c_last
+                values.append(run.h if node.return_sequences else run.h[:, -1])
+            elif isinstance(node, DenseNode):
+                values.append(ACTIVATIONS[node.activation](_affine(source, node.kernel, node.bias)))
+            else:
+                values.append(ACTIVATIONS[node.activation](source))
+    if len(spec.outputs) == 1:
+        tensors["output"] = values[spec.outputs[0]]
+    else:
+        tensors.update({f"output.{place}": values[index] for place, index in enumerate(spec.outputs)})
+    return tensors
+
+
+@dataclass(frozen=True)
+class LstmRun:
+    """What one LSTM layer gave.
+
+    Attributes:
+        h: (B, T, units), the output of each step; at a masked step the output before it, zeros before the first.
+        c: (B, T, units), the cell state after each step, held over masked steps.
+        h_last: (B, units), the hidden state after the last step.
+        c_last: (B, units), the cell state after the last step.
+    """
+
+    h: Array
+    c: Array
+    h_last: Array
+    c_last: Array
+
+
+def lstm(node: LstmNode, x: Array, mask: BoolArray | None, h: Array, c: Array) -> LstmRun:
+    """All steps of one LSTM layer, in x's dtype.
+
+    Args:
+        node: weights and options.
+        x: (B, T, input_size).
+        mask: (B, T), False where h and c are held and the output is repeated; None: every step counts.
+        h: (B, units), hidden state before the first step.
+        c: (B, units), cell state before the first step.
+    """
+    if x.ndim != 3:
+        raise ValueError(f"LSTM {node.name} needs a sequence, not an array of shape {x.shape}")
+    gate, activation = ACTIVATIONS[node.recurrent_activation], ACTIVATIONS[node.activation]
+    recurrent_kernel = node.recurrent_kernel.astype(x.dtype)
+    from_inputs = _affine(x, node.kernel, node.bias)
+    output = np.zeros_like(h)
+    outputs, cells = [], []
+    for step in range(x.shape[1]):
+        z_i, z_f, z_c, z_o = np.split(from_inputs[:, step] + h @ recurrent_kernel, 4, axis=-1)
+        new_c = gate(z_f) * c + gate(z_i) * activation(z_c)
+        new_h = gate(z_o) * activation(new_c)
+        valid = np.ones((len(x), 1), dtype=bool) if mask is None else mask[:, step, np.newaxis]
+        c = np.where(valid, new_c, c)
+        h = np.where(valid, new_h, h)
+        output = np.where(valid, new_h, np.zeros_like(new_h) if node.zero_output_for_mask else output)
+        outputs.append(output)
+        cells.append(c)
+    return LstmRun(h=np.stack(outputs, axis=1), c=np.stack(cells, axis=1), h_last=h, c_last=c)
+
+
+def _affine(x: Array, kernel: Array, bias: Array | None) -> Array:
+    """The product x W + b over the last axis, in x's dtype."""
+    product: Array = x @ kernel.astype(x.dtype)
+    return product if bias is None else product + bias.astype(x.dtype)
+
+
+def _initial_states(node: LstmNode, inputs: Inputs, source: Array) -> tuple[Array, Array]:
+    zeros = np.zeros((len(source), node.units), dtype=source.dtype)
+    h0 = inputs.initial.get(f"{node.name}.h0", zeros).astype(source.dtype)
+    c0 = inputs.initial.get(f"{node.name}.c0", zeros).astype(source.dtype)
+    return h0, c0
+
+
+def linear(x: Array) -> Array:
+    """The identity."""
+    return x
+
+
+def tanh(x: Array) -> Array:
+    """Hyperbolic tangent."""
+    result: Array = np.tanh(x)
+    return result
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), written so that the exponential is at most 1 and small results keep their digits."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def hard_sigmoid(x: Array) -> Array:
+    """Keras 3: relu6(x + 3) / 6 (keras/src/backend/tensorflow/nn.py)."""
+    return np.clip(x + 3, 0, 6) / 6
+
+
+def hard_sigmoid_keras2(x: Array) -> Array:
+    """Keras 1 and 2: clip(0.2 x + 0.5, 0, 1) (keras/backend.py of Keras 2)."""
+    result: Array = np.clip(x.dtype.type(0.2) * x + x.dtype.type(0.5), 0, 1)
+    return result
+
+
+def softmax(x: Array) -> Array:
+    """exp(x) / sum(exp(x)) over the last axis. The row's maximum is taken off first, so that nothing overflows."""
+    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
+    result: Array = e / np.sum(e, axis=-1, keepdims=True)
+    return result
+
+
+ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
+    Activation.LINEAR: linear,
+    Activation.TANH: tanh,
+    Activation.SIGMOID: sigmoid,
+    Activation.HARD_SIGMOID: hard_sigmoid,
+    Activation.HARD_SIGMOID_KERAS2: hard_sigmoid_keras2,
+    Activation.SOFTMAX: softmax,
+}
+"""Every activation of the engine."""

@@ -1,0 +1,53 @@
+"""How a model is refused: by the name of the layer, what about it, and what its owner can do."""
+
+from __future__ import annotations
+
+from harness.errors import ModelRefused
+
+CONTAINERS = frozenset({"Sequential", "Functional"})
+"""Models, also inside a model, where they are flattened."""
+
+LAYERS = frozenset({"InputLayer", "LSTM", "Dense", "Activation", "Dropout", "Softmax"})
+"""Layers that this version runs, by their Keras class names."""
+
+_SUPPORTED = "This version runs a chain of LSTM, Dense, Activation, Softmax and Dropout layers."
+
+_REMEDIES = {
+    "Lambda": "A Lambda holds arbitrary Python code and is never run. Put what it computes into the inputs, or use "
+    "layers that this version runs.",
+    "Masking": "Remove the Masking layer, and put its mask into the inputs file as `mask`: a bool array "
+    "(batch, steps), False at a masked step.",
+    "TimeDistributed": "Remove the TimeDistributed wrapper: Dense and Activation work on every step by themselves.",
+    "Embedding": "Remove the Embedding layer, and put the embedded vectors into the inputs file.",
+    "BatchNormalization": "Fold the normalization into the weights of the layer behind it.",
+}
+
+
+def refused_layer(name: str, class_name: str) -> ModelRefused:
+    """The refusal of a layer whose class this version does not run."""
+    return ModelRefused(
+        f"Layer '{name}' is a {class_name}, which this version does not run.",
+        code="layer_not_supported",
+        remedy=_REMEDIES.get(class_name, _SUPPORTED),
+    )
+
+
+def refused_option(name: str, option: str, remedy: str) -> ModelRefused:
+    """The refusal of one option of a layer, e.g. "go_backwards=True"."""
+    return ModelRefused(
+        f"Layer '{name}' has {option}, which this version does not run.", code="option_not_supported", remedy=remedy
+    )
+
+
+def refused_structure(message: str) -> ModelRefused:
+    """The refusal of a model that is no chain from one input to one output."""
+    return ModelRefused(message, code="structure_not_supported", remedy=_SUPPORTED)
+
+
+def refused_custom_code(name: str, what: str) -> ModelRefused:
+    """The refusal of something that only its author's Python code could compute."""
+    return ModelRefused(
+        f"'{name}' needs {what}, which is custom Python code. It is never run.",
+        code="custom_object",
+        remedy=f"Use what Keras itself has. {_SUPPORTED}",
+    )

@@ -1,0 +1,75 @@
+"""Where tolerances come from, what they say of themselves, and when there is none."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness.compare.tolerance import (
+    ILL_CONDITIONED,
+    Tolerance,
+    distance_to_float64,
+    tolerances,
+)
+from harness.errors import ExitCode, OracleError, UsageError
+
+
+def f32(values: Any) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32)
+
+
+def test_distance_of_each_tensor() -> None:
+    keras = {"a": f32([[1, 2]]), "b": f32([[math.nan, math.inf]])}
+    float64 = {"a": np.array([[1, 2.25]]), "b": np.array([[math.nan, math.inf]])}
+    assert distance_to_float64(keras, float64) == {"a": 0.25, "b": 0}
+
+
+@pytest.mark.parametrize(("keras", "float64"), [(math.nan, 1.0), (1.0, math.nan), (math.inf, 1e300)])
+def test_nan_and_infinity_on_one_side_are_infinitely_far(keras: float, float64: float) -> None:
+    assert distance_to_float64({"a": f32([keras])}, {"a": np.array([float64])}) == {"a": math.inf}
+
+
+def test_default_is_four_times_keras_own_distance_or_the_least() -> None:
+    derived = tolerances({"near": 1e-8, "far": 1e-6})
+    assert (derived["near"].atol, derived["near"].rtol) == (5e-7, 2e-6)
+    assert (derived["far"].atol, derived["far"].rtol) == (4e-6, 2e-6)
+    assert "4 times Keras' own distance of 1e-06" in derived["far"].reason
+    assert "least one, 5e-07" in derived["near"].reason
+    assert "1e-08" in derived["near"].reason
+    assert "rtol is the default 2e-06" in derived["near"].reason
+
+
+@pytest.mark.parametrize("distance", [ILL_CONDITIONED * 1.001, math.inf, math.nan])
+def test_no_verdict_on_an_ill_conditioned_model(distance: float) -> None:
+    with pytest.raises(OracleError, match=r"'lstm\.c'") as caught:
+        tolerances({"lstm.h": 1e-8, "lstm.c": distance})
+    assert caught.value.exit_code is ExitCode.ORACLE
+    assert "--atol" in caught.value.remedy
+    with_atol = tolerances({"lstm.c": distance}, atol=1e-2)["lstm.c"]
+    with_rtol = tolerances({"lstm.c": distance}, rtol=1e-2)["lstm.c"]
+    assert (with_atol.atol, with_atol.rtol) == (1e-2, 2e-6)
+    assert (with_rtol.atol, with_rtol.rtol) == (5e-7, 1e-2)
+    assert "gives none" in with_rtol.reason
+
+
+def test_what_the_user_gives_replaces_what_is_derived() -> None:
+    assert tolerances({"a": 1e-6}, 0, 0)["a"] == Tolerance(0, 0, "atol was given; rtol was given")
+    given = tolerances({"a": 1e-6}, rtol=1e-5)["a"]
+    assert (given.atol, given.rtol) == (4e-6, 1e-5)
+
+
+@pytest.mark.parametrize("wrong", [-1e-9, math.nan, math.inf])
+def test_tolerances_out_of_range(wrong: float) -> None:
+    with pytest.raises(UsageError, match="--atol"):
+        tolerances({"a": 0}, atol=wrong)
+    with pytest.raises(UsageError, match="--rtol"):
+        tolerances({"a": 0}, rtol=wrong)
+
+
+def test_allowed_error() -> None:
+    allowed = Tolerance(1e-3, 1e-2, "test").allowed(f32([0, -2, math.inf, math.nan]))
+    np.testing.assert_allclose(allowed, [0.001, 0.021, 0.001, 0.001])

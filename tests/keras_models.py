@@ -1,0 +1,63 @@
+"""A ModelSpec as a Keras model and as a .keras file, for tests of the way back. Imports Keras when called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.model.spec import DenseNode, LstmNode, ModelSpec
+from harness.oracle.runtime import hard_sigmoid_keras2, import_keras, quiet
+from harness.protocol.wire import Activation
+
+
+def keras_model(spec: ModelSpec) -> Any:
+    """A Sequential model with the spec's names, options and weights."""
+    keras = import_keras()
+    layers: list[Any] = [keras.Input((spec.steps, spec.input_size), name=spec.input_name)]
+    for node in spec.nodes:
+        if isinstance(node, LstmNode):
+            layer = keras.layers.LSTM(
+                node.units,
+                name=node.name,
+                activation=_activation(node.activation),
+                recurrent_activation=_activation(node.recurrent_activation),
+                use_bias=node.bias is not None,
+                return_sequences=node.return_sequences,
+                zero_output_for_mask=node.zero_output_for_mask,
+            )
+        elif isinstance(node, DenseNode):
+            layer = keras.layers.Dense(
+                node.units, name=node.name, activation=_activation(node.activation), use_bias=node.bias is not None
+            )
+        else:
+            layer = keras.layers.Activation(_activation(node.activation), name=node.name)
+        layers.append(layer)
+    model = keras.Sequential(layers, name=spec.name)
+    for node in spec.nodes:
+        if isinstance(node, LstmNode):
+            weights = [node.kernel, node.recurrent_kernel, node.bias]
+        elif isinstance(node, DenseNode):
+            weights = [node.kernel, node.bias]
+        else:
+            continue
+        model.get_layer(node.name).set_weights([array for array in weights if array is not None])
+    return model
+
+
+def save_spec(spec: ModelSpec, folder: Path) -> Path:
+    """The spec as a file `<name>.keras` in `folder`."""
+    return save_model(keras_model(spec), folder)
+
+
+def save_model(model: Any, folder: Path) -> Path:
+    """A Keras model as a file `<name>.keras` in `folder`."""
+    path = folder / f"{model.name}.keras"
+    with quiet():
+        model.save(path)
+    return path
+
+
+def _activation(activation: Activation) -> Any:
+    if activation is Activation.HARD_SIGMOID_KERAS2:
+        return hard_sigmoid_keras2()
+    return activation.name.lower()

@@ -1,0 +1,67 @@
+"""The image of a model: what lies where, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import seeds
+
+from harness.errors import ModelRefused
+from harness.model.pack import pack_model
+from harness.protocol.image import ImageHeader, NodeRecord
+from harness.protocol.wire import IMAGE_MAGIC, NO_NODE, NodeFlags, NodeKind, Phase, crc32
+
+
+def records(data: bytes) -> tuple[ImageHeader, list[NodeRecord]]:
+    header = ImageHeader.unpack(data)
+    size = NodeRecord.size_bytes()
+    start = ImageHeader.size_bytes()
+    return header, [NodeRecord.unpack(data[start + i * size :]) for i in range(header.node_count)]
+
+
+def test_the_seed_model_node_by_node() -> None:
+    spec = seeds.rows_of_an_image()
+    image = pack_model(spec)
+    header, (lstm, dense, activation) = records(image.data)
+    assert header.magic == IMAGE_MAGIC
+    assert header.image_bytes == len(image.data)
+    assert int.from_bytes(image.data[-4:], "little") == image.crc32 == crc32(image.data[:-4])
+    assert (lstm.kind, lstm.source, lstm.units, lstm.input_size) == (NodeKind.LSTM, NO_NODE, 75, 28)
+    assert (dense.kind, dense.source, dense.phase) == (NodeKind.DENSE, 0, Phase.AFTER_LAST_STEP)
+    assert (activation.kind, activation.flags) == (NodeKind.ACTIVATION, NodeFlags.OUTPUT)
+    assert image.work_bytes == 4 * (28 + (28 + 3 * 75) + 10 + 10 + 4 * 75)
+
+
+def test_a_row_holds_the_weights_of_one_gate_of_one_unit() -> None:
+    spec = seeds.random_lstm(3, 5)
+    (node,) = spec.nodes
+    assert hasattr(node, "recurrent_kernel")
+    image = pack_model(spec)
+    _, (record,) = records(image.data)
+    rows = np.frombuffer(image.data, "<f4", 20 * 8, record.weights_offset).reshape(20, 8)
+    np.testing.assert_array_equal(rows[7, :3], node.kernel[:, 7])
+    np.testing.assert_array_equal(rows[7, 3:], node.recurrent_kernel[:, 7])
+    bias = np.frombuffer(image.data, "<f4", 20, record.bias_offset)
+    np.testing.assert_array_equal(bias, node.bias)
+
+
+def test_parameter_counts() -> None:
+    """4 ((in + u) u + u)"""
+    for input_size, units in ((28, 75), (16, 32), (1, 3)):
+        (node,) = seeds.random_lstm(input_size, units).nodes
+        assert node.parameters == 4 * ((input_size + units) * units + units)
+    assert seeds.rows_of_an_image().parameters == 31200 + 760
+
+
+def test_too_many_nodes_and_too_large_matrices_are_refused() -> None:
+    spec = seeds.random_lstm(2, 2)
+    with pytest.raises(ModelRefused, match="40 layers"):
+        pack_model(replace(spec, nodes=spec.nodes * 40))
+    with pytest.raises(ModelRefused, match="65540 x"):
+        pack_model(seeds.single_lstm(np.zeros((1, 65540)), np.zeros((16385, 65540), np.float32), None))  # type: ignore[arg-type]
+
+
+def test_the_same_model_gives_the_same_bytes() -> None:
+    assert pack_model(seeds.random_lstm(4, 4)).data == pack_model(seeds.random_lstm(4, 4)).data

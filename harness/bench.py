@@ -56,7 +56,7 @@ def count(input_size: int, units: int) -> Row:
     """Instructions per step of one LSTM with random weights."""
     spec = _lstm(input_size, units)
     image = pack_model(spec)
-    elf = firmware_elf(lambda text: sys.stderr.write(f"{text}\n") and None)
+    elf = firmware_elf(_say)
     log_path = work_dir() / "logs" / f"bench-{os.getpid()}.log"
     flash_file = work_dir() / f"bench-{os.getpid()}.image"
     flash_file.write_bytes(image.data)
@@ -78,6 +78,10 @@ def count(input_size: int, units: int) -> Row:
         flash_file.unlink()
     macs = 4 * units * (input_size + units)
     return Row("arm_math", input_size, units, "ram" if in_ram else "flash", ticks / STEPS, macs)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _lstm(input_size: int, units: int) -> ModelSpec:

@@ -32,7 +32,7 @@ FIRST_TIMEOUT_S = 0.5
 """Wait before a request is sent again: far over an emulator's answer (1 ms), short against a person's patience."""
 
 MAX_ATTEMPTS = 6
-"""With the wait doubled each time, a request is given up after 31 s: a loaded machine may stall an emulator for long."""
+"""With the wait doubled each time, a request is given up after 31 s: a busy machine may stall an emulator for long."""
 
 GREETING_INTERVAL_S = 0.1
 """HELLO is repeated so often until the device has booted; it costs the device nothing."""

@@ -122,14 +122,12 @@ def _make_room(device: Device, image: ModelImage, name: str) -> None:
     arena_bytes = device.info.arena_bytes
     if needed_bytes > arena_bytes:
         raise ModelRefused(
-            f"{name} needs {needed_bytes} bytes on the device ({len(image.data)} for the weights, {image.work_bytes} for "
-            f"state and buffers), it has {arena_bytes}",
+            f"{name} needs {needed_bytes} bytes on the device ({len(image.data)} for the weights, "
+            f"{image.work_bytes} for state and buffers), it has {arena_bytes}",
             code="model_too_large",
             remedy=f"make the model smaller by {needed_bytes - arena_bytes} bytes, or split it into two",
         )
-    device.request(
-        ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes, flags=BeginFlags.DROP_OLD)
-    )
+    device.request(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes, flags=BeginFlags.DROP_OLD))
 
 
 class SequenceRunner:

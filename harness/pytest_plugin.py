@@ -13,7 +13,8 @@ Loaded at every start of pytest in its environment, so it imports nothing heavy 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from argparse import ArgumentError
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,30 +30,46 @@ KINDS = ("native", "qemu")
 """Targets in the order in which tests run: the fast one first."""
 
 
+_HELP = {
+    "native": "run on the firmware as a process of this machine",
+    "qemu": "run on the firmware under QEMU",
+}
+_TAKEN_NAMES = pytest.StashKey[list[str]]()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --hil-native and --hil-qemu, and their short names where those are free."""
+    """Add --hil-native and --hil-qemu."""
     group = parser.getgroup("hil", "lstm-hil: the target that runs the firmware")
-    texts = {
-        "native": "run on the firmware as a process of this machine",
-        "qemu": "run on the firmware under QEMU",
-    }
     for kind in KINDS:
-        group.addoption(f"--hil-{kind}", action="store_true", dest=f"hil_{kind}", help=texts[kind])
+        group.addoption(f"--hil-{kind}", action="store_true", dest=f"hil_{kind}", help=_HELP[kind])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser
+) -> Generator[None, object, object]:
+    """Add the short names that are still free once every other plugin and conftest.py has added its own.
+
+    Two owners of one option stop pytest, and this is the last hook before the command line is read.
+    """
+    result = yield
+    group = parser.getgroup("hil")
+    taken = early_config.stash.setdefault(_TAKEN_NAMES, [])
+    for kind in KINDS:
         try:
             group.addoption(f"--{kind}", action="store_true", dest=f"hil_{kind}", help=f"the same as --hil-{kind}")
-        except ValueError:  # pytest's answer to a name that another plugin has taken
-            _taken_names.append(f"--{kind}")
-
-
-_taken_names: list[str] = []
+        except (ValueError, ArgumentError):  # pytest's answers to a name that is taken, by its version
+            taken.append(f"--{kind}")
+    return result
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Name the targets, and the short options that are another plugin's."""
     asked = _asked_for(config)
     lines = [f"hil: targets {', '.join(asked or KINDS)}{'' if asked else ' (default)'}"]
-    if _taken_names:
-        lines.append(f"hil: {', '.join(_taken_names)} belong to another plugin: use --hil-...")
+    taken = config.stash.get(_TAKEN_NAMES, [])
+    if taken:
+        lines.append(f"hil: {', '.join(taken)} belong to another plugin: use --hil-...")
     return lines
 
 
@@ -72,7 +89,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def hil_workbenches(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Workbench]]:
+def hil_workbenches() -> Iterator[Callable[[str], Workbench]]:
     """A workbench for each kind of target, kept for the whole session."""
     benches: dict[str, Workbench] = {}
     failures: dict[str, Exception] = {}
@@ -85,7 +102,7 @@ def hil_workbenches(request: pytest.FixtureRequest) -> Iterator[Callable[[str], 
             raise failures[kind]
         if kind not in benches:
             try:
-                target = make_target(kind, lambda text: None)
+                target = make_target(kind, lambda _: None)
                 reason = target.unavailable_reason()
                 if reason is not None:
                     raise TargetUnavailable(f"{kind} is not available: {reason}", remedy="run `./hil setup`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class Limits:
     rtol: float | None = None
 
 
-@dataclass
+@dataclass(repr=False)
 class Validation:
     """What is known of a run; fields that it did not come to are None.
 
@@ -77,12 +78,39 @@ class Validation:
         """Whether it passed: for `assert validate(...)`."""
         return self.exit_code == ExitCode.PASS
 
+    def __repr__(self) -> str:
+        """The summary: what a failed assertion shows."""
+        return f"<{self.summary}>"
+
     @property
     def verdict(self) -> str:
         """PASS, FAIL or ERROR."""
         if self.error is not None:
             return "ERROR"
         return "PASS" if self.exit_code == ExitCode.PASS else "FAIL"
+
+    @property
+    def summary(self) -> str:
+        """One line that can be grepped: `VERDICT file: reason (exit N)`."""
+        return f"{self.verdict} {self.model_path.name}: {self.reason} (exit {int(self.exit_code)})"
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict is what it is: the error, the first tensor that failed, or how close it was."""
+        if self.error is not None:
+            return f"{self.error.code} ({self.error.fault})"
+        failed = next((result for result in self.results if not result.passed), None)
+        if failed is None:
+            closest = max(self.results, key=_share)
+            return (
+                f"{len(self.results)} tensors within tolerance, closest {closest.name} at {_share(closest):.0%} of it"
+            )
+        if failed.worst is None:
+            return f"{failed.name} {failed.problem}"
+        worst = failed.worst
+        return (
+            f"{failed.name} beyond tolerance at {place_of(failed)}: expected {worst.expected:.9g}, got {worst.got:.9g}"
+        )
 
 
 def validate(
@@ -152,6 +180,24 @@ def run_batch(
             progress(row + 1, inputs.batch)
     tensors = {name: np.stack([result.arrays[name] for result in results]) for name in results[0].arrays}
     return tensors, sum(result.ticks for result in results)
+
+
+def place_of(result: TensorResult) -> str:
+    """Where a tensor's worst element is: `seq 3 step 7 unit 10`."""
+    worst = result.worst
+    if worst is None:
+        return "-"
+    step = "" if worst.step is None else f" step {worst.step}"
+    return f"seq {worst.sequence}{step} unit {worst.unit}"
+
+
+def _share(result: TensorResult) -> float:
+    """The worst element's error as a share of what is allowed there."""
+    if result.worst is None or result.tolerance is None:
+        return math.inf
+    error = abs(result.worst.got - result.worst.expected)
+    allowed = result.tolerance.atol + result.tolerance.rtol * abs(result.worst.expected)
+    return 0.0 if error == 0 or math.isnan(error) else error / allowed if allowed else math.inf
 
 
 class _Stage:

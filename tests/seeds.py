@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,13 @@ def random_lstm(input_size: int, units: int, seed: int = 0, *, bias: bool = True
         generator.uniform(-recurrent_limit, recurrent_limit, (units, 4 * units)),
         forget + 0.1 * generator.standard_normal(4 * units) if bias else None,
     )
+
+
+def random_lstm_node(input_size: int, units: int, seed: int = 0, *, scale: float = 1.0, **changes: Any) -> LstmNode:
+    """The LSTM of `random_lstm`, with attributes changed."""
+    node = random_lstm(input_size, units, seed, scale=scale).nodes[0]
+    assert isinstance(node, LstmNode)
+    return replace(node, **changes)
 
 
 def no_bias_16_32(batch: int = 4, steps: int = 12) -> SeedCase:

@@ -16,5 +16,5 @@ def main() -> NoReturn:
     sys.exit(run(sys.argv[1:]))
 
 
-def _terminate(number: int, frame: object) -> NoReturn:
+def _terminate(number: int, _: object) -> NoReturn:
     sys.exit(128 + number)

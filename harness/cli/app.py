@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Annotated, Any
 
-import click
 import typer
 
 from harness import __version__
 from harness.cli import demo, info, maintenance, validate
-from harness.errors import ExitCode, HilError
+from harness.errors import HilError
 
 _EPILOG = (
     "Exit codes: 0 pass, 1 out of tolerance, 2 usage, 3 target not available, 4 flash, 5 link, "
@@ -26,11 +26,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("validate")(validate.validate_command)
-app.command("demo")(demo.demo_command)
-app.command("info")(info.info_command)
-app.command("setup")(maintenance.setup_command)
-app.command("test")(maintenance.test_command)
+
+
+def _with_exit_code(command: Callable[..., int]) -> Callable[..., None]:
+    """The same command, which ends the program with the code that it returns."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **options: Any) -> None:
+        raise typer.Exit(command(*args, **options))
+
+    return wrapped
+
+
+for _name, _command in (
+    ("validate", validate.validate_command),
+    ("demo", demo.demo_command),
+    ("info", info.info_command),
+    ("setup", maintenance.setup_command),
+    ("test", maintenance.run_tests_command),
+):
+    app.command(_name)(_with_exit_code(_command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -51,21 +66,15 @@ def _options(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code. A person's mistake gives a sentence, never a traceback."""
     try:
-        result = app(list(arguments), standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.stderr.write("interrupted\n")
-        return 130
+        app(list(arguments))
+    except SystemExit as end:  # Typer ends every command so, after its own message where the usage was wrong
+        return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
-    except click.ClickException as error:
-        error.show()
-        return int(ExitCode.USAGE)
-    except BrokenPipeError:
-        return 141  # what a shell reports of a program whose reader went away
     except HilError as error:
         sys.stderr.write(f"error ({error.fault}): {error.message}\n")
         if error.remedy:
             sys.stderr.write(f"what to do: {error.remedy}\n")
         return int(error.exit_code)
-    return int(result) if isinstance(result, int) else 0
+    return 0

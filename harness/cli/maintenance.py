@@ -25,7 +25,7 @@ def setup_command(
     return 0
 
 
-def test_command(
+def run_tests_command(
     tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="format, lint, types, tests.")] = None,
 ) -> int:
     """Run the project's own checks: all whose tools are there, with a list of what was left out."""

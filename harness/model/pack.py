@@ -79,9 +79,7 @@ def pack_model(spec: ModelSpec) -> ModelImage:
                 kind=_KINDS[type(node)],
                 phase=node.phase,
                 activation=node.activation,
-                recurrent_activation=(
-                    node.recurrent_activation if isinstance(node, LstmNode) else Activation.LINEAR
-                ),
+                recurrent_activation=(node.recurrent_activation if isinstance(node, LstmNode) else Activation.LINEAR),
                 flags=flags,
                 source=NO_NODE if node.source is None else node.source,
                 input_size=node.input_size,

@@ -19,7 +19,7 @@ _CONSTANTS = (
     "FRAME_DELIMITER", "REPLY_BIT", "IMAGE_MAGIC", "IMAGE_VERSION",
 )  # fmt: skip
 
-ENUMS: tuple[tuple[str, type[IntEnum] | type[IntFlag]], ...] = (
+ENUMS: tuple[tuple[str, type[IntEnum | IntFlag]], ...] = (
     ("MSG", wire.MessageType),
     ("GROUP", wire.ErrorGroup),
     ("ERR", wire.ErrorCode),
@@ -40,12 +40,7 @@ ENUMS: tuple[tuple[str, type[IntEnum] | type[IntFlag]], ...] = (
 
 RECORDS: tuple[type[Record], ...] = (
     messages.Header,
-    *(
-        record
-        for request in messages.REQUESTS
-        for record in (request, request.REPLY)
-        if record.C_NAME
-    ),
+    *(record for request in messages.REQUESTS for record in (request, request.REPLY) if record.C_NAME),
     *messages.EVENTS,
     image.ImageHeader,
     image.NodeRecord,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -41,9 +40,7 @@ EXAMPLES: tuple[tuple[str, int, Message], ...] = (
     (
         "The device refuses it: no model is loaded.",
         3,
-        messages.ErrorReply(
-            group=wire.ErrorGroup.RUN, request_type=wire.MessageType.RUN, code=wire.ErrorCode.NO_MODEL
-        ),
+        messages.ErrorReply(group=wire.ErrorGroup.RUN, request_type=wire.MessageType.RUN, code=wire.ErrorCode.NO_MODEL),
     ),
 )
 """(what it is, sequence number, message) of every worked frame."""
@@ -58,8 +55,9 @@ def example_header(sequence: int, message: Message) -> Header:
 def document(text: str) -> str:
     """`text` of PROTOCOL.md with its generated parts made anew."""
     for name, lines in (("frames", _frames()), ("messages", _messages()), ("numbers", _numbers())):
-        block = "\n".join([f"<!-- {name} -->", *lines, f"<!-- /{name} -->"])
-        text = re.sub(f"<!-- {name} -->.*<!-- /{name} -->", lambda _, block=block: block, text, flags=re.DOTALL)
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, _, rest = text.partition(start)
+        text = "\n".join([before + start, *lines, end]) + rest.partition(end)[2]
     return text
 
 

@@ -59,7 +59,8 @@ def encode_frame(header: Header, payload: bytes) -> bytes:
     """The bytes that go over the line."""
     frame = header.pack() + payload
     frame += crc32(frame).to_bytes(CRC_BYTES, "little")
-    return _DELIMITER + cobs.encode(frame) + _DELIMITER * 2
+    encoded: bytes = cobs.encode(frame)
+    return _DELIMITER + encoded + _DELIMITER * 2
 
 
 class FrameDecoder:

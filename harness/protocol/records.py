@@ -34,19 +34,19 @@ class Width:
     size_bytes: int
     kind: str
     doc: str
-    enum: type[IntEnum] | type[IntFlag] | None = None
+    enum: type[IntEnum | IntFlag] | None = None
 
 
 def _field(width: Width, default: Any) -> Any:
     return field(default=default, metadata={"wire": width})
 
 
-def u8(doc: str, *, enum: type[IntEnum] | type[IntFlag] | None = None, default: int = 0) -> Any:
+def u8(doc: str, *, enum: type[IntEnum | IntFlag] | None = None, default: int = 0) -> Any:
     """An unsigned byte."""
     return _field(Width("B", 1, "int", doc, enum), default)
 
 
-def u16(doc: str, *, enum: type[IntEnum] | type[IntFlag] | None = None, default: int = 0) -> Any:
+def u16(doc: str, *, enum: type[IntEnum | IntFlag] | None = None, default: int = 0) -> Any:
     """An unsigned 16-bit integer."""
     return _field(Width("H", 2, "int", doc, enum), default)
 
@@ -88,9 +88,7 @@ class Record:
     def layout(cls) -> tuple[tuple[str, Width], ...]:
         """(field name, width) in wire order."""
         if "_layout" not in cls.__dict__:
-            cls._layout = tuple(
-                (f.name, f.metadata["wire"]) for f in fields(cls) if "wire" in f.metadata
-            )
+            cls._layout = tuple((f.name, f.metadata["wire"]) for f in fields(cls) if "wire" in f.metadata)
             cls._struct = struct.Struct("<" + "".join(width.code for _, width in cls._layout))
         return cls._layout
 
@@ -115,9 +113,7 @@ class Record:
             elif width.kind == "text":
                 values.append(_cut_utf8(value, width.size_bytes))
             elif width.kind == "raw" and len(value) != width.size_bytes:
-                raise LocalProtocolError(
-                    f"{type(self).__name__}.{name} is {len(value)} bytes, not {width.size_bytes}"
-                )
+                raise LocalProtocolError(f"{type(self).__name__}.{name} is {len(value)} bytes, not {width.size_bytes}")
             else:
                 values.append(value)
         try:

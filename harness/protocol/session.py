@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.errors import DeviceReset, LocalProtocolError, MismatchError
 from harness.protocol.framing import BadFrame, Frame, FrameDecoder, encode_frame
-from harness.protocol.messages import ErrorReply, Header, Hello, Reply, Request, Working
+from harness.protocol.messages import ErrorReply, Header, Hello, Reply, ReplyT, Request, Working
 from harness.protocol.refusals import refusal
 from harness.protocol.wire import (
     MAX_PAYLOAD_BYTES,
@@ -144,13 +144,13 @@ class Session:
                 code="wrong_reply",
                 remedy="flash the firmware that belongs to this version of hil",
             )
-        reply = _unpack(pending.REPLY, frame)
+        reply: Reply = _unpack(pending.REPLY, frame)
         self._pending = None
         self._greeted = True
         return reply
 
 
-def _unpack(kind: type[Any], frame: Frame) -> Any:
+def _unpack(kind: type[ReplyT], frame: Frame) -> ReplyT:
     try:
         return kind.unpack(frame.payload)
     except ValueError as error:
@@ -159,5 +159,3 @@ def _unpack(kind: type[Any], frame: Frame) -> Any:
             code="unreadable_reply",
             remedy="flash the firmware that belongs to this version of hil",
         ) from error
-
-

@@ -17,7 +17,7 @@ from harness.compare.verdict import TensorResult
 from harness.errors import HilError
 from harness.inference import Progress
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
-from harness.validation import Validation
+from harness.validation import Validation, place_of
 
 _STYLES = {"PASS": "green", "FAIL": "bold red", "ERROR": "bold red"}
 
@@ -64,7 +64,7 @@ def print_summary(console: Console, runs: Sequence[Validation]) -> None:
     table.add_column("why", overflow="fold")
     for run in runs:
         verdict = f"[{_STYLES[run.verdict]}]{run.verdict}[/]"
-        table.add_row(escape(run.model_path.name), verdict, str(int(run.exit_code)), escape(_reason(run)))
+        table.add_row(escape(run.model_path.name), verdict, str(int(run.exit_code)), escape(run.reason))
     console.print(table)
     counts = Counter(run.verdict for run in runs)
     console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in _STYLES if counts[verdict]))
@@ -74,7 +74,7 @@ def print_summary(console: Console, runs: Sequence[Validation]) -> None:
 def progress_of(console: Console, what: str) -> Iterator[Progress]:
     """A callback that shows how many sequences are done: for a person only, nothing into a pipe."""
     if not console.is_terminal:
-        yield lambda done, total: None
+        yield lambda *_: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with ProgressBar(*columns, console=console, transient=True) as bar:
@@ -89,14 +89,9 @@ def print_error(console: Console, error: HilError) -> None:
         console.print(f"what to do: {escape(error.remedy)}")
 
 
-def verdict_line(run: Validation) -> str:
-    """`VERDICT file: reason (exit N)`."""
-    return f"{run.verdict} {run.model_path.name}: {_reason(run)} (exit {int(run.exit_code)})"
-
-
 def print_verdict(console: Console, run: Validation) -> None:
     """The verdict line."""
-    console.print(f"[{_STYLES[run.verdict]}]{escape(verdict_line(run))}[/]")
+    console.print(f"[{_STYLES[run.verdict]}]{escape(run.summary)}[/]")
 
 
 def describe(spec: ModelSpec) -> str:
@@ -131,7 +126,7 @@ def tensor_table(results: tuple[TensorResult, ...]) -> Table:
             f"{metrics.max_rel:.1e}",
             str(metrics.max_ulp),
             f"{metrics.rmse:.1e}",
-            _place(result),
+            place_of(result),
             "[green]ok[/]" if result.passed else f"[bold red]FAIL[/] {result.problem}",
         )
     return table
@@ -143,34 +138,3 @@ def _allowed(result: TensorResult) -> str:
     expected = abs(result.worst.expected)
     magnitude = expected if math.isfinite(expected) else 0.0
     return f"{result.tolerance.atol + result.tolerance.rtol * magnitude:.2e}"
-
-
-def _place(result: TensorResult) -> str:
-    worst = result.worst
-    if worst is None:
-        return "-"
-    step = "" if worst.step is None else f" step {worst.step}"
-    return f"seq {worst.sequence}{step} unit {worst.unit}"
-
-
-def _reason(run: Validation) -> str:
-    if run.error is not None:
-        return f"{run.error.code} ({run.error.fault})"
-    failed = [result for result in run.results if not result.passed]
-    if not failed:
-        closest = max(run.results, key=_share)
-        return f"{len(run.results)} tensors within tolerance, closest {closest.name} at {_share(closest):.0%} of it"
-    first = failed[0]
-    if first.worst is None:
-        return f"{first.name} {first.problem}"
-    worst = first.worst
-    return f"{first.name} beyond tolerance at {_place(first)}: expected {worst.expected:.9g}, got {worst.got:.9g}"
-
-
-def _share(result: TensorResult) -> float:
-    """The worst element's error as a share of what is allowed there."""
-    if result.worst is None or result.tolerance is None:
-        return math.inf
-    error = abs(result.worst.got - result.worst.expected)
-    allowed = result.tolerance.atol + result.tolerance.rtol * abs(result.worst.expected)
-    return 0.0 if error == 0 or math.isnan(error) else error / allowed if allowed else math.inf

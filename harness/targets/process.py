@@ -40,10 +40,10 @@ class ChildProcess:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("wb") as log:
             try:
-                self._process = subprocess.Popen(  # noqa: S603 - the commands are ours
+                self._process = subprocess.Popen(
                     argv,
-                    stdin=subprocess.DEVNULL if line is None else line,
-                    stdout=log if line is None else line,
+                    stdin=subprocess.DEVNULL if line is None else line.fileno(),
+                    stdout=log if line is None else line.fileno(),
                     stderr=log,
                     env=env,
                     # Its own session: Ctrl-C reaches us alone, and we end it in order.

@@ -116,5 +116,5 @@ def version() -> str:
     program = shutil.which(PROGRAM)
     if program is None:
         return ""
-    output = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    output = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     return output.stdout.splitlines()[0] if output.stdout else ""

@@ -51,7 +51,9 @@ def test_errors_are_as_stated(function: str, exact, limit: float, max_ulp: int, 
 
 
 def test_exp_at_the_ends_of_its_range() -> None:
-    x = np.array([0, -0.0, 88.72283, 88.7229, 200, np.inf, -103.97, -104, -1e30, -np.inf, np.nan, -87.4, -100], np.float32)
+    x = np.array(
+        [0, -0.0, 88.72283, 88.7229, 200, np.inf, -103.97, -104, -1e30, -np.inf, np.nan, -87.4, -100], np.float32
+    )
     with np.errstate(over="ignore", under="ignore"):
         want = np.exp(x.astype(np.float64)).astype(np.float32)
     got = firmware("exp", x)
@@ -61,7 +63,9 @@ def test_exp_at_the_ends_of_its_range() -> None:
     assert ulp_distances(want[finite], got[finite]).max() <= 1
 
 
-@pytest.mark.parametrize("kind", [Activation.SIGMOID, Activation.TANH, Activation.HARD_SIGMOID, Activation.HARD_SIGMOID_KERAS2])
+@pytest.mark.parametrize(
+    "kind", [Activation.SIGMOID, Activation.TANH, Activation.HARD_SIGMOID, Activation.HARD_SIGMOID_KERAS2]
+)
 def test_saturation_and_nan(kind: Activation) -> None:
     x = np.array([1e4, -1e4, 3.4e38, -3.4e38, np.inf, -np.inf, np.nan], np.float32)
     low = -1.0 if kind == Activation.TANH else 0.0
@@ -76,7 +80,10 @@ def test_small_values_survive_tanh() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "function"),
-    [(Activation.HARD_SIGMOID, reference.hard_sigmoid), (Activation.HARD_SIGMOID_KERAS2, reference.hard_sigmoid_keras2)],
+    [
+        (Activation.HARD_SIGMOID, reference.hard_sigmoid),
+        (Activation.HARD_SIGMOID_KERAS2, reference.hard_sigmoid_keras2),
+    ],
 )
 def test_hard_sigmoids(kind: Activation, function) -> None:  # type: ignore[no-untyped-def]
     x = points(6.0)

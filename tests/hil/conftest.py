@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from raw_line import RawLine
 
 from harness.workbench import Workbench, make_target
+from raw_line import RawLine
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import seeds
 
+import seeds
 from harness.device import Device
 from harness.errors import ModelRefused
 from harness.inference import SequenceRunner, load_image, load_model
@@ -112,7 +112,7 @@ def test_models_replace_each_other_many_times(device: Device) -> None:
     for seed in range(6):
         spec = seeds.random_lstm(4, 20 + 7 * seed, seed=seed)
         load_model(device, spec)
-        assert device.request(StateReset())
+        device.request(StateReset())
         SequenceRunner(device, spec).run(np.ones((2, 4), dtype=np.float32))
 
 

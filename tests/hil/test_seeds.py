@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import seeds
 
+import seeds
 from harness.device import Device
 from harness.inference import load_model
 from harness.protocol.wire import Activation

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import seeds
-from raw_line import SESSION, RawLine
 
+import seeds
 from harness.device import Device
 from harness.errors import DeviceReset
 from harness.inference import load_model
@@ -36,6 +35,7 @@ from harness.protocol.wire import (
     RunsOn,
     Trace,
 )
+from raw_line import SESSION, RawLine
 
 
 def test_after_boot_the_session_is_zero(raw_line: RawLine) -> None:

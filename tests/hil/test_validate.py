@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import seeds
-from keras_models import save_model, save_spec
 
+import seeds
 from harness.build.native import native_executable
 from harness.errors import ModelRefused
 from harness.model.inputs import Inputs
@@ -20,6 +19,7 @@ from harness.targets.native import NativeTarget
 from harness.validation import Limits, Validation
 from harness.validation import validate as validate_model
 from harness.workbench import Workbench
+from keras_models import save_model, save_spec
 
 Validate = Callable[..., Validation]
 
@@ -73,7 +73,7 @@ def test_masks_and_initial_states(validate: Validate, stacked_path: Path) -> Non
     "gate", [Activation.SIGMOID, Activation.HARD_SIGMOID, Activation.HARD_SIGMOID_KERAS2, Activation.TANH]
 )
 def test_gate_functions(validate: Validate, tmp_path: Path, gate: Activation) -> None:
-    node = replace(seeds.random_lstm(4, 6, scale=2.0).nodes[0], recurrent_activation=gate)
+    node = seeds.random_lstm_node(4, 6, scale=2.0, recurrent_activation=gate)
     spec = replace(seeds.random_lstm(4, 6), name=gate.name.lower(), nodes=(node,))
     assert validate(save_spec(spec, tmp_path), batch=2, steps=7)
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import seeds
 
+import seeds
 from harness.errors import ModelRefused
 from harness.model.pack import pack_model
 from harness.protocol.image import ImageHeader, NodeRecord
@@ -36,14 +36,14 @@ def test_the_seed_model_node_by_node() -> None:
 
 def test_a_row_holds_the_weights_of_one_gate_of_one_unit() -> None:
     spec = seeds.random_lstm(3, 5)
-    (node,) = spec.nodes
-    assert hasattr(node, "recurrent_kernel")
+    node = seeds.random_lstm_node(3, 5)
     image = pack_model(spec)
     _, (record,) = records(image.data)
     rows = np.frombuffer(image.data, "<f4", 20 * 8, record.weights_offset).reshape(20, 8)
     np.testing.assert_array_equal(rows[7, :3], node.kernel[:, 7])
     np.testing.assert_array_equal(rows[7, 3:], node.recurrent_kernel[:, 7])
     bias = np.frombuffer(image.data, "<f4", 20, record.bias_offset)
+    assert node.bias is not None
     np.testing.assert_array_equal(bias, node.bias)
 
 
@@ -59,8 +59,11 @@ def test_too_many_nodes_and_too_large_matrices_are_refused() -> None:
     spec = seeds.random_lstm(2, 2)
     with pytest.raises(ModelRefused, match="40 layers"):
         pack_model(replace(spec, nodes=spec.nodes * 40))
+    zero = np.float32(0)  # broadcast, so that no matrix of that size has to exist
+    kernel, recurrent_kernel = np.broadcast_to(zero, (1, 65540)), np.broadcast_to(zero, (16385, 65540))
+    node = seeds.random_lstm_node(2, 2, kernel=kernel, recurrent_kernel=recurrent_kernel, bias=None)
     with pytest.raises(ModelRefused, match="65540 x"):
-        pack_model(seeds.single_lstm(np.zeros((1, 65540)), np.zeros((16385, 65540), np.float32), None))  # type: ignore[arg-type]
+        pack_model(replace(spec, input_size=1, nodes=(node,)))
 
 
 def test_the_same_model_gives_the_same_bytes() -> None:

@@ -17,11 +17,12 @@ def body(payload: bytes) -> bytes:
 
 def line(frame: bytes) -> bytes:
     """A frame on the line, made by hand and not by the code under test."""
-    return b"\0" + cobs.encode(frame + crc32(frame).to_bytes(4, "little")) + b"\0\0"
+    return _without_crc(frame + crc32(frame).to_bytes(4, "little"))
 
 
 def _without_crc(frame: bytes) -> bytes:
-    return b"\0" + cobs.encode(frame) + b"\0\0"
+    encoded: bytes = cobs.encode(frame)
+    return b"\0" + encoded + b"\0\0"
 
 
 _LARGEST = body(bytes(range(256)) * 4 + bytes(16))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from frame_cases import CASES, HEADER, line
 
+from frame_cases import CASES, HEADER, line
 from harness.build.native import compile_host_tool
 from harness.build.paths import project_root
 from harness.protocol.framing import BadFrame, FrameDecoder, FrameFault, Received, encode_frame

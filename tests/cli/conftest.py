@@ -1,0 +1,44 @@
+"""Models for the command line's tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import seeds
+from harness.oracle.runtime import import_keras
+from keras_models import save_model, save_spec
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small LSTM that leaves its number of steps open."""
+    return save_spec(seeds.random_lstm(3, 5), tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def gru_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with a layer that the device does not have."""
+    keras = import_keras()
+    return save_model(
+        keras.Sequential([keras.Input((5, 2)), keras.layers.GRU(3, name="memory")], name="gru"),
+        tmp_path_factory.mktemp("gru"),
+    )
+
+
+@pytest.fixture(scope="session")
+def large_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that no F446 holds in RAM."""
+    return save_spec(seeds.random_lstm(64, 128), tmp_path_factory.mktemp("large"))
+
+
+@pytest.fixture(scope="session")
+def ill_conditioned_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No bounded activation and weights above 1: rounding errors grow with every step."""
+    from dataclasses import replace
+
+    from harness.protocol.wire import Activation
+
+    node = seeds.random_lstm_node(3, 5, scale=8.0, activation=Activation.LINEAR)
+    return save_spec(replace(seeds.random_lstm(3, 5), name="growing", nodes=(node,)), tmp_path_factory.mktemp("ill"))

@@ -1,0 +1,93 @@
+"""`hil info`, `hil --help`, `hil --version`, and how the program ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import __version__
+from harness.cli.app import run
+from harness.cli.validate import worst_exit_code
+from harness.errors import ExitCode
+
+
+def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for word in ("validate", "demo", "info", "setup", "test", "8 oracle"):
+        assert word in text
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"hil {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["fly"], ["validate"], ["validate", "a.keras", "--frob"]])
+def test_nonsense_is_a_usage_error(arguments: list[str]) -> None:
+    assert run(arguments) == 2
+
+
+def test_info_as_json(hil_kind: str, hil_workbench: object, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["info", f"--{hil_kind}", "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert info["target"]["runs_on"] == hil_kind
+    assert info["target"]["arena_bytes"] >= 100 * 1024
+    assert info["model"]["crc32"] is None
+    assert info["link"]["crc_errors"] == 0
+    if hil_kind == "qemu":
+        assert info["target"]["clock_source"] == "hsi", "QEMU has no clock tree, and the firmware must say so"
+
+
+def test_worst_of_several_exit_codes() -> None:
+    order = [8, 7, 6, 5, 4, 3, 2, 1, 0]
+    for place, code in enumerate(order):
+        assert worst_exit_code([ExitCode(other) for other in reversed(order[place:])]) == code
+
+
+def test_sigterm_takes_the_firmware_with_us(model: Path, hil_kind: str, hil_workbench: object) -> None:
+    """A validation that would run for minutes is ended; no emulator may be left behind."""
+    arguments = ["validate", str(model), f"--{hil_kind}", "--batch", "20000", "--steps", "50"]
+    # A marker in the environment finds our children among all processes.
+    marker = f"HIL_TEST_MARKER={os.getpid()}_{hil_kind}"
+    name, value = marker.split("=")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", *arguments],
+        env={**os.environ, name: value},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    program = {"native": "firmware", "qemu": "qemu-system-arm"}[hil_kind]
+    assert _wait_until(lambda: program in _names_of(marker), 60), "the target never started"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 128 + signal.SIGTERM
+    assert _wait_until(lambda: not _names_of(marker), 10), _names_of(marker)
+
+
+def _wait_until(is_true: object, timeout_s: float) -> bool:
+    assert callable(is_true)
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        if is_true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _names_of(marker: str) -> list[str]:
+    """Names of all processes with this variable in their environment."""
+    names = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (folder / "environ").read_bytes():
+                names.append((folder / "comm").read_text().strip())
+        except OSError:
+            continue
+    return [name for name in names if name]

@@ -1,0 +1,116 @@
+"""Who may import whom. docs/DESIGN.md draws it; this table is the law, and every import in harness/ is held to it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.build.paths import project_root
+
+HARNESS = project_root() / "harness"
+
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "protocol": {"errors"},
+    "model": {"errors", "protocol"},
+    "transport": {"errors"},
+    "device": {"errors", "protocol", "transport"},
+    "inference": {"device", "errors", "model", "protocol"},
+    "compare": {"errors"},
+    "oracle": {"compare", "errors", "model", "protocol"},
+    "validation": {"compare", "device", "errors", "inference", "model", "oracle", "protocol"},
+    "targets": {"errors", "transport"},
+    "build": {"errors"},
+    "bootstrap": {"errors"},
+    "report": {"compare", "errors", "inference", "model", "oracle", "protocol", "targets", "validation"},
+    "tasks": {"errors"},
+    # The composers: they wire the parts together, and nobody imports them.
+    "workbench": {"build", "device", "errors", "targets"},
+    "bench": {"build", "inference", "model", "protocol", "targets", "workbench"},
+    "cli": {"bootstrap", "build", "errors", "model", "report", "targets", "tasks", "validation", "workbench"},
+    "pytest_plugin": {"device", "errors", "model", "validation", "workbench"},
+    "__main__": {"cli"},
+}
+"""Parts of harness/ that each part may import, besides itself and the version in harness/__init__.py."""
+
+COMPOSERS = {"workbench", "bench", "cli", "pytest_plugin", "__main__"}
+
+PURE = {"abc", "collections", "dataclasses", "enum", "pathlib", "re", "struct", "sys", "typing", "zlib", "cobs"}
+"""What harness/protocol may import from outside: value types, and COBS. pathlib, re and sys are for the generators."""
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in HARNESS.rglob("*.py") if path.parent != HARNESS or path.name != "__init__.py")
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(HARNESS).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            names |= {f"{module}.{alias.name}" for alias in node.names} if module == "harness" else {module}
+    return names
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(HARNESS)))
+def test_imports_follow_the_layers(path: Path) -> None:
+    part = part_of(path)
+    assert part in ALLOWED, f"{part} is new: give it a line in ALLOWED and a place in docs/DESIGN.md"
+    parts = {name.split(".")[1] for name in imported(path) if name.startswith("harness.")}
+    forbidden = parts - ALLOWED[part] - {part, "__version__"}
+    assert not forbidden, f"{part} must not import {', '.join(sorted(forbidden))}"
+
+
+def test_the_table_has_no_cycle() -> None:
+    rest = {part: set(needs) for part, needs in ALLOWED.items()}
+    while rest:
+        free = [part for part, needs in rest.items() if not needs & rest.keys()]
+        assert free, f"a cycle among {', '.join(sorted(rest))}"
+        for part in free:
+            del rest[part]
+
+
+def test_only_composers_import_composers() -> None:
+    for part, needs in ALLOWED.items():
+        assert part in COMPOSERS or not needs & COMPOSERS, part
+
+
+@pytest.mark.parametrize("path", sorted((HARNESS / "protocol").glob("*.py")), ids=lambda path: path.name)
+def test_the_protocol_is_pure(path: Path) -> None:
+    outside = {name.split(".")[0] for name in imported(path)} - {"harness", "__future__"}
+    assert outside <= PURE, f"{path.name} imports {', '.join(sorted(outside - PURE))}"
+
+
+@pytest.mark.parametrize("module", ["harness.cli.app", "harness.pytest_plugin", "harness.validation"])
+def test_quick_paths_import_nothing_heavy(module: str) -> None:
+    heavy = ["tensorflow", "keras", "matplotlib", *(["numpy"] if module != "harness.validation" else [])]
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_engine_knows_no_chip_and_no_protocol_code() -> None:
+    allowed = {
+        "wire": {"wire_"},
+        "engine": {"wire_defs.h", "engine.h", "activation.h", "dsp/"},
+        "image": {"wire_", "engine.h", "image"},
+        "app": {"wire_", "image.h", "board.h", "app.h", "frame_link.h", "handlers.h", "loader.h"},
+    }
+    standard = {"assert.h", "float.h", "stdbool.h", "stddef.h", "stdint.h", "string.h"}
+    for component, prefixes in allowed.items():
+        for path in (project_root() / "firmware" / "lib" / component).glob("*.[ch]"):
+            for line in path.read_text().splitlines():
+                if line.startswith("#include"):
+                    name = line.split()[1].strip('<>"')
+                    assert name in standard or any(name.startswith(p) for p in prefixes), f"{path.name}: {line}"

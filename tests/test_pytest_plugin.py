@@ -1,0 +1,105 @@
+"""The plugin as somebody else's project sees it: pytest inside pytest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import seeds
+from keras_models import save_spec
+
+DEVICE_TEST = """
+    def test_echo(device):
+        from harness.protocol.messages import Echo
+        assert device.request(Echo(data=b"hi")).data == b"hi"
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    return pytester
+
+
+def test_a_device_on_every_target(project: pytest.Pytester) -> None:
+    project.makepyfile(DEVICE_TEST)
+    result = project.runpytest_subprocess("-v", "--strict-markers")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*test_echo[[]native[]]*PASSED*", "*test_echo[[]qemu[]]*PASSED*"])
+
+
+@pytest.mark.parametrize("option", ["--native", "--hil-native"])
+def test_an_option_chooses_the_target(project: pytest.Pytester, option: str) -> None:
+    project.makepyfile(DEVICE_TEST)
+    result = project.runpytest_subprocess("-v", option)
+    result.assert_outcomes(passed=1)
+
+
+def without_tools(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty PATH: neither compiler nor emulator."""
+    empty = project.mkdir("empty")
+    monkeypatch.setenv("PATH", str(empty))
+
+
+def test_an_absent_target_is_a_skip_with_its_reason(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.makepyfile(DEVICE_TEST)
+    without_tools(project, monkeypatch)
+    result = project.runpytest_subprocess("-rs")
+    assert result.parseoutcomes().get("skipped", 0) >= 1
+    assert "failed" not in result.parseoutcomes()
+    result.stdout.fnmatch_lines(["*qemu*qemu-system-arm*"])
+
+
+def test_an_absent_target_that_was_asked_for_is_an_error(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.makepyfile(DEVICE_TEST)
+    without_tools(project, monkeypatch)
+    result = project.runpytest_subprocess("--qemu")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*TargetUnavailable*qemu-system-arm*"])
+
+
+def test_short_names_yield_to_another_plugin(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        other_plugin="""
+        def pytest_addoption(parser):
+            parser.addoption("--native", action="store_true", dest="their_native")
+        """,
+        test_it=DEVICE_TEST,
+    )
+    result = project.runpytest_subprocess("-v", "-p", "other_plugin", "--hil-native")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*--native belong* to another plugin*"])
+
+
+def test_validate_is_true_for_a_pass_and_says_why_not(project: pytest.Pytester, tmp_path: Path) -> None:
+    model = save_spec(seeds.random_lstm(2, 3), tmp_path)
+    project.makepyfile(
+        f"""
+        MODEL = {str(model)!r}
+
+        def test_right(validate):
+            assert validate(MODEL, batch=2, steps=3)
+
+        def test_too_strict(validate):
+            assert validate(MODEL, batch=2, steps=3, atol=0, rtol=0)
+        """
+    )
+    result = project.runpytest_subprocess("--native")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*FAIL seed.keras: lstm.h beyond tolerance at seq*"])
+
+
+def test_collection_imports_nothing_heavy(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import sys
+
+        def test_light():
+            assert "tensorflow" not in sys.modules
+            assert "numpy" not in sys.modules
+        """
+    )
+    project.runpytest_subprocess("--native").assert_outcomes(passed=1)

@@ -24,9 +24,9 @@ def demo_command(qemu: Qemu = False, native: Native = False) -> int:
     folder = project_root() / "examples" / "digits"
     model = folder / "digits.keras"
     files = Files(
-        inputs=PerModel("--inputs", folder / "heldout.npz", ".npz", [model]),
+        inputs=PerModel("--inputs", str(folder / "heldout.npz"), ".npz", [model]),
         save=PerModel("--save", None, ".npz", [model]),
-        json=PerModel("--json", work_dir() / "reports" / "demo.json", ".json", [model]).writable(),
+        json=PerModel("--json", str(work_dir() / "reports" / "demo.json"), ".json", [model]).writable(),
     )
     labels = folder / "heldout_labels.npy"
     (run,) = run_models([model], kind, is_default, files, Limits(), remark=lambda c, r: _print_accuracy(c, r, labels))

@@ -15,7 +15,7 @@ class PerModel:
 
     Args:
         option: its name, for error messages.
-        path: what was given; None: the option is not used.
+        path: what was given; None: the option is not used. With a slash at its end it is a folder, there or not.
         suffix: of the files, e.g. ".json".
         models: all models of this run.
 
@@ -23,12 +23,14 @@ class PerModel:
         UsageError: one file for several models, or two models of one stem in a folder.
     """
 
-    def __init__(self, option: str, path: Path | None, suffix: str, models: Sequence[Path]) -> None:
-        self._path = path
+    def __init__(self, option: str, path: str | None, suffix: str, models: Sequence[Path]) -> None:
+        self._path = None if path is None else Path(path)
         self._suffix = suffix
-        self._is_folder = path is not None and (path.is_dir() or (len(models) > 1 and path.suffix != suffix))
-        if path is None:
+        self._is_folder = False
+        if path is None or self._path is None:
             return
+        is_new_folder = path.endswith(("/", os.sep)) or (len(models) > 1 and self._path.suffix != suffix)
+        self._is_folder = self._path.is_dir() or (is_new_folder and not self._path.is_file())
         if len(models) > 1 and not self._is_folder:
             raise UsageError(
                 f"{option} names the file {path} for {len(models)} models",

@@ -51,7 +51,7 @@ def validate_command(
     qemu: Qemu = False,
     native: Native = False,
     inputs: Annotated[
-        Path | None, typer.Option("--inputs", metavar="X.npz", help="Inputs, or a folder of them. Default: random.")
+        str | None, typer.Option("--inputs", metavar="X.npz", help="Inputs, or a folder of them. Default: random.")
     ] = None,
     atol: Annotated[float | None, typer.Option("--atol", help="Absolute tolerance. Default: derived.")] = None,
     rtol: Annotated[float | None, typer.Option("--rtol", help="Relative tolerance. Default: 2e-6.")] = None,
@@ -59,10 +59,10 @@ def validate_command(
     steps: Annotated[int, typer.Option("--steps", help="Random inputs: time steps, if the model leaves them.")] = 16,
     seed: Annotated[int, typer.Option("--seed", help="Random inputs: seed.")] = 0,
     save: Annotated[
-        Path | None, typer.Option("--save", metavar="OUT.npz", help="What the device computed: file or folder.")
+        str | None, typer.Option("--save", metavar="OUT.npz", help="What the device computed: file or folder.")
     ] = None,
     json_path: Annotated[
-        Path | None, typer.Option("--json", metavar="R.json", help="The record of the run: file or folder.")
+        str | None, typer.Option("--json", metavar="R.json", help="The record of the run: file or folder.")
     ] = None,
 ) -> int:
     """Validate Keras models on the firmware: every h and c of every step, within a tolerance with a reason."""

@@ -1,0 +1,48 @@
+"""An option that names a file, or a folder with one file per model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli.files import PerModel
+from harness.errors import UsageError
+
+ONE = [Path("models/m.keras")]
+TWO = [*ONE, Path("models/n.keras")]
+
+
+def test_not_given() -> None:
+    assert PerModel("--json", None, ".json", TWO).of(ONE[0]) is None
+
+
+def test_one_model_and_a_file(tmp_path: Path) -> None:
+    assert PerModel("--json", str(tmp_path / "r"), ".json", ONE).of(ONE[0]) == tmp_path / "r"
+
+
+def test_a_folder_that_is_there_or_ends_with_a_slash(tmp_path: Path) -> None:
+    assert PerModel("--json", str(tmp_path), ".json", ONE).of(ONE[0]) == tmp_path / "m.json"
+    new = PerModel("--json", f"{tmp_path}/new/", ".json", ONE).writable()
+    assert new.of(ONE[0]) == tmp_path / "new" / "m.json"
+    assert (tmp_path / "new").is_dir()
+
+
+def test_many_models_need_a_folder(tmp_path: Path) -> None:
+    assert PerModel("--save", str(tmp_path / "out"), ".npz", TWO).of(TWO[1]) == tmp_path / "out" / "n.npz"
+    with pytest.raises(UsageError, match="for 2 models"):
+        PerModel("--save", str(tmp_path / "out.npz"), ".npz", TWO)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="for 2 models"):
+        PerModel("--save", str(tmp_path / "file"), ".npz", TWO)
+
+
+def test_two_models_of_one_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="called m"):
+        PerModel("--json", str(tmp_path), ".json", [Path("a/m.keras"), Path("b/m.keras")])
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be made"):
+        PerModel("--json", str(tmp_path / "file" / "r.json"), ".json", ONE).writable()

@@ -1,0 +1,44 @@
+"""An image that lies in flash from the start is run in place; only its work memory is in the arena. QEMU preloads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seeds
+from harness.bench import count
+from harness.build.platformio import firmware_elf
+from harness.inference import open_stored_image
+from harness.model.inputs import random_inputs
+from harness.model.pack import pack_model
+from harness.oracle.reference import reference
+from harness.targets.qemu import QemuTarget
+from harness.validation import run_batch
+from harness.workbench import Workbench
+
+
+@pytest.mark.hil_targets("qemu")
+def test_a_model_too_large_for_the_arena_runs_from_flash(hil_workbench: Workbench, tmp_path: Path) -> None:
+    spec = seeds.rows_of_an_image()
+    image = pack_model(spec)
+    info = hil_workbench.device().info
+    assert len(image.data) > info.arena_bytes
+    path = tmp_path / "image"
+    path.write_bytes(image.data)
+    target = QemuTarget(firmware_elf(), tmp_path / "log", flash_file=path, flash_address=info.store_address)
+    with Workbench(target) as bench:
+        assert open_stored_image(bench.device(), image) == image.crc32
+        inputs = random_inputs(spec, batch=2, seed=3)
+        got, _ = run_batch(bench.device(), spec, inputs)
+    for name, values in reference(spec, inputs).items():
+        np.testing.assert_allclose(got[name], values, rtol=0, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.hil_targets("qemu")
+def test_counted_instructions_are_the_same_every_time(hil_workbench: Workbench) -> None:
+    first, second = count(1, 3), count(1, 3)
+    assert first == second
+    assert first.macs_per_step == 48
+    assert 48 < first.instructions_per_step < 48 * 100

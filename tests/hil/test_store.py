@@ -1,4 +1,4 @@
-"""An image that lies in flash from the start is run in place; only its work memory is in the arena. QEMU preloads it."""
+"""An image that lies in flash from the start is run in place, with its work memory in the arena. QEMU preloads it."""
 
 from __future__ import annotations
 

@@ -25,10 +25,10 @@ typedef struct {
     link_t link;
     loader_t loader;
     app_run_t run;
-    uint32_t session;        // WIRE_SESSION_NONE until greeted
-    uint16_t last_sequence;  // of the last request that was taken on
-    uint32_t last_crc32;     // of that request
-    size_t reply_size;       // payload of the kept reply; its frame is in `reply`
+    uint32_t session;       // WIRE_SESSION_NONE until greeted
+    uint16_t last_sequence; // of the last request that was taken on
+    uint32_t last_crc32;    // of that request
+    size_t reply_size;      // payload of the kept reply; its frame is in `reply`
     uint32_t duplicates;
     _Alignas(8) uint8_t reply[WIRE_MAX_FRAME_BYTES];
 } app_t;

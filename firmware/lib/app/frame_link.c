@@ -4,7 +4,8 @@
 
 #include "board.h"
 
-_Static_assert(WIRE_MAX_FRAME_BYTES % 4u == 0 && sizeof(wire_header_t) % 4u == 0, "payloads must be aligned for floats");
+_Static_assert(WIRE_MAX_FRAME_BYTES % 4u == 0 && sizeof(wire_header_t) % 4u == 0,
+               "payloads must be aligned for floats");
 
 // Points the decoder to a free buffer. Without one it still follows the line, and drops the frame.
 static void start_frame(link_t *link) {

@@ -22,8 +22,7 @@ static uint32_t saturated(uint64_t value) {
 }
 
 static image_error_t too_large(uint64_t needed, uint64_t free_bytes) {
-    return (image_error_t){
-        .code = WIRE_ERR_TOO_LARGE, .detail = saturated(needed), .detail2 = saturated(free_bytes)};
+    return (image_error_t){.code = WIRE_ERR_TOO_LARGE, .detail = saturated(needed), .detail2 = saturated(free_bytes)};
 }
 
 image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wire_image_begin_reply_t *reply) {
@@ -66,8 +65,7 @@ image_error_t loader_commit(loader_t *loader, uint32_t crc32) {
         return (image_error_t){.code = WIRE_ERR_NO_LOAD};
     }
     loader->loading.start = NULL;
-    const image_error_t error =
-        image_open(&loader->opening, slot.image, slot.image_bytes, slot.work, slot.work_bytes);
+    const image_error_t error = image_open(&loader->opening, slot.image, slot.image_bytes, slot.work, slot.work_bytes);
     if (error.code != 0) {
         return error;
     }

@@ -5,7 +5,8 @@
 
 #include "wire_defs.h"
 
-_Static_assert(FLT_EVAL_METHOD == 0, "float arithmetic must round after each operation, or targets differ in the last bit");
+_Static_assert(FLT_EVAL_METHOD == 0,
+               "float arithmetic must round after each operation, or targets differ in the last bit");
 
 #define LOG2_E 1.44269504f
 // ln 2 in two parts (Cody and Waite): n times the first is exact for the n that occur.

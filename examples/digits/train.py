@@ -4,7 +4,8 @@ Needs scikit-learn, for its bundled data set (1797 images of 8 x 8, values 0 to 
 
     pip install scikit-learn && python examples/digits/train.py
 
-The seed is fixed; another version or another machine may still give slightly different weights.
+The seed is fixed; another version or another machine may still give slightly different weights. Run it on Python 3.10,
+whose newest Keras is the oldest one of the lock: a newer Keras writes files that it cannot read.
 """
 
 from __future__ import annotations

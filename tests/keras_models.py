@@ -11,7 +11,7 @@ from harness.protocol.wire import Activation
 
 
 def keras_model(spec: ModelSpec) -> Any:
-    """A Sequential model with the spec's names, options and weights."""
+    """A Sequential model, or a Functional one where there is a mask input, with the spec's names, options, weights."""
     keras = import_keras()
     layers: list[Any] = [keras.Input((spec.steps, spec.input_size), name=spec.input_name)]
     for node in spec.nodes:
@@ -32,7 +32,7 @@ def keras_model(spec: ModelSpec) -> Any:
         else:
             layer = keras.layers.Activation(_activation(node.activation), name=node.name)
         layers.append(layer)
-    model = keras.Sequential(layers, name=spec.name)
+    model = keras.Sequential(layers, name=spec.name) if spec.mask_input is None else _with_mask(keras, spec, layers)
     for node in spec.nodes:
         if isinstance(node, LstmNode):
             weights = [node.kernel, node.recurrent_kernel, node.bias]
@@ -42,6 +42,17 @@ def keras_model(spec: ModelSpec) -> Any:
             continue
         model.get_layer(node.name).set_weights([array for array in weights if array is not None])
     return model
+
+
+def _with_mask(keras: Any, spec: ModelSpec, layers: list[Any]) -> Any:
+    """A Functional model whose mask input is given to the LSTMs that obey it."""
+    x, *layers = layers
+    mask = keras.Input((spec.steps,), dtype="bool", name=spec.mask_input)
+    value = x
+    for node, layer in zip(spec.nodes, layers, strict=True):
+        is_given_mask = isinstance(node, LstmNode) and node.masked
+        value = layer(value, mask=mask) if is_given_mask else layer(value)
+    return keras.Model([x, mask], value, name=spec.name)
 
 
 def save_spec(spec: ModelSpec, folder: Path) -> Path:

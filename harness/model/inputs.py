@@ -61,7 +61,7 @@ class Inputs:
 
 
 def random_inputs(spec: ModelSpec, batch: int = 8, steps: int = 16, seed: int = 0) -> Inputs:
-    """N(0, 1) inputs: the same arguments give the same bits.
+    """N(0, 1) inputs: the same arguments give the same bits. Where the model has a mask input, every step counts.
 
     Args:
         spec: the model.
@@ -79,15 +79,17 @@ def random_inputs(spec: ModelSpec, batch: int = 8, steps: int = 16, seed: int = 
                 f"{name} is {value}.", code="inputs_range", remedy=f"Give a {name} of at least {least}."
             )
     x = np.random.default_rng(seed).standard_normal((batch, steps, spec.input_size)).astype(np.float32)
-    return Inputs(x=x, seed=seed)
+    mask = None if spec.mask_input is None else np.ones((batch, steps), dtype=np.bool_)
+    return Inputs(x=x, mask=mask, seed=seed)
 
 
 def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
     """Reads an .npz file and holds it against the model. Nothing in the file is unpickled.
 
     Args:
-        path: a file with the model's input by its name or as `x`, (B, T, input_size); optional `mask` (B, T) bool,
-            `<layer>.h0` and `<layer>.c0` (B, units). One of a pair of states alone means zeros for the other.
+        path: a file with the model's input by its name or as `x`, (B, T, input_size); its bool input, if it has one,
+            by its name, (B, T), else an optional `mask` (B, T) bool; optional `<layer>.h0` and `<layer>.c0` (B, units).
+            One of a pair of states alone means zeros for the other.
         spec: the model.
 
     Raises:
@@ -95,35 +97,52 @@ def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
     """
     path = Path(path)
     arrays = _read(path)
-    input_name = spec.input_name if spec.input_name in arrays else "x"
-    if input_name not in arrays:
+    names = [spec.input_name] if spec.mask_input == "x" else [spec.input_name, "x"]
+    input_name = next((name for name in names if name in arrays), None)
+    if input_name is None:
         raise InputsRefused(
-            f"{path} has no array '{spec.input_name}' and no 'x'; it has {_listed(arrays)}.",
+            f"{path} has no array {' and no '.join(map(repr, names))}; it has {_listed(arrays)}.",
             code="inputs_missing",
-            remedy=f"Store the model's input as x: np.savez('{path.name}', x=...).",
+            remedy=f"Store the model's input as {names[-1]}: np.savez('{path.name}', {names[-1]}=...).",
         )
     notes: list[str] = []
     x = _float32(path, input_name, arrays.pop(input_name), notes)
     _check_shape(path, input_name, x.shape, (None, spec.steps, spec.input_size), ("batch", "steps", "features"))
     return Inputs(
         x=x,
-        mask=_take_mask(path, arrays, x.shape[:2]),
+        mask=_take_mask(path, arrays, spec, x.shape[:2]),
         initial=_take_states(path, arrays, spec, x.shape[0], notes),
         notes=tuple(notes),
     )
 
 
-def _take_mask(path: Path, arrays: dict[str, NDArray[Any]], shape: tuple[int, ...]) -> BoolArray | None:
-    mask = arrays.pop("mask", None)
-    if mask is None:
+def _take_mask(
+    path: Path, arrays: dict[str, NDArray[Any]], spec: ModelSpec, shape: tuple[int, ...]
+) -> BoolArray | None:
+    """The mask input of the model by its name, or the `mask` for a model without one."""
+    name = spec.mask_input or "mask"
+    mask = arrays.pop(name, None)
+    if mask is None and spec.mask_input is None:
         return None
+    if mask is None:
+        raise InputsRefused(
+            f"{path} has no array '{name}', the mask input of model '{spec.name}'.",
+            code="inputs_missing",
+            remedy=f"Store '{name}' as a bool array (batch, steps): True where the step counts.",
+        )
+    if "mask" in arrays:
+        raise InputsRefused(
+            f"{path} holds 'mask' beside '{name}', the mask input of model '{spec.name}'; one mask can be obeyed.",
+            code="inputs_unknown",
+            remedy=f"Leave 'mask' out: the layers that obey '{name}' are chosen in the model.",
+        )
     if mask.dtype != np.bool_:
         raise InputsRefused(
-            f"'mask' in {path} is {mask.dtype}, not bool.",
+            f"'{name}' in {path} is {mask.dtype}, not bool.",
             code="inputs_dtype",
-            remedy="Store it as mask.astype(bool): True where the step counts.",
+            remedy=f"Store it as {name}.astype(bool): True where the step counts.",
         )
-    _check_shape(path, "mask", mask.shape, shape, ("batch", "steps"))
+    _check_shape(path, name, mask.shape, shape, ("batch", "steps"))
     return np.array(mask, order="C")
 
 
@@ -154,7 +173,7 @@ def _take_states(
         raise InputsRefused(
             f"{path} holds '{name}', which model '{spec.name}' does not know.",
             code="inputs_unknown",
-            remedy=f"Known names: '{spec.input_name}' or 'x', 'mask'{states}.",
+            remedy=f"Known names: '{spec.input_name}' or 'x', '{spec.mask_input or 'mask'}'{states}.",
         )
     return initial
 

@@ -74,6 +74,8 @@ def pack_model(spec: ModelSpec) -> ModelImage:
             flags |= NodeFlags.OUTPUT
         if isinstance(node, LstmNode) and node.zero_output_for_mask:
             flags |= NodeFlags.ZERO_OUTPUT_FOR_MASK
+        if isinstance(node, LstmNode) and not node.masked:
+            flags |= NodeFlags.IGNORE_MASK
         records.append(
             NodeRecord(
                 kind=_KINDS[type(node)],

@@ -37,6 +37,7 @@ class LstmNode:
         recurrent_activation: of the gates i, f and o.
         zero_output_for_mask: at a masked step the output is zero instead of the previous output.
         return_sequences: the layer's value is the output of every step, else that of the last one.
+        masked: it obeys the mask of the run; else every step counts for it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class LstmNode:
     recurrent_activation: Activation
     zero_output_for_mask: bool = False
     return_sequences: bool = True
+    masked: bool = True
 
     @property
     def input_size(self) -> int:
@@ -137,6 +139,7 @@ class ModelSpec:
         steps: time steps if the model fixes them, else None.
         nodes: each reads the model's input or a node before it.
         outputs: indices of the nodes whose values the Keras model returns, in its order.
+        mask_input: name of the bool Keras input that is the mask of the run, None where the model has none.
     """
 
     name: str
@@ -145,6 +148,7 @@ class ModelSpec:
     steps: int | None
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
+    mask_input: str | None = None
 
     @property
     def parameters(self) -> int:

@@ -5,6 +5,7 @@ Knows no device and no protocol beyond the enumerations that `model.spec` uses.
 
     runtime       imports Keras quietly, with TensorFlow behind it
     model_file    checks a .keras file before Keras sees it
+    graph         a Keras model -> its inputs and its chain of layers; refuses what is no chain
     layers        Keras layers -> nodes of a ModelSpec; refuses by name what the device cannot run
     load          a file -> LoadedModel
     keras_oracle  LoadedModel and inputs -> every tensor that the device is judged by

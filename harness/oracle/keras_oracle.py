@@ -45,11 +45,11 @@ def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
 
     Args:
         loaded: the model.
-        inputs: x (B, T, input_size) with T as the model has it; a mask is given to the model as `mask=`, initial
-            states to their layers as `initial_state=`.
+        inputs: x (B, T, input_size) with T as the model has it; a mask is given to the model's mask input, or as
+            `mask=` where it has none, initial states to their layers as `initial_state=`.
 
     Raises:
-        InputsRefused: the model fixes another batch size.
+        InputsRefused: the model fixes another batch size, or has a mask input and there is no mask.
         OracleError: Keras' model, layers and cells do not agree bit for bit.
     """
     if loaded.batch not in (None, inputs.batch):
@@ -57,6 +57,12 @@ def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
             f"Model '{loaded.spec.name}' fixes a batch of {loaded.batch}; the inputs have {inputs.batch}.",
             code="inputs_shape",
             remedy=f"Give {loaded.batch} sequences, or save the model with an open batch size.",
+        )
+    if loaded.spec.mask_input is not None and inputs.mask is None:
+        raise InputsRefused(
+            f"The inputs have no mask for '{loaded.spec.mask_input}', the mask input of model '{loaded.spec.name}'.",
+            code="inputs_missing",
+            remedy="Give a bool mask (batch, steps): True where the step counts.",
         )
     keras = import_keras()
     with quiet(), keras.device("cpu:0"):
@@ -80,7 +86,13 @@ def require_identical(what: str, first: Float32Array, other_name: str, other: Fl
 
 def _run_model(keras: Any, loaded: LoadedModel, inputs: Inputs) -> Float32Array:
     """The model's own call."""
-    returned = loaded.keras_model(keras.ops.convert_to_tensor(inputs.x), mask=_mask(keras, inputs), training=False)
+    model, x = loaded.keras_model, keras.ops.convert_to_tensor(inputs.x)
+    mask = None if inputs.mask is None else keras.ops.convert_to_tensor(inputs.mask)
+    if loaded.spec.mask_input is None:
+        returned = model(x, mask=mask, training=False)
+    else:  # in the order, or by the names, that the model was made with
+        given = keras.tree.map_structure(lambda tensor: mask if tensor.dtype == "bool" else x, model.input)
+        returned = model(given, training=False)
     return _array(keras.tree.flatten(returned)[0])
 
 
@@ -90,7 +102,7 @@ def _run_layers(keras: Any, loaded: LoadedModel, inputs: Inputs) -> Float32Array
     for node, layer in zip(loaded.spec.nodes, loaded.layers, strict=True):
         if isinstance(node, LstmNode):
             states = _initial_states(keras, node, inputs)
-            value = layer(value, initial_state=states, mask=_mask(keras, inputs), training=False)
+            value = layer(value, initial_state=states, mask=_mask(keras, node, inputs), training=False)
         else:
             value = layer(value)
     return _array(value)
@@ -106,7 +118,7 @@ def _run_twins(keras: Any, loaded: LoadedModel, inputs: Inputs) -> tuple[dict[st
             continue
         states = _initial_states(keras, node, inputs)
         twin = _twin(keras, layer, value.shape)
-        h, h_last, c_last = twin(value, initial_state=states, mask=_mask(keras, inputs), training=False)
+        h, h_last, c_last = twin(value, initial_state=states, mask=_mask(keras, node, inputs), training=False)
         of_twin = {"h": _array(h), "h_last": _array(h_last), "c_last": _array(c_last)}
         of_cell = _step_cell(keras, layer.cell, node, value, states, inputs)
         for name, array in of_twin.items():
@@ -136,7 +148,7 @@ def _step_cell(
     for step, x in enumerate(keras.ops.unstack(sequence, axis=1)):
         _, new_states = cell(x, [keras.ops.convert_to_tensor(h), keras.ops.convert_to_tensor(c)], training=False)
         new_h, new_c = (_array(state) for state in new_states)
-        if inputs.mask is not None:
+        if node.masked and inputs.mask is not None:
             valid = inputs.mask[:, step, np.newaxis]
             output = np.where(valid, new_h, np.float32(0) if node.zero_output_for_mask else output)
             h, c = np.where(valid, new_h, h), np.where(valid, new_c, c)
@@ -152,8 +164,9 @@ def _initial_states(keras: Any, node: LstmNode, inputs: Inputs) -> list[Any]:
     return [keras.ops.convert_to_tensor(inputs.initial.get(f"{node.name}.{state}", zeros)) for state in ("h0", "c0")]
 
 
-def _mask(keras: Any, inputs: Inputs) -> Any:
-    return None if inputs.mask is None else keras.ops.convert_to_tensor(inputs.mask)
+def _mask(keras: Any, node: LstmNode, inputs: Inputs) -> Any:
+    """The mask that an LSTM obeys."""
+    return keras.ops.convert_to_tensor(inputs.mask) if node.masked and inputs.mask is not None else None
 
 
 def _array(tensor: Any) -> Float32Array:

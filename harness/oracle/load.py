@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.errors import ModelRefused
 from harness.model.spec import GATES, LstmNode, ModelSpec
-from harness.oracle.layers import chain, model_spec
+from harness.oracle.graph import chain, graph_inputs
+from harness.oracle.layers import model_spec
 from harness.oracle.model_file import check_model_file
 from harness.oracle.runtime import import_keras, quiet
 
@@ -77,8 +78,8 @@ def from_keras(keras_model: Any, path: Path = Path(), sha256: str = "") -> Loade
         sha256=sha256,
         spec=model_spec(keras_model),
         keras_model=keras_model,
-        layers=tuple(chain(keras_model)),
-        batch=keras_model.inputs[0].shape[0],
+        layers=tuple(link.layer for link in chain(keras_model)),
+        batch=graph_inputs(keras_model).batch,
     )
 
 

@@ -48,7 +48,8 @@ def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) ->
             if node.phase is Phase.AFTER_LAST_STEP and source.ndim == 3:
                 source = source[:, -1]
             if isinstance(node, LstmNode):
-                run = lstm(node, source, inputs.mask, *_initial_states(node, inputs, source))
+                mask = inputs.mask if node.masked else None
+                run = lstm(node, source, mask, *_initial_states(node, inputs, source))
                 tensors[f"{node.name}.h"] = run.h
                 tensors[f"{node.name}.c"] = run.c
                 tensors[f"{node.name}.h_last"] = run.h_last

@@ -228,3 +228,4 @@ class NodeFlags(IntFlag):
     BIAS = 1
     OUTPUT = 2
     ZERO_OUTPUT_FOR_MASK = 4
+    IGNORE_MASK = 8

@@ -111,6 +111,21 @@ def test_masks_hold_state_and_repeat_the_output(device: Device) -> None:
         np.testing.assert_array_equal(got["lstm.h"][1], 0)
 
 
+def test_an_lstm_that_ignores_the_mask(device: Device) -> None:
+    """Whatever the place of the one that obeys, though Keras makes no model in which one behind it does not."""
+    x = random_inputs(seeds.random_lstm(3, 5), batch=3, steps=40, seed=2).x
+    mask = np.random.default_rng(3).random((3, 40)) < 0.5
+    mask[0] = False
+    for obeying in ((False, True), (True, False)):
+        nodes = (
+            seeds.random_lstm_node(3, 5, 1, name="a", masked=obeying[0], zero_output_for_mask=True),
+            seeds.random_lstm_node(5, 4, 2, name="b", source=0, masked=obeying[1], zero_output_for_mask=True),
+        )
+        got = check(device, ModelSpec("ignoring", "x", 3, None, nodes, (1,)), Inputs(x=x, mask=mask))
+        for name, obeys in zip("ab", obeying, strict=True):
+            assert got[f"{name}.h"][~mask].any() != obeys
+
+
 def test_initial_states(device: Device) -> None:
     spec = stacked()
     generator = np.random.default_rng(5)

@@ -11,7 +11,7 @@ import pytest
 
 import seeds
 from harness.build.native import native_executable
-from harness.errors import ModelRefused
+from harness.errors import InputsRefused, ModelRefused
 from harness.model.inputs import Inputs
 from harness.oracle.runtime import import_keras
 from harness.protocol.wire import Activation
@@ -67,6 +67,29 @@ def test_masks_and_initial_states(validate: Validate, stacked_path: Path) -> Non
     assert validate(stacked_path, Inputs(x=x, mask=mask))
     assert validate(stacked_path, Inputs(x=x, initial=initial))
     assert validate(stacked_path, Inputs(x=x, mask=mask, initial=initial))
+
+
+def test_a_bool_input_that_is_the_mask_of_the_second_lstm_only(validate: Validate, tmp_path: Path) -> None:
+    keras = import_keras()
+    keras.utils.set_random_seed(4)
+    x, valid = keras.Input((None, 3), name="signal"), keras.Input((None,), dtype="bool", name="valid")
+    first = keras.layers.LSTM(5, return_sequences=True, name="first")(x)
+    second = keras.layers.LSTM(4, return_sequences=True, name="second")(first, mask=valid)
+    path = save_model(keras.Model([x, valid], second, name="wired"), tmp_path)
+
+    generator = np.random.default_rng(9)
+    signal, mask = generator.normal(size=(3, 40, 3)).astype(np.float32), generator.random((3, 40)) < 0.6
+    np.savez(tmp_path / "wired.npz", signal=signal, valid=mask)
+    run = validate(path, tmp_path / "wired.npz")
+    assert run
+    held = [~np.diff(run.got[name], axis=1).any(axis=-1) for name in ("first.c", "second.c")]
+    assert not held[0].any(), "the first LSTM runs at every step"
+    np.testing.assert_array_equal(held[1], ~mask[:, 1:])
+
+    assert validate(path, batch=2, steps=5)
+    np.savez(tmp_path / "alone.npz", signal=signal)
+    with pytest.raises(InputsRefused, match="'valid'"):
+        validate(path, tmp_path / "alone.npz")
 
 
 @pytest.mark.parametrize(

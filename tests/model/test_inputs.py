@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,60 @@ def test_an_input_named_mask_is_an_input(tmp_path: Path) -> None:
     got = load_inputs(save(tmp_path, mask=np.ones((1, 2, 2), dtype=np.float32)), spec)
     assert got.x.shape == (1, 2, 2)
     assert got.mask is None
+
+
+MASKED = replace(SPEC, name="masked", input_name="signal", mask_input="valid")
+
+
+@pytest.mark.parametrize(
+    ("x_name", "mask_name"), [("signal", "valid"), ("x", "valid"), ("mask", "x"), ("signal", "mask")]
+)
+def test_a_mask_input_by_its_name(tmp_path: Path, x_name: str, mask_name: str) -> None:
+    x, mask = np.ones((2, 3, 2), dtype=np.float32), np.array([[True, True, False]] * 2)
+    path = save(tmp_path, **{x_name: x, mask_name: mask})
+    got = load_inputs(path, replace(MASKED, input_name=x_name, mask_input=mask_name))
+    np.testing.assert_array_equal(got.x, x)
+    assert got.mask is not None
+    np.testing.assert_array_equal(got.mask, mask)
+    assert got.sha256 == Inputs(x=x, mask=mask).sha256
+
+
+def test_x_serves_the_input_beside_a_mask_input(tmp_path: Path) -> None:
+    x, valid = np.ones((1, 3, 2), dtype=np.float32), np.ones((1, 3), dtype=bool)
+    assert load_inputs(save(tmp_path, x=x, valid=valid), MASKED).mask is not None
+    error = refusal(save(tmp_path, x=valid), replace(MASKED, mask_input="x"))
+    assert "has no array 'signal'; it has 'x'" in error.message
+
+
+def test_random_inputs_of_a_mask_input_count_at_every_step() -> None:
+    got = random_inputs(MASKED, batch=2, steps=5, seed=7)
+    assert got.mask is not None
+    assert got.mask.shape == (2, 5)
+    assert got.mask.all()
+    assert got.x.tobytes() == random_inputs(SPEC, batch=2, steps=5, seed=7).x.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "code", "says"),
+    [
+        ({}, "inputs_missing", "no array 'valid', the mask input of model 'masked'"),
+        ({"mask": np.ones((2, 3), dtype=bool)}, "inputs_missing", "no array 'valid'"),
+        ({"valid": np.ones((2, 3), dtype=np.float32)}, "inputs_dtype", "'valid' in"),
+        ({"valid": np.ones((2, 3), dtype=np.uint8)}, "inputs_dtype", "is uint8, not bool"),
+        ({"valid": np.ones((2, 4), dtype=bool)}, "inputs_shape", "'valid' in"),
+        ({"valid": np.ones((2, 3, 1), dtype=bool)}, "inputs_shape", "(batch = 2, steps = 3)"),
+        ({"valid": np.ones(3, dtype=bool)}, "inputs_shape", "(3,)"),
+        (
+            {"valid": np.ones((2, 3), dtype=bool), "mask": np.ones((2, 3), dtype=bool)},
+            "inputs_unknown",
+            "beside 'valid'",
+        ),
+    ],
+)
+def test_mask_inputs_that_do_not_fit(tmp_path: Path, arrays: dict[str, Any], code: str, says: str) -> None:
+    error = refusal(save(tmp_path, signal=np.ones((2, 3, 2), dtype=np.float32), **arrays), MASKED)
+    assert error.code == code
+    assert says in error.message
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (3,), (), (1, 2, 3, 2), (1, 2, 3), (0, 3, 2), (1, 0, 2)], ids=str)

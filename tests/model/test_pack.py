@@ -47,6 +47,13 @@ def test_a_row_holds_the_weights_of_one_gate_of_one_unit() -> None:
     np.testing.assert_array_equal(bias, node.bias)
 
 
+def test_an_lstm_that_does_not_obey_the_mask_says_so() -> None:
+    for masked in (True, False):
+        spec = replace(seeds.random_lstm(2, 3), nodes=(seeds.random_lstm_node(2, 3, masked=masked),))
+        _, (record,) = records(pack_model(spec).data)
+        assert bool(record.flags & NodeFlags.IGNORE_MASK) is not masked
+
+
 def test_parameter_counts() -> None:
     """4 ((in + u) u + u)"""
     for input_size, units in ((28, 75), (16, 32), (1, 3)):

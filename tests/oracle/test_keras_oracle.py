@@ -11,36 +11,17 @@ import pytest
 
 import keras_models
 import seeds
+from agreement import agreed, load
 from harness.compare.tolerance import distance_to_float64, tolerances
-from harness.compare.verdict import all_passed, compare
 from harness.errors import InputsRefused, OracleError
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
 from harness.oracle import keras_oracle
-from harness.oracle.keras_oracle import Expected, expected, require_identical
-from harness.oracle.load import LoadedModel, load_model, model_spec
+from harness.oracle.keras_oracle import expected, require_identical
+from harness.oracle.load import load_model, model_spec
 from harness.oracle.reference import reference
 from harness.oracle.runtime import import_keras
 from harness.protocol.wire import Activation, Phase
-
-
-def load(spec: ModelSpec, folder: Path) -> LoadedModel:
-    return load_model(keras_models.save_spec(spec, folder))
-
-
-def agreed(loaded: LoadedModel, inputs: Inputs) -> Expected:
-    """Keras' values, after they agreed with the reference's within the default tolerances."""
-    got = expected(loaded, inputs)
-    float64 = reference(loaded.spec, inputs)
-    assert list(got.tensors) == list(float64)
-    for name, array in got.tensors.items():
-        assert array.dtype == np.float32, name
-        assert array.shape == float64[name].shape, name
-    distances = distance_to_float64(got.tensors, float64)
-    assert max(distances.values()) < 5e-7, distances
-    narrowed = {name: array.astype(np.float32) for name, array in float64.items()}
-    assert all_passed(compare(got.tensors, narrowed, tolerances(distances)))
-    return got
 
 
 def two_lstms(**first_options: Any) -> ModelSpec:

@@ -32,9 +32,10 @@ def refusal(model: Any) -> ModelRefused:
 
 
 def assert_same(first: ModelSpec, second: ModelSpec) -> None:
-    assert (first.name, first.input_name, first.input_size, first.steps, first.outputs) == (
+    assert (first.name, first.input_name, first.mask_input, first.input_size, first.steps, first.outputs) == (
         second.name,
         second.input_name,
+        second.mask_input,
         second.input_size,
         second.steps,
         second.outputs,

@@ -20,7 +20,7 @@ static engine_lstm_t lstm_of(const image_node_t *node) {
 static void lstm_step(const image_t *image, const image_node_t *node, bool masked) {
     const wire_node_record_t *const record = node->record;
     const size_t output_size = record->units * sizeof(float);
-    if (!masked) {
+    if (!masked || (record->flags & WIRE_NODE_FLAG_IGNORE_MASK) != 0) {
         const engine_lstm_t lstm = lstm_of(node);
         memcpy(node->xh, node->source, record->input_size * sizeof(float));
         engine_lstm_step(&lstm, node->xh, node->c, image->scratch);

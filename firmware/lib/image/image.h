@@ -47,7 +47,7 @@ image_error_t image_open(image_t *image, const uint8_t *bytes, size_t size, uint
 void image_reset_state(image_t *image);
 
 // One time step on image->input. A masked step holds every LSTM's h and c and repeats its output (or gives zeros where
-// the node says so).
+// the node says so); a node that ignores the mask runs as in any other step.
 void image_step(image_t *image, bool masked);
 
 // Runs the nodes that come after the last step.

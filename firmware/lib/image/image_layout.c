@@ -28,7 +28,8 @@ static bool tensor_fits(uint32_t offset, uint64_t floats, uint64_t start, uint64
 static bool kind_is_sound(const wire_node_record_t *record) {
     const bool reserved_is_zero = record->reserved == 0 && record->reserved2 == 0;
     const bool phase_is_known = record->phase <= WIRE_PHASE_AFTER_LAST_STEP;
-    const uint32_t known_flags = WIRE_NODE_FLAG_BIAS | WIRE_NODE_FLAG_OUTPUT | WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK;
+    const uint32_t known_flags =
+        WIRE_NODE_FLAG_BIAS | WIRE_NODE_FLAG_OUTPUT | WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK | WIRE_NODE_FLAG_IGNORE_MASK;
     if (!reserved_is_zero || !phase_is_known || (record->flags & ~known_flags) != 0 ||
         record->weight_layout != WIRE_LAYOUT_ROWS || record->activation > WIRE_ACT_SOFTMAX) {
         return false;

@@ -162,6 +162,7 @@ enum wire_node_flag {
     WIRE_NODE_FLAG_BIAS = 1u,
     WIRE_NODE_FLAG_OUTPUT = 2u,
     WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK = 4u,
+    WIRE_NODE_FLAG_IGNORE_MASK = 8u,
 };
 
 // What every frame begins with.

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -29,6 +31,10 @@ SHAPES = ((1, 3), (16, 32), (28, 75), (64, 128))
 
 STEPS = 28
 """Steps that a figure is the mean of."""
+
+
+REPEATS = 5
+"""Runs of which the least counts. About one in seven was seen to have an interrupt in it."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,9 @@ def count(input_size: int, units: int) -> Row:
     image = pack_model(spec)
     elf = firmware_elf(_say)
     log_path = work_dir() / "logs" / f"bench-{os.getpid()}.log"
-    flash_file = work_dir() / f"bench-{os.getpid()}.image"
-    flash_file.write_bytes(image.data)
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        flash_file = Path(folder) / "image"
+        flash_file.write_bytes(image.data)
         with Workbench(QemuTarget(elf, log_path)) as bench:
             info = bench.device().info
         in_ram = len(image.data) + image.work_bytes + 16 <= info.arena_bytes
@@ -73,9 +79,8 @@ def count(input_size: int, units: int) -> Row:
             else:
                 open_stored_image(device, image)
             x = random_inputs(spec, batch=1, steps=STEPS).x[0]
-            ticks = SequenceRunner(device, spec).run(x).ticks
-    finally:
-        flash_file.unlink()
+            # A byte of the line that arrives in the middle of a step adds its interrupt: the least is the step alone.
+            ticks = min(SequenceRunner(device, spec).run(x).ticks for _ in range(REPEATS))
     macs = 4 * units * (input_size + units)
     return Row("arm_math", input_size, units, "ram" if in_ram else "flash", ticks / STEPS, macs)
 

@@ -162,7 +162,7 @@ class SequenceRunner:
         if initial:
             self._write_initial(initial)
             flags = RunFlags.NONE
-        per_request = self._steps_per_request(len(x))
+        per_request = self._steps_per_request(with_mask=mask is not None)
         for start in range(0, len(x), per_request):
             chunk = slice(start, min(start + per_request, len(x)))
             reply, records = self._run_steps(x[chunk], None if mask is None else mask[chunk], flags)
@@ -173,19 +173,20 @@ class SequenceRunner:
         ticks += end_reply.ticks
         return SequenceResult(self._assemble(b"".join(steps), len(x), end), ticks)
 
-    def _steps_per_request(self, steps: int) -> int:
+    def _steps_per_request(self, *, with_mask: bool) -> int:
+        """As many as fit both frames; 1 where not even one does, which then goes by writes and reads."""
         record_bytes = _floats(self._step_parts) * _FLOAT_BYTES
-        by_reply = (self._payload_bytes - RunReply.size_bytes()) // max(record_bytes, 1)
-        mask_bytes = -(-steps // _MASK_WORD_STEPS) * 4
-        by_request = (self._payload_bytes - Run.size_bytes() - mask_bytes) // self._input_bytes
-        return max(1, min(by_reply, by_request, 65535))
+        room = self._payload_bytes - Run.size_bytes()
+        steps = min((self._payload_bytes - RunReply.size_bytes()) // record_bytes, room // self._input_bytes)
+        while with_mask and steps > 1 and _mask_bytes(steps) + steps * self._input_bytes > room:
+            steps -= 1
+        return max(1, steps)
 
     def _run_steps(self, x: Float32Array, mask: BoolArray | None, flags: RunFlags) -> tuple[RunReply, bytes]:
         data = b""
         if mask is not None:
             flags |= RunFlags.MASK
-            bits = np.packbits(mask, bitorder="little").tobytes()
-            data += bits + bytes(-len(bits) % 4)
+            data += np.packbits(mask, bitorder="little").tobytes().ljust(_mask_bytes(len(x)), b"\0")
         x_bytes = np.ascontiguousarray(x, dtype="<f4").tobytes()
         if Run.size_bytes() + len(data) + len(x_bytes) > self._payload_bytes:
             flags |= RunFlags.STAGED_INPUT  # one step whose input alone is longer than a frame
@@ -246,6 +247,10 @@ class SequenceRunner:
             if not self._spec.gives_sequence(node) and arrays[name].ndim == 2:
                 arrays[name] = arrays[name][-1]
         return arrays
+
+
+def _mask_bytes(steps: int) -> int:
+    return -(-steps // _MASK_WORD_STEPS) * 4
 
 
 def output_names(spec: ModelSpec) -> tuple[str, ...]:

@@ -130,7 +130,6 @@ class CountersReply(Reply):
     framing_errors: int = u32("frames that are no COBS or are too short")
     oversized_frames: int = u32("frames longer than the buffer")
     duplicates: int = u32("requests answered from the kept reply")
-    busy_frames: int = u32("frames that found no free buffer")
     ring_overflows: int = u32("bytes lost because the receive ring was full")
     uart_overruns: int = u32("bytes lost in the USART (ORE)")
     uart_noise: int = u32("bytes with noise, framing or parity error in the USART")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.errors import DeviceError, DeviceReset, HilError, MismatchError
+from harness.errors import DeviceError, HilError, LinkError, MismatchError
 from harness.protocol.messages import ErrorReply, Request
-from harness.protocol.wire import PROTOCOL_MAJOR, PROTOCOL_MINOR, SESSION_NONE, ErrorCode
+from harness.protocol.wire import PROTOCOL_MAJOR, PROTOCOL_MINOR, ErrorCode
 
 _TEXTS = {
     ErrorCode.UNKNOWN_MESSAGE: "it does not know message type {detail}",
     ErrorCode.BAD_LENGTH: "its payload has {detail} bytes, not {detail2}",
-    ErrorCode.BAD_SESSION: "the session in force is {detail:#x}, not {detail2:#x}",
     ErrorCode.BAD_SEQUENCE: "request {detail} is due, not {detail2}",
     ErrorCode.BUSY: "a run is under way, {detail} steps done",
     ErrorCode.BAD_REGION: "there is no region {detail} of node {detail2} to use so",
     ErrorCode.OUT_OF_RANGE: "offset {detail} leaves the region of {detail2} bytes",
+    ErrorCode.BAD_FLAGS: "it does not know the flags {detail:#x}",
     ErrorCode.TOO_LARGE: "it needs {detail} bytes, {detail2} are free",
     ErrorCode.NO_LOAD: "no image was announced",
     ErrorCode.CRC_MISMATCH: "the image's CRC-32 is {detail:#010x}, computed was {detail2:#010x}",
@@ -56,9 +56,11 @@ def refusal(reply: ErrorReply, request: Request[Any]) -> HilError:
             code="protocol_version",
             remedy="flash the firmware that belongs to this version of hil",
         )
-    if reply.code == ErrorCode.BAD_SESSION and reply.detail == SESSION_NONE:
-        return DeviceReset(
-            "the device restarted in the middle of the session",
-            remedy="look for a power dip, a watchdog or a fault, then run again: what was loaded is gone",
+    if reply.code == ErrorCode.BAD_SESSION:
+        return LinkError(
+            f"another program talks to this device: session {reply.detail:#010x} is in force, ours was "
+            f"{reply.detail2:#010x}",
+            code="session_taken",
+            remedy="end the other program that uses this port, then run again",
         )
     return DeviceRefused(reply, request)

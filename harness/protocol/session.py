@@ -23,6 +23,7 @@ from harness.protocol.wire import (
     MAX_PAYLOAD_BYTES,
     REPLY_BIT,
     SESSION_NONE,
+    ErrorCode,
     MessageType,
 )
 
@@ -114,6 +115,7 @@ class Session:
         Raises:
             DeviceReset: the device has restarted since the session began.
             DeviceRefused: the device refused the request.
+            LinkError: another program has opened a session on the same device.
             MismatchError: the device broke the protocol, or speaks another version of it.
         """
         while self._received:
@@ -130,7 +132,8 @@ class Session:
                 remedy="look for a power dip, a watchdog or a fault, then run again: what was loaded is gone",
             )
         pending = self._pending
-        if pending is None or header.sequence != self._sequence or header.session != self.session_id:
+        is_ours = header.session == self.session_id or self._is_refused_session(frame)
+        if pending is None or header.sequence != self._sequence or not is_ours:
             self.counters.stale_frames += 1
             return None
         if header.type == MessageType.WORKING | REPLY_BIT:
@@ -148,6 +151,15 @@ class Session:
         self._pending = None
         self._greeted = True
         return reply
+
+    def _is_refused_session(self, frame: Frame) -> bool:
+        """Whether a frame of another session tells us that ours is not, or never was, in force."""
+        if frame.header.type != MessageType.ERROR | REPLY_BIT:
+            return False
+        error = _unpack(ErrorReply, frame)
+        if error.code == ErrorCode.BAD_SESSION:
+            return error.detail2 == self.session_id
+        return error.code == ErrorCode.BAD_VERSION and not self._greeted
 
 
 def _unpack(kind: type[ReplyT], frame: Frame) -> ReplyT:

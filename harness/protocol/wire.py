@@ -84,6 +84,7 @@ class ErrorCode(IntEnum):
     BUSY = 6
     BAD_REGION = 7
     OUT_OF_RANGE = 8
+    BAD_FLAGS = 9
     TOO_LARGE = 16
     NO_LOAD = 17
     CRC_MISMATCH = 18

@@ -70,6 +70,7 @@ BAD_IMAGES: dict[str, tuple[Callable[[], ModelImage], ErrorCode]] = {
     "phase": (lambda: with_node(phase=2), ErrorCode.BAD_NODE),
     "an LSTM after the last step": (lambda: with_node(phase=1), ErrorCode.BAD_NODE),
     "activation": (lambda: with_node(activation=200), ErrorCode.BAD_NODE),
+    "an activation with tensors": (lambda: with_node(kind=3, input_size=3, units=3), ErrorCode.BAD_NODE),
     "softmax in an LSTM": (lambda: with_node(recurrent_activation=5), ErrorCode.BAD_NODE),
     "layout of the weights": (lambda: with_node(weight_layout=3), ErrorCode.BAD_NODE),
     "flags": (lambda: with_node(flags=0x8000), ErrorCode.BAD_NODE),
@@ -138,6 +139,35 @@ def test_sizes_that_overflow_are_too_large(device: Device) -> None:
         with pytest.raises(DeviceRefused) as refused:
             device.request(ImageBegin(image_bytes=image_bytes, work_bytes=work_bytes))
         assert refused.value.reply.code == ErrorCode.TOO_LARGE
+
+
+def test_a_refused_begin_changes_nothing(device: Device) -> None:
+    load_model(device, GOOD)
+    image = pack_model(GOOD)
+    device.request(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes))
+    device.request(Write(region=Region.IMAGE, data=image.data))
+    for begin in (
+        ImageBegin(image_bytes=2**31, flags=BeginFlags.DROP_OLD),
+        ImageBegin(image_bytes=2**31),
+        ImageBegin(image_bytes=2**31, flags=BeginFlags.IN_STORE | BeginFlags.DROP_OLD),
+        ImageBegin(image_bytes=8, flags=BeginFlags(0x80)),
+    ):
+        with pytest.raises(DeviceRefused):
+            device.request(begin)
+    SequenceRunner(device, GOOD).run(np.ones((2, 3), dtype=np.float32))
+    assert device.request(ImageCommit(crc32=image.crc32)).crc32 == image.crc32, "the load was still under way"
+
+
+def test_a_new_model_starts_from_zeroed_memory(device: Device) -> None:
+    """Whatever lay in the arena before, the input too."""
+    for value in (0x3F, 0xC1):  # the two ends of the arena
+        image = pack_model(seeds.random_lstm(200, 2, seed=value))
+        device.request(ImageBegin(image_bytes=20000, work_bytes=8, flags=BeginFlags.DROP_OLD))
+        for offset in range(0, 20000, 1000):
+            device.request(Write(region=Region.IMAGE, offset=offset, data=bytes([value]) * 1000))
+        load_image(device, image, "fresh")
+        assert device.request(Read(region=Region.INPUT, length=800)).data == bytes(800)
+        assert device.request(Read(region=Region.STATE_C, length=8)).data == bytes(8)
 
 
 def test_an_image_shorter_than_its_head(device: Device) -> None:

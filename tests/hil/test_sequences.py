@@ -96,6 +96,17 @@ def test_a_long_sequence(device: Device) -> None:
     check(device, spec, random_inputs(spec, batch=1, steps=1000, seed=4))
 
 
+def test_a_long_sequence_is_cut_into_full_requests(device: Device) -> None:
+    """Also with a mask, whose bits take room in each request but not those of the whole sequence."""
+    spec = seeds.random_lstm(1, 1)
+    load_model(device, spec)
+    x = np.zeros((5000, 1), np.float32)
+    for mask in (None, np.ones(5000, np.bool_)):
+        before = device.link_counters.frames_received
+        SequenceRunner(device, spec).run(x, mask)
+        assert device.link_counters.frames_received - before <= 5000 * 12 / 1000 + 3
+
+
 def test_masks_hold_state_and_repeat_the_output(device: Device) -> None:
     for zero_output in (False, True):
         node = seeds.random_lstm_node(3, 5, zero_output_for_mask=zero_output)

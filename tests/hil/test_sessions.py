@@ -15,6 +15,7 @@ from harness.protocol.messages import (
     Counters,
     CountersReply,
     Echo,
+    ErrorReply,
     Header,
     Hello,
     HelloReply,
@@ -91,8 +92,25 @@ def test_session_zero_cannot_be_opened(raw_line: RawLine) -> None:
     assert raw_line.error(Hello(protocol_major=1), 0, session=0) == ErrorCode.BAD_SESSION
 
 
-def test_another_major_version_is_refused(raw_line: RawLine) -> None:
-    assert raw_line.error(Hello(protocol_major=2), 0) == ErrorCode.BAD_VERSION
+def test_another_major_version_is_refused_and_the_session_in_force_stays(raw_line: RawLine) -> None:
+    raw_line.greet()
+    assert raw_line.error(Hello(protocol_major=2), 0, session=99) == ErrorCode.BAD_VERSION
+    assert raw_line.ask(Echo(data=b"still here"), 1).payload == b"still here"
+
+
+def test_fields_of_a_later_minor_version_are_ignored(raw_line: RawLine) -> None:
+    raw_line.greet()
+    begin = ImageBegin(image_bytes=100, work_bytes=8).pack()
+    raw_line.write(encode_frame(Header(type=ImageBegin.TYPE, sequence=1, session=SESSION), begin + b"more"))
+    assert raw_line.frame().header.type == MessageType.IMAGE_BEGIN | REPLY_BIT
+    raw_line.write(encode_frame(Header(type=0x3E, sequence=2, session=SESSION), b"unknown, with a payload"))
+    assert ErrorReply.unpack(raw_line.frame().payload).code == ErrorCode.UNKNOWN_MESSAGE
+
+
+def test_the_number_that_is_due_wraps(raw_line: RawLine) -> None:
+    raw_line.greet(sequence=65535)
+    frame = raw_line.ask(Echo(), 7)
+    assert ErrorReply.unpack(frame.payload).detail == 0
 
 
 def test_unknown_messages_and_wrong_lengths(raw_line: RawLine) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import DeviceReset, LocalProtocolError, MismatchError
+from harness.errors import DeviceReset, LinkError, LocalProtocolError, MismatchError
 from harness.protocol.framing import Frame, FrameDecoder, encode_frame
 from harness.protocol.messages import Echo, EchoReply, ErrorReply, Header, Hello, HelloReply, Message, Working
 from harness.protocol.refusals import DeviceRefused
@@ -80,6 +80,17 @@ def test_stale_frames_are_dropped(session: Session) -> None:
     assert session.counters.stale_frames == 2
 
 
+def test_another_program_on_the_line_is_told(session: Session) -> None:
+    data = session.send(Echo())
+    error = ErrorReply(
+        group=ErrorGroup.PROTOCOL, request_type=2, code=ErrorCode.BAD_SESSION, detail=0xBEEF, detail2=SESSION
+    )
+    session.receive(answer(data, error, session=0xBEEF))
+    with pytest.raises(LinkError, match="another program") as taken:
+        session.next_event()
+    assert taken.value.code == "session_taken"
+
+
 def test_session_zero_means_a_reset(session: Session) -> None:
     data = session.send(Echo())
     session.receive(answer(data, EchoReply(), session=0))
@@ -116,7 +127,7 @@ def test_another_protocol_version_is_a_mismatch() -> None:
     session = Session(SESSION)
     data = session.send(Hello())
     error = ErrorReply(group=ErrorGroup.PROTOCOL, request_type=1, code=ErrorCode.BAD_VERSION, detail=9, detail2=2)
-    session.receive(answer(data, error))
+    session.receive(answer(data, error, session=0))
     with pytest.raises(MismatchError, match=r"9\.2"):
         session.next_event()
 

@@ -28,14 +28,8 @@ static void send_aside(const app_t *app, uint8_t type, uint16_t sequence, const 
     link_send(frame, size);
 }
 
-static void refuse(const app_t *app, const link_frame_t *frame, uint16_t code, uint32_t detail, uint32_t detail2) {
-    const wire_error_reply_t error = {
-        .group = WIRE_GROUP_PROTOCOL,
-        .request_type = frame->header.type,
-        .code = code,
-        .detail = detail,
-        .detail2 = detail2,
-    };
+static void refuse_aside(const app_t *app, const link_frame_t *frame, image_error_t why) {
+    const wire_error_reply_t error = error_reply(frame->header.type, why);
     send_aside(app, WIRE_MSG_ERROR, frame->header.sequence, &error, sizeof error);
 }
 
@@ -62,13 +56,28 @@ static void take_on(app_t *app, const link_frame_t *frame) {
     app->last_crc32 = frame->crc32;
 }
 
-static void greet(app_t *app, const link_frame_t *frame) {
+// What is wrong with a HELLO. A refused one must leave the session in force, and its run, alone.
+static image_error_t check_hello(const app_t *app, const link_frame_t *frame) {
+    wire_hello_t hello;
     if (frame->header.session == WIRE_SESSION_NONE) {
-        refuse(app, frame, WIRE_ERR_BAD_SESSION, app->session, WIRE_SESSION_NONE);
-        return;
+        return (image_error_t){.code = WIRE_ERR_BAD_SESSION, .detail = app->session, .detail2 = WIRE_SESSION_NONE};
     }
-    if (frame->payload_size < sizeof(wire_hello_t)) {
-        refuse(app, frame, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, sizeof(wire_hello_t));
+    if (frame->payload_size < sizeof hello) {
+        const uint32_t size = (uint32_t)frame->payload_size;
+        return (image_error_t){.code = WIRE_ERR_BAD_LENGTH, .detail = size, .detail2 = sizeof hello};
+    }
+    memcpy(&hello, frame->payload, sizeof hello);
+    if (hello.protocol_major != WIRE_PROTOCOL_MAJOR) {
+        return (image_error_t){
+            .code = WIRE_ERR_BAD_VERSION, .detail = WIRE_PROTOCOL_MAJOR, .detail2 = WIRE_PROTOCOL_MINOR};
+    }
+    return (image_error_t){.code = 0};
+}
+
+static void greet(app_t *app, const link_frame_t *frame) {
+    const image_error_t error = check_hello(app, frame);
+    if (error.code != 0) {
+        refuse_aside(app, frame, error);
         return;
     }
     if (app->run.active) {
@@ -77,23 +86,26 @@ static void greet(app_t *app, const link_frame_t *frame) {
     }
     app->session = frame->header.session;
     take_on(app, frame);
-    handle_hello(app, frame);
+    handle_hello(app);
 }
 
 static void receive(app_t *app, const link_frame_t *frame) {
     const wire_header_t *const header = &frame->header;
     const bool same_session = header->session == app->session && app->session != WIRE_SESSION_NONE;
+    const uint16_t due = (uint16_t)(app->last_sequence + 1u);
     const bool repeated = same_session && header->sequence == app->last_sequence && frame->crc32 == app->last_crc32;
     if (repeated) {
         repeat_reply(app, frame);
     } else if (header->type == WIRE_MSG_HELLO) {
         greet(app, frame);
     } else if (!same_session) {
-        refuse(app, frame, WIRE_ERR_BAD_SESSION, app->session, header->session);
+        refuse_aside(app, frame,
+                     (image_error_t){.code = WIRE_ERR_BAD_SESSION, .detail = app->session, .detail2 = header->session});
     } else if (app->run.active) {
-        refuse(app, frame, WIRE_ERR_BUSY, app->run.steps_done, 0);
-    } else if (header->sequence != (uint16_t)(app->last_sequence + 1u)) {
-        refuse(app, frame, WIRE_ERR_BAD_SEQUENCE, app->last_sequence + 1u, header->sequence);
+        refuse_aside(app, frame, (image_error_t){.code = WIRE_ERR_BUSY, .detail = app->run.steps_done});
+    } else if (header->sequence != due) {
+        refuse_aside(app, frame,
+                     (image_error_t){.code = WIRE_ERR_BAD_SEQUENCE, .detail = due, .detail2 = header->sequence});
     } else {
         take_on(app, frame);
         handle_request(app, frame);

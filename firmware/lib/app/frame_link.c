@@ -4,25 +4,16 @@
 
 #include "board.h"
 
-_Static_assert(WIRE_MAX_FRAME_BYTES % 4u == 0 && sizeof(wire_header_t) % 4u == 0,
-               "payloads must be aligned for floats");
+_Static_assert(LINK_RX_FRAMES == 2u, "one buffer is held, the other one receives");
 
-// Points the decoder to a free buffer. Without one it still follows the line, and drops the frame.
-static void start_frame(link_t *link) {
-    for (uint8_t slot = 0; slot < LINK_RX_FRAMES; slot++) {
-        if (!link->in_use[slot]) {
-            link->receiving = slot;
-            wire_decoder_init(&link->decoder, link->rx[slot], WIRE_MAX_FRAME_BYTES);
-            return;
-        }
-    }
-    link->receiving = LINK_RX_FRAMES;
-    wire_decoder_init(&link->decoder, NULL, 0);
+static void receive_into(link_t *link, uint8_t slot) {
+    link->receiving = slot;
+    wire_decoder_init(&link->decoder, link->rx[slot], WIRE_MAX_FRAME_BYTES);
 }
 
 void link_init(link_t *link) {
     memset(link, 0, sizeof *link);
-    start_frame(link);
+    receive_into(link, 0);
 }
 
 static void take_frame(link_t *link, link_frame_t *frame, size_t size) {
@@ -36,29 +27,23 @@ static void take_frame(link_t *link, link_frame_t *frame, size_t size) {
     link->counters.frames_received++;
 }
 
+// Takes one byte; true when it completes a frame.
 static bool put(link_t *link, uint8_t byte, link_frame_t *frame) {
     size_t size = 0;
     switch (wire_decoder_put(&link->decoder, byte, &size)) {
-        case WIRE_DECODER_FRAME:
-            take_frame(link, frame, size);
-            start_frame(link);
-            return true;
+        case WIRE_DECODER_FRAME: take_frame(link, frame, size); return true;
         case WIRE_DECODER_BAD_CRC: link->counters.crc_errors++; break;
         case WIRE_DECODER_BAD_COBS: link->counters.framing_errors++; break;
-        case WIRE_DECODER_OVERSIZED:
-            if (link->receiving == LINK_RX_FRAMES) {
-                link->counters.busy_frames++;
-            } else {
-                link->counters.oversized_frames++;
-            }
-            break;
-        default: return false;
+        case WIRE_DECODER_OVERSIZED: link->counters.oversized_frames++; break;
+        default: break;
     }
-    start_frame(link);
     return false;
 }
 
 bool link_poll(link_t *link, link_frame_t *frame) {
+    if (link->in_use[link->receiving]) {
+        receive_into(link, link->receiving ^ 1u);
+    }
     for (;;) {
         if (link->chunk_next == link->chunk_size) {
             link->chunk_size = (uint8_t)board_uart_read(link->chunk, sizeof link->chunk);
@@ -77,9 +62,6 @@ bool link_poll(link_t *link, link_frame_t *frame) {
 
 void link_release(link_t *link, uint8_t slot) {
     link->in_use[slot] = false;
-    if (link->receiving == LINK_RX_FRAMES && link->decoder.block == 0) {
-        start_frame(link); // between two frames: the next one may use the buffer
-    }
 }
 
 static void to_board(void *context, const uint8_t *data, size_t size) {

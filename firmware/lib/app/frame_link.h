@@ -13,7 +13,7 @@
 
 typedef struct {
     wire_header_t header;
-    const uint8_t *payload; // 4-byte aligned
+    const uint8_t *payload;
     size_t payload_size;
     uint32_t crc32; // of header and payload: tells a repeated request from a new one
     uint8_t slot;
@@ -24,13 +24,12 @@ typedef struct {
     uint32_t crc_errors;
     uint32_t framing_errors;
     uint32_t oversized_frames;
-    uint32_t busy_frames; // frames that found no free buffer
 } link_counters_t;
 
 typedef struct {
-    _Alignas(8) uint8_t rx[LINK_RX_FRAMES][WIRE_MAX_FRAME_BYTES];
-    bool in_use[LINK_RX_FRAMES];
-    uint8_t receiving; // the buffer that the decoder writes to
+    uint8_t rx[LINK_RX_FRAMES][WIRE_MAX_FRAME_BYTES];
+    bool in_use[LINK_RX_FRAMES]; // handed out and not released
+    uint8_t receiving;           // the buffer that the decoder writes to
     wire_decoder_t decoder;
     uint8_t chunk[64]; // bytes taken from the board and not decoded yet
     uint8_t chunk_size;
@@ -41,7 +40,8 @@ typedef struct {
 void link_init(link_t *link);
 
 // Takes what the board has received. Returns true with one frame in `frame`, whose buffer is the caller's until
-// link_release; false when there is none yet. Never waits.
+// link_release; false when there is none yet. Never waits. At a call at most one frame may be held: the other buffer is
+// the next one's.
 bool link_poll(link_t *link, link_frame_t *frame);
 
 // Gives a frame's buffer back.

@@ -29,14 +29,18 @@ static uint8_t group_of(uint16_t code) {
     return code >= WIRE_ERR_TOO_LARGE ? WIRE_GROUP_IMAGE : WIRE_GROUP_PROTOCOL;
 }
 
-void reply_error(app_t *app, uint8_t request_type, image_error_t error) {
-    const wire_error_reply_t reply = {
+wire_error_reply_t error_reply(uint8_t request_type, image_error_t error) {
+    return (wire_error_reply_t){
         .group = group_of(error.code),
         .request_type = request_type,
         .code = error.code,
         .detail = error.detail,
         .detail2 = error.detail2,
     };
+}
+
+void reply_error(app_t *app, uint8_t request_type, image_error_t error) {
+    const wire_error_reply_t reply = error_reply(request_type, error);
     reply_with(app, WIRE_MSG_ERROR, &reply, sizeof reply);
 }
 
@@ -44,13 +48,7 @@ static void refuse(app_t *app, uint8_t request_type, uint16_t code, uint32_t det
     reply_error(app, request_type, (image_error_t){.code = code, .detail = detail, .detail2 = detail2});
 }
 
-void handle_hello(app_t *app, const link_frame_t *frame) {
-    wire_hello_t hello;
-    memcpy(&hello, frame->payload, sizeof hello);
-    if (hello.protocol_major != WIRE_PROTOCOL_MAJOR) {
-        refuse(app, WIRE_MSG_HELLO, WIRE_ERR_BAD_VERSION, WIRE_PROTOCOL_MAJOR, WIRE_PROTOCOL_MINOR);
-        return;
-    }
+void handle_hello(app_t *app) {
     const board_info_t *const board = board_info();
     const image_t *const image = loader_image(&app->loader);
     wire_hello_reply_t reply = {
@@ -92,7 +90,6 @@ static void handle_counters(app_t *app) {
         .framing_errors = link->framing_errors,
         .oversized_frames = link->oversized_frames,
         .duplicates = app->duplicates,
-        .busy_frames = link->busy_frames,
         .ring_overflows = uart.ring_overflows,
         .uart_overruns = uart.uart_overruns,
         .uart_noise = uart.uart_noise,
@@ -189,33 +186,22 @@ static void handle_state_reset(app_t *app) {
     app_send_reply(app, WIRE_MSG_STATE_RESET, 0);
 }
 
-// Bytes that a request has at least, and at most (equal but for those with a tail).
-static bool length_is_right(uint8_t type, size_t size, size_t *wanted) {
-    bool has_tail = false;
-    *wanted = 0;
+// Bytes that a request has at least. What stands behind them is its tail, or a field of a later version.
+static size_t least_bytes(uint8_t type) {
     switch (type) {
-        case WIRE_MSG_ECHO: has_tail = true; break;
-        case WIRE_MSG_IMAGE_BEGIN: *wanted = sizeof(wire_image_begin_t); break;
-        case WIRE_MSG_IMAGE_COMMIT: *wanted = sizeof(wire_image_commit_t); break;
-        case WIRE_MSG_WRITE:
-            *wanted = sizeof(wire_write_t);
-            has_tail = true;
-            break;
-        case WIRE_MSG_READ: *wanted = sizeof(wire_read_t); break;
-        case WIRE_MSG_RUN:
-            *wanted = sizeof(wire_run_t);
-            has_tail = true;
-            break;
-        default: break;
+        case WIRE_MSG_IMAGE_BEGIN: return sizeof(wire_image_begin_t);
+        case WIRE_MSG_IMAGE_COMMIT: return sizeof(wire_image_commit_t);
+        case WIRE_MSG_WRITE: return sizeof(wire_write_t);
+        case WIRE_MSG_READ: return sizeof(wire_read_t);
+        case WIRE_MSG_RUN: return sizeof(wire_run_t);
+        default: return 0;
     }
-    return has_tail ? size >= *wanted : size == *wanted;
 }
 
 void handle_request(app_t *app, const link_frame_t *frame) {
     const uint8_t type = frame->header.type;
-    size_t wanted = 0;
-    if (!length_is_right(type, frame->payload_size, &wanted)) {
-        refuse(app, type, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, (uint32_t)wanted);
+    if (frame->payload_size < least_bytes(type)) {
+        refuse(app, type, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, (uint32_t)least_bytes(type));
         return;
     }
     switch (type) {

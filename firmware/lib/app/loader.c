@@ -26,20 +26,24 @@ static image_error_t too_large(uint64_t needed, uint64_t free_bytes) {
 }
 
 image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wire_image_begin_reply_t *reply) {
-    if ((begin->flags & WIRE_BEGIN_DROP_OLD) != 0) {
-        loader->current.start = NULL;
-    }
+    const bool drop_old = (begin->flags & WIRE_BEGIN_DROP_OLD) != 0;
     const bool in_store = (begin->flags & WIRE_BEGIN_IN_STORE) != 0;
+    const bool has_current = loader->current.start != NULL && !drop_old;
     const uint64_t image_needs = in_store ? 0 : aligned(begin->image_bytes);
     const uint64_t needed = image_needs + aligned(begin->work_bytes);
-    const uint32_t taken = loader->current.start == NULL ? 0 : loader->current.arena_bytes;
-    const uint32_t free_bytes = loader->arena_bytes - taken;
-    loader->loading.start = NULL;
+    const uint32_t free_bytes = loader->arena_bytes - (has_current ? loader->current.arena_bytes : 0);
+    const uint32_t known_flags = WIRE_BEGIN_DROP_OLD | WIRE_BEGIN_IN_STORE;
+    if ((begin->flags & ~known_flags) != 0) {
+        return (image_error_t){.code = WIRE_ERR_BAD_FLAGS, .detail = begin->flags};
+    }
     if (in_store && begin->image_bytes > loader->store_bytes) {
         return too_large(begin->image_bytes, loader->store_bytes);
     }
     if (needed > free_bytes) {
         return too_large(needed, free_bytes);
+    }
+    if (drop_old) {
+        loader->current.start = NULL;
     }
     const bool current_is_low = loader->current.start == loader->arena;
     uint8_t *const start = current_is_low ? loader->arena + loader->arena_bytes - needed : loader->arena;
@@ -65,15 +69,11 @@ image_error_t loader_commit(loader_t *loader, uint32_t crc32) {
         return (image_error_t){.code = WIRE_ERR_NO_LOAD};
     }
     loader->loading.start = NULL;
-    const image_error_t error = image_open(&loader->opening, slot.image, slot.image_bytes, slot.work, slot.work_bytes);
-    if (error.code != 0) {
-        return error;
+    const image_source_t source = {.bytes = slot.image, .size = slot.image_bytes, .crc32 = crc32};
+    const image_error_t error = image_open(&loader->image, &source, slot.work, slot.work_bytes);
+    if (error.code == 0) {
+        loader->current = slot;
     }
-    if (loader->opening.crc32 != crc32) {
-        return (image_error_t){.code = WIRE_ERR_CRC_MISMATCH, .detail = crc32, .detail2 = loader->opening.crc32};
-    }
-    loader->current = slot;
-    loader->image = loader->opening;
     return error;
 }
 

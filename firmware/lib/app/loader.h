@@ -23,8 +23,7 @@ typedef struct {
     uint32_t store_bytes;
     loader_slot_t current;
     loader_slot_t loading;
-    image_t image;   // valid where current.start is not NULL
-    image_t opening; // scratch of loader_commit: too large for the stack
+    image_t image; // valid where current.start is not NULL
 } loader_t;
 
 // `arena` is 8-byte aligned, and so is `store`.

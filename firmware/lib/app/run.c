@@ -7,22 +7,27 @@ static void refuse(app_t *app, uint16_t code, uint32_t detail, uint32_t detail2)
     reply_error(app, WIRE_MSG_RUN, (image_error_t){.code = code, .detail = detail, .detail2 = detail2});
 }
 
-// Bytes of the mask: a bit a step, padded so that the floats behind it are aligned.
+// A bit a step, padded to a multiple of 4 bytes.
 static size_t mask_bytes(const wire_run_t *run) {
     return (run->flags & WIRE_RUN_MASK) == 0 ? 0 : ((size_t)run->steps + 31u) / 32u * 4u;
 }
 
-static size_t input_bytes(const wire_run_t *run, const image_t *image) {
+// In 64 bits, as the reply's size below: 65535 steps of 65535 floats do not fit into 32.
+static uint64_t input_bytes(const wire_run_t *run, const image_t *image) {
     const bool staged = (run->flags & WIRE_RUN_STAGED_INPUT) != 0;
-    return staged ? 0 : (size_t)run->steps * image->header->input_size * sizeof(float);
+    return staged ? 0 : (uint64_t)run->steps * image->header->input_size * sizeof(float);
 }
 
-static size_t reply_bytes(const wire_run_t *run, const image_t *image) {
-    size_t floats = (size_t)run->steps * image_step_floats(image, run->trace);
+static uint64_t reply_bytes(const wire_run_t *run, const image_t *image) {
+    uint64_t floats = (uint64_t)run->steps * image_step_floats(image, run->trace);
     if ((run->flags & WIRE_RUN_END) != 0) {
         floats += image_end_floats(image, run->trace);
     }
     return sizeof(wire_run_reply_t) + floats * sizeof(float);
+}
+
+static uint32_t saturated(uint64_t value) {
+    return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
 static bool is_sound(const wire_run_t *run) {
@@ -45,14 +50,14 @@ void handle_run(app_t *app, const link_frame_t *frame) {
         refuse(app, WIRE_ERR_BAD_RUN, run.flags, run.trace);
         return;
     }
-    const size_t wanted = sizeof run + mask_bytes(&run) + input_bytes(&run, image);
+    const uint64_t wanted = sizeof run + mask_bytes(&run) + input_bytes(&run, image);
     if (frame->payload_size != wanted) {
-        refuse(app, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, (uint32_t)wanted);
+        refuse(app, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, saturated(wanted));
         return;
     }
-    const size_t reply_size = reply_bytes(&run, image);
+    const uint64_t reply_size = reply_bytes(&run, image);
     if (reply_size > WIRE_MAX_PAYLOAD_BYTES) {
-        refuse(app, WIRE_ERR_REPLY_TOO_LARGE, (uint32_t)reply_size, WIRE_MAX_PAYLOAD_BYTES);
+        refuse(app, WIRE_ERR_REPLY_TOO_LARGE, saturated(reply_size), WIRE_MAX_PAYLOAD_BYTES);
         return;
     }
     if ((run.flags & WIRE_RUN_RESET_STATE) != 0) {

@@ -55,17 +55,18 @@ static void run_phase(const image_t *image, uint8_t phase, bool masked) {
     }
 }
 
-image_error_t image_open(image_t *image, const uint8_t *bytes, size_t size, uint8_t *work, size_t work_size) {
+image_error_t image_open(image_t *image, const image_source_t *source, uint8_t *work, size_t work_size) {
     uint32_t work_bytes = 0;
-    const image_error_t error = image_check(bytes, size, &work_bytes);
+    const image_error_t error = image_check(source, &work_bytes);
     if (error.code != 0) {
         return error;
     }
     if (work_bytes > work_size) {
         return (image_error_t){.code = WIRE_ERR_BAD_WORK_SIZE, .detail = work_bytes, .detail2 = (uint32_t)work_size};
     }
-    image_lay_out(image, bytes, work);
-    image_reset_state(image);
+    // All of it, the input too: what was in RAM before must not get into a result.
+    memset(work, 0, work_bytes);
+    image_lay_out(image, source->bytes, work);
     return error;
 }
 

@@ -38,10 +38,16 @@ typedef struct {
     uint32_t detail2;
 } image_error_t;
 
-// Opens the image of `size` bytes at `bytes` (8-byte aligned) with `work_size` bytes of work memory at `work` (8-byte
-// aligned). Checks its CRC and every field. On success `image` is ready, state zero; on failure `image` is of no use
-// and the error says why (details: docs/PROTOCOL.md, "Errors"). Cost: one pass over the image.
-image_error_t image_open(image_t *image, const uint8_t *bytes, size_t size, uint8_t *work, size_t work_size);
+typedef struct {
+    const uint8_t *bytes; // 8-byte aligned
+    size_t size;
+    uint32_t crc32; // what the image must end with
+} image_source_t;
+
+// Opens an image with `work_size` bytes of work memory at `work` (8-byte aligned). Checks its CRC and every field. On
+// success `image` is ready, its memory zero; on failure `image` is as before and the error says why (details:
+// docs/PROTOCOL.md, "Errors"). Cost: one pass over the image.
+image_error_t image_open(image_t *image, const image_source_t *source, uint8_t *work, size_t work_size);
 
 // Sets h, c and the outputs of every node to zero. The input is kept.
 void image_reset_state(image_t *image);

@@ -39,7 +39,9 @@ static bool kind_is_sound(const wire_node_record_t *record) {
             return record->phase == WIRE_PHASE_EVERY_STEP && record->activation < WIRE_ACT_SOFTMAX &&
                    record->recurrent_activation < WIRE_ACT_SOFTMAX;
         case WIRE_NODE_DENSE: return true;
-        case WIRE_NODE_ACTIVATION: return record->units == record->input_size;
+        case WIRE_NODE_ACTIVATION: // has no tensors
+            return record->units == record->input_size && record->weights_offset == 0 && record->bias_offset == 0 &&
+                   (record->flags & WIRE_NODE_FLAG_BIAS) == 0;
         default: return false;
     }
 }
@@ -93,7 +95,9 @@ static uint32_t scratch_floats(const wire_node_record_t *record) {
     return record->kind == WIRE_NODE_LSTM ? GATES * record->units : 0u;
 }
 
-image_error_t image_check(const uint8_t *bytes, size_t size, uint32_t *work_bytes) {
+image_error_t image_check(const image_source_t *source, uint32_t *work_bytes) {
+    const uint8_t *const bytes = source->bytes;
+    const size_t size = source->size;
     const wire_image_header_t *const header = (const wire_image_header_t *)(const void *)bytes;
     if (size < sizeof *header + CRC_BYTES) {
         return fail(WIRE_ERR_BAD_SIZE, (uint32_t)size, 0);
@@ -110,8 +114,8 @@ image_error_t image_check(const uint8_t *bytes, size_t size, uint32_t *work_byte
     uint32_t sent = 0;
     memcpy(&sent, bytes + size - CRC_BYTES, sizeof sent);
     const uint32_t computed = wire_crc32(0, bytes, size - CRC_BYTES);
-    if (sent != computed) {
-        return fail(WIRE_ERR_CRC_MISMATCH, sent, computed);
+    if (sent != computed || source->crc32 != computed) {
+        return fail(WIRE_ERR_CRC_MISMATCH, sent != computed ? sent : source->crc32, computed);
     }
     const uint64_t tables = sizeof *header + (uint64_t)header->node_count * sizeof(wire_node_record_t);
     if (header->node_count == 0 || header->node_count > WIRE_MAX_NODES || tables + CRC_BYTES > size ||
@@ -163,7 +167,7 @@ void image_lay_out(image_t *image, const uint8_t *bytes, uint8_t *work) {
         const wire_node_record_t *const record = &records_of(bytes)[i];
         image_node_t *const node = &image->nodes[i];
         node->record = record;
-        node->weights = tensor_at(bytes, record->weights_offset);
+        node->weights = record->kind == WIRE_NODE_ACTIVATION ? NULL : tensor_at(bytes, record->weights_offset);
         node->bias = (record->flags & WIRE_NODE_FLAG_BIAS) != 0 ? tensor_at(bytes, record->bias_offset) : NULL;
         node->source = record->source == WIRE_NO_NODE ? image->input : image->nodes[record->source].output;
         if (record->kind == WIRE_NODE_LSTM) {

@@ -4,9 +4,8 @@
 
 #include "image.h"
 
-// Checks the CRC and every field of the image of `size` bytes at `bytes` (8-byte aligned). On success `*work_bytes` is
-// the work memory that it needs.
-image_error_t image_check(const uint8_t *bytes, size_t size, uint32_t *work_bytes);
+// Checks the CRC and every field of an image. On success `*work_bytes` is the work memory that it needs.
+image_error_t image_check(const image_source_t *source, uint32_t *work_bytes);
 
 // Points a checked image's nodes to their weights and into the work memory at `work` (8-byte aligned).
 void image_lay_out(image_t *image, const uint8_t *bytes, uint8_t *work);

@@ -53,6 +53,7 @@ enum wire_err {
     WIRE_ERR_BUSY = 6u,
     WIRE_ERR_BAD_REGION = 7u,
     WIRE_ERR_OUT_OF_RANGE = 8u,
+    WIRE_ERR_BAD_FLAGS = 9u,
     WIRE_ERR_TOO_LARGE = 16u,
     WIRE_ERR_NO_LOAD = 17u,
     WIRE_ERR_CRC_MISMATCH = 18u,
@@ -217,14 +218,13 @@ typedef struct {
     uint32_t framing_errors; // frames that are no COBS or are too short
     uint32_t oversized_frames; // frames longer than the buffer
     uint32_t duplicates; // requests answered from the kept reply
-    uint32_t busy_frames; // frames that found no free buffer
     uint32_t ring_overflows; // bytes lost because the receive ring was full
     uint32_t uart_overruns; // bytes lost in the USART (ORE)
     uint32_t uart_noise; // bytes with noise, framing or parity error in the USART
     uint32_t bytes_received; // bytes taken from the receive ring
     uint32_t bytes_sent; // bytes given to the transmit ring
 } wire_counters_reply_t;
-static_assert(sizeof(wire_counters_reply_t) == 44, "layout of wire_counters_reply_t");
+static_assert(sizeof(wire_counters_reply_t) == 40, "layout of wire_counters_reply_t");
 
 // Announces an image. Refused with the numbers where it does not fit; the image in force stays.
 typedef struct {

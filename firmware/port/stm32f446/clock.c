@@ -53,6 +53,8 @@ static void back_to_hsi(void) {
     (void)settles(&RCC_CR, RCC_CR_PLLRDY | RCC_CR_HSERDY, 0u, SETTLE_POLLS);
     RCC_CR &= ~RCC_CR_HSEBYP; // can be written only while the HSE is off
     PWR_CR = PWR_CR_VOS_SCALE1;
+    // The over-drive's flags must have fallen, or the next start of the PLL would take them for its own.
+    (void)settles(&PWR_CSR, PWR_CSR_ODRDY | PWR_CSR_ODSWRDY, 0u, SETTLE_POLLS);
     FLASH_ACR = FLASH_CACHES; // no wait states
 }
 

@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "compare": {"errors"},
     "oracle": {"compare", "errors", "model", "protocol"},
     "validation": {"compare", "device", "errors", "inference", "model", "oracle", "protocol"},
+    "export": {"model"},
     "targets": {"errors", "transport"},
     "build": {"errors"},
     "bootstrap": {"errors"},
@@ -31,7 +32,19 @@ ALLOWED: dict[str, set[str]] = {
     # The composers: they wire the parts together, and nobody imports them.
     "workbench": {"build", "device", "errors", "targets"},
     "bench": {"build", "inference", "model", "protocol", "targets", "workbench"},
-    "cli": {"bootstrap", "build", "errors", "model", "report", "targets", "tasks", "validation", "workbench"},
+    "cli": {
+        "bootstrap",
+        "build",
+        "errors",
+        "export",
+        "model",
+        "oracle",
+        "report",
+        "targets",
+        "tasks",
+        "validation",
+        "workbench",
+    },
     "pytest_plugin": {"device", "errors", "model", "validation", "workbench"},
     "__main__": {"cli"},
 }

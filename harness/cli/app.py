@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from harness import __version__
-from harness.cli import demo, info, maintenance, validate
+from harness.cli import demo, export, info, maintenance, validate
 from harness.errors import HilError
 
 _EPILOG = (
@@ -42,6 +42,7 @@ for _name, _command in (
     ("validate", validate.validate_command),
     ("demo", demo.demo_command),
     ("info", info.info_command),
+    ("export", export.export_command),
     ("setup", maintenance.setup_command),
     ("test", maintenance.run_tests_command),
 ):

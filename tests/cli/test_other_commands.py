@@ -46,6 +46,13 @@ def test_info_as_json(hil_kind: str, hil_workbench: object, capsys: pytest.Captu
         assert info["target"]["clock_source"] == "hsi", "QEMU has no clock tree, and the firmware must say so"
 
 
+def test_export_prints_c(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["export", str(model), "--c", "--decimals", "2"]) == 0
+    assert "static const float lstm_recurrent_kernel[100] = {" in capsys.readouterr().out
+    assert run(["export", str(model)]) == 2
+    assert run(["export", str(model), "--c", "--decimals", "-1"]) == 2
+
+
 def test_worst_of_several_exit_codes() -> None:
     order = [8, 7, 6, 5, 4, 3, 2, 1, 0]
     for place, code in enumerate(order):

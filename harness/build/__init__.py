@@ -3,9 +3,9 @@
     recipe     what firmware/build.json says        cmsis       fetches CMSIS-DSP's sources
     platformio the chip's ELF                       pio_local   PlatformIO without its registry
     native     the host's executable, host tools    elf         reads an ELF
-    paths      where all this lies                  fingerprint has anything changed?
-    tools      runs compilers, shows their errors
+    paths      where all this lies                  installed   the sources that a wheel carries
+    tools      runs compilers, shows their errors   fingerprint has anything changed?
 
-`paths`, `recipe` and `cmsis` need nothing but the standard library: PlatformIO's extra script imports them too, in
-whatever Python PlatformIO runs in.
+`paths`, `installed`, `recipe` and `cmsis` need nothing but the standard library: PlatformIO's extra script imports them
+too, in whatever Python PlatformIO runs in.
 """

@@ -19,7 +19,7 @@ from filelock import FileLock
 from harness.build import recipe
 from harness.build.cmsis import cmsis_dsp_dir
 from harness.build.fingerprint import digest, files_under, tool_identity
-from harness.build.paths import project_root, work_dir
+from harness.build.paths import hil_command, project_root, work_dir
 from harness.build.tools import failure_lines, run_tool
 from harness.errors import BuildFailed, TargetUnavailable
 
@@ -137,7 +137,7 @@ def _compiler(defines: Sequence[str]) -> _Compiler:
     argv = shlex.split(os.environ.get("CC", "")) or ["gcc"]
     identity = tool_identity(argv[0])
     if identity is None:
-        raise TargetUnavailable(f"there is no {argv[0]}", code="no_compiler", remedy="run `./hil setup`")
+        raise TargetUnavailable(f"there is no {argv[0]}", code="no_compiler", remedy=f"run `{hil_command()} setup`")
     return _Compiler(tuple(argv), tuple(identity), tuple(defines))
 
 

@@ -4,32 +4,41 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.build import installed
 from harness.errors import TargetUnavailable
 
 _TREE = Path(__file__).resolve().parents[2]
 
 
+def is_clone() -> bool:
+    """Whether this is a clone of the repository, or else an installed package."""
+    return not installed.carries_sources() and (_TREE / "platformio.ini").is_file()
+
+
 def project_root() -> Path:
-    """The directory that holds platformio.ini and firmware/.
+    """The directory that holds platformio.ini and firmware/: the clone, else a copy of the package's in the cache.
 
     Raises:
-        TargetUnavailable: this harness was installed without them.
+        TargetUnavailable: this harness was installed without them, or the cache cannot be written.
     """
-    if not (_TREE / "platformio.ini").is_file():
-        raise TargetUnavailable(
-            f"the firmware's sources are not in {_TREE}", code="no_sources", remedy="run from a clone of the repository"
-        )
-    return _TREE
+    if is_clone():
+        return _TREE
+    if installed.carries_sources():
+        return installed.unpacked()
+    raise TargetUnavailable(
+        f"the firmware's sources are not in {_TREE}",
+        code="no_sources",
+        remedy="install the package anew with `pip install`, or run from a clone of the repository",
+    )
 
 
 def work_dir() -> Path:
-    """The directory for everything that is made and may be deleted: in a clone .hil, else the user's cache."""
-    path = _TREE / ".hil" if (_TREE / "platformio.ini").is_file() else _cache_dir()
-    path.mkdir(parents=True, exist_ok=True)
+    """The directory for everything that is made and may be deleted."""
+    path = project_root() / ".hil"
+    path.mkdir(exist_ok=True)
     return path
 
 
-def _cache_dir() -> Path:
-    import platformdirs  # not where PlatformIO's extra script runs, which is always a clone
-
-    return Path(platformdirs.user_cache_dir("lstm-hil"))
+def hil_command() -> str:
+    """How people start the program here."""
+    return "./hil" if is_clone() else "hil"

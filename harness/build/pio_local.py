@@ -22,7 +22,7 @@ from pathlib import Path
 import platformio
 from platformio.dependencies import get_core_dependencies
 
-from harness.build.paths import project_root, work_dir
+from harness.build.paths import hil_command, project_root, work_dir
 from harness.errors import TargetUnavailable
 
 GCC = "arm-none-eabi-gcc"
@@ -81,6 +81,11 @@ def uninstall() -> None:
     override_ini().unlink(missing_ok=True)
 
 
+def is_installed() -> bool:
+    """Whether `pio run` takes what is installed here in this project."""
+    return override_ini().is_file()
+
+
 def override_ini() -> Path:
     """The file that platformio.ini takes in if it is there."""
     return work_dir() / "platformio_override.ini"
@@ -105,7 +110,7 @@ def _install_scons(package: Path) -> None:
         raise TargetUnavailable(
             f"PlatformIO's registry cannot be reached, and there is no SCons {scons_version} here",
             code="no_scons",
-            remedy="run `./hil setup`",
+            remedy=f"run `{hil_command()} setup`",
         )
     owner_and_name = {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None, "uri": None}
     # Without this record, owner included, PlatformIO takes the package for another one and asks the registry.
@@ -130,7 +135,7 @@ def _install_toolchain(package: Path) -> None:
         raise TargetUnavailable(
             f"PlatformIO's registry cannot be reached, and there is no {GCC} here",
             code="no_toolchain",
-            remedy="run `./hil setup`",
+            remedy=f"run `{hil_command()} setup`",
         )
     version = subprocess.run([gcc, "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
     major, minor, patch = (int(part) for part in version.split("."))

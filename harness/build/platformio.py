@@ -15,9 +15,9 @@ from filelock import FileLock
 from harness.build import pio_local, recipe
 from harness.build.cmsis import cmsis_dsp_dir
 from harness.build.fingerprint import digest, files_under, tool_identity
-from harness.build.paths import project_root, work_dir
+from harness.build.paths import hil_command, project_root, work_dir
 from harness.build.tools import failure_lines, run_tool
-from harness.errors import BuildFailed
+from harness.errors import BuildFailed, TargetUnavailable
 
 ENVIRONMENT = "nucleo_f446re"
 """The section of platformio.ini that is built."""
@@ -26,6 +26,12 @@ _COMPILING = "CONFIGURATION:"
 """PlatformIO prints this once all packages are there, before the first compiler runs."""
 
 Progress = Callable[[str], None]
+
+
+def current_elf() -> Path | None:
+    """The firmware for the chip if it is built and up to date; builds nothing."""
+    elf = _build_dir() / "firmware.elf"
+    return elf if _is_current(elf) else None
 
 
 def firmware_elf(progress: Progress = lambda _: None) -> Path:
@@ -73,6 +79,12 @@ def _build(progress: Progress) -> None:
         progress("PlatformIO could not install its packages; building with what is installed here instead")
         pio_local.install()
         status, output = _pio_run(from_registry=False)
+    if status != 0 and _COMPILING not in output and not pio_local.has_toolchain():
+        raise TargetUnavailable(
+            f"there is no {pio_local.GCC}, and PlatformIO could not install one:\n{failure_lines(output)}",
+            code="no_toolchain",
+            remedy=f"run `{hil_command()} setup`",
+        )
     if status != 0:
         raise BuildFailed(
             f"PlatformIO could not build the firmware:\n{failure_lines(output)}",
@@ -80,7 +92,14 @@ def _build(progress: Progress) -> None:
         )
 
 
-def _pio_run(*, from_registry: bool) -> tuple[int, str]:
+def run_command(*targets: str) -> list[str]:
+    """`pio run` for this project, with PlatformIO's targets if any are given."""
+    argv = [sys.executable, "-m", "platformio", "run", "-e", ENVIRONMENT]
+    return [*argv, *(argument for target in targets for argument in ("-t", target))]
+
+
+def run_environment(*, from_registry: bool) -> dict[str, str]:
+    """Environment variables for `run_command`, on top of ours."""
     environment = {
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_NO_ANSI": "true",
@@ -90,8 +109,12 @@ def _pio_run(*, from_registry: bool) -> tuple[int, str]:
     }
     if not from_registry:
         environment["PLATFORMIO_CORE_DIR"] = str(pio_local.core_dir())
-    argv = [sys.executable, "-m", "platformio", "run", "-e", ENVIRONMENT]
-    return run_tool(argv, what="run PlatformIO", cwd=project_root(), extra_env=environment)
+    return environment
+
+
+def _pio_run(*, from_registry: bool) -> tuple[int, str]:
+    environment = run_environment(from_registry=from_registry)
+    return run_tool(run_command(), what="run PlatformIO", cwd=project_root(), extra_env=environment)
 
 
 def _build_dir() -> Path:

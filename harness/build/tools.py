@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.build.paths import hil_command
 from harness.errors import BuildFailed
 
 _SHOWN_LINES = 20
@@ -46,7 +47,9 @@ def run_tool(
             check=False,
         )
     except OSError as error:
-        raise BuildFailed(f"could not {what}: {argv[0]}: {error.strerror}", remedy="run `./hil setup`") from error
+        raise BuildFailed(
+            f"could not {what}: {argv[0]}: {error.strerror}", remedy=f"run `{hil_command()} setup`"
+        ) from error
     return process.returncode, process.stdout
 
 

@@ -74,11 +74,14 @@ def test_missing_tools_are_left_out_and_listed(tools: Path, root: Path) -> None:
     assert outcomes(results)["types"] is Outcome.LEFT_OUT
     assert outcomes(results)["format"] is Outcome.OK
     assert exit_code(results) == 0
-    assert said[-4:-2] == [
+    assert said[-5:-3] == [
         "left out: format: clang-format is not installed: ./hil setup --dev",
         "left out: types: mypy is not installed: ./hil setup --dev",
     ]
-    assert said[-2] == "left out: tests: on Renode and on a board: this version has no such targets"
+    assert said[-3:-1] == [
+        "left out: tests: on Renode: this version has no such target",
+        "left out: tests: on a board: none is chosen here: pytest --board=nucleo_f446re",
+    ]
 
 
 def test_skipped_tests_are_listed_by_reason(tools: Path, root: Path) -> None:
@@ -86,7 +89,7 @@ def test_skipped_tests_are_listed_by_reason(tools: Path, root: Path) -> None:
     fake(tools, "pytest", f'cat report.xml > "{tasks.PYTEST_REPORT}"')
     said: list[str] = []
     run_tasks(["tests"], said.append, root=root)
-    assert said[-4:-2] == ["left out: tests: 2 tests: no board", "left out: tests: 1 test: no Renode"]
+    assert said[-5:-3] == ["left out: tests: 2 tests: no board", "left out: tests: 1 test: no Renode"]
 
 
 def test_an_old_report_is_not_taken_for_a_new_one(tools: Path, root: Path) -> None:
@@ -100,7 +103,7 @@ def test_a_real_report(pytester: pytest.Pytester) -> None:
         test_a="import pytest\ndef test_a(): pytest.skip('no board')\n@pytest.mark.xfail\ndef test_b(): assert 0",
         test_c="import pytest\npytest.skip('no Renode', allow_module_level=True)",
     )
-    pytester.runpytest("--junit-xml=report.xml")
+    pytester.runpytest_subprocess("--junit-xml=report.xml")
     assert sorted(skipped_tests(pytester.path / "report.xml")) == ["1 test: no Renode", "1 test: no board"]
 
 

@@ -72,6 +72,14 @@ def test_a_compiler_error_is_no_reason_to_fall_back(monkeypatch: pytest.MonkeyPa
     assert "Compiling" not in caught.value.message
 
 
+def test_no_compiler_anywhere_is_an_absent_target(monkeypatch: pytest.MonkeyPatch, ways: list[str]) -> None:
+    machine(monkeypatch, registry=False, toolchain=False)
+    monkeypatch.setattr(build, "_pio_run", FakeRuns((1, "UnknownPackageError: Could not find the package")))
+    with pytest.raises(TargetUnavailable, match="no arm-none-eabi-gcc") as caught:
+        build._build(lambda _: None)
+    assert not isinstance(caught.value, BuildFailed)
+
+
 @pytest.fixture
 def silent_host() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:

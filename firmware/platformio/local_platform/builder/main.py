@@ -1,6 +1,8 @@
-"""Builds firmware.elf and firmware.bin, as ststm32's script does for a program without a framework."""
+"""Builds firmware.elf and firmware.bin and uploads, as ststm32's script does for a program without a framework."""
 
-from SCons.Script import AlwaysBuild, Builder, Default, DefaultEnvironment
+from os.path import join
+
+from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, Builder, Default, DefaultEnvironment
 
 env = DefaultEnvironment()
 
@@ -26,8 +28,20 @@ env.Append(
     }
 )
 
-elf = env.BuildProgram()
+# As there: `-t nobuild -t upload` uploads what was built before.
+has_elf = "nobuild" in COMMAND_LINE_TARGETS
+elf = join("$BUILD_DIR", "${PROGNAME}.elf") if has_elf else env.BuildProgram()
 binary = env.ElfToBin("$BUILD_DIR/${PROGNAME}", elf)
-env.Depends(binary, "checkprogsize")
+if not has_elf:
+    env.Depends(binary, "checkprogsize")
+AlwaysBuild(env.Alias("nobuild", binary))
 AlwaysBuild(env.Alias("size", elf, env.VerboseAction("$SIZEPRINTCMD", "Calculating size $SOURCE")))
 Default(env.Alias("buildprog", binary, binary), "size")
+
+# ststm32's stlink, with the OpenOCD on the PATH. PlatformIO puts upload_flags in front.
+env.Replace(
+    UPLOADER="openocd",
+    UPLOADERFLAGS=["-d1", "-f", "board/st_nucleo_f4.cfg", "-c", "program {$SOURCE} verify reset; shutdown;"],
+    UPLOADCMD="$UPLOADER $UPLOADERFLAGS",
+)
+AlwaysBuild(env.Alias("upload", elf, env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")))

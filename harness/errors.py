@@ -15,6 +15,7 @@
     |   +-- DeviceReset            it restarted in the middle of the session
     +-- OracleError        exit 8  the numbers: the reference itself cannot be trusted here
     +-- LocalProtocolError exit 6  the harness itself broke the protocol's rules: a bug of ours
+    +-- InternalError      exit 6  anything else that should not happen: a bug of ours
 
 A result out of tolerance (exit 1) is not an exception: it is a verdict.
 """
@@ -55,6 +56,10 @@ class HilError(Exception):
         self.message = message
         self.code = code or _snake_case(type(self).__name__)
         self.remedy = remedy
+
+    def __str__(self) -> str:
+        """What happened, and what to do: all that a failed test shows."""
+        return f"{self.message}; {self.remedy}" if self.remedy else self.message
 
 
 class UsageError(HilError):
@@ -114,6 +119,13 @@ class MismatchError(HilError):
 
 class LocalProtocolError(HilError):
     """The harness tried to send something that the protocol does not allow. A bug of ours."""
+
+    exit_code = ExitCode.MISMATCH
+    fault = "harness"
+
+
+class InternalError(HilError):
+    """Something that should not happen did. A bug of ours."""
 
     exit_code = ExitCode.MISMATCH
     fault = "harness"

@@ -1,7 +1,7 @@
 """A model's weights as C arrays, for firmware that is written by hand.
 
-The four gates of an LSTM, which Keras keeps side by side on the last axis, are stacked on axis 0 in Keras' order i, f, c,
-o and flattened: the kernel (input_size, 4 units) becomes [4][input_size][units], each gate a matrix of its own.
+The four gates of an LSTM, which Keras keeps side by side on the last axis, are stacked on axis 0 in its order (i, f, c,
+o) and flattened: the kernel (input_size, 4 units) becomes [4][input_size][units], each gate a matrix of its own.
 """
 
 from __future__ import annotations

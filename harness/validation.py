@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from harness.compare.tolerance import Tolerance, distance_to_float64, tolerances
+from harness.compare.tolerance import Tolerance, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
-from harness.errors import ExitCode, HilError
+from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
 from harness.inference import LoadedModel as ModelOnDevice
 from harness.inference import Progress, SequenceRunner, load_model
 from harness.model.inputs import Inputs
 from harness.model.spec import Float32Array, ModelSpec
-from harness.oracle.keras_oracle import Expected, expected
+from harness.oracle.cache import Oracle
+from harness.oracle.keras_oracle import Expected
 from harness.oracle.load import LoadedModel
-from harness.oracle.load import load_model as load_keras_model
-from harness.oracle.reference import reference
 from harness.protocol.messages import HelloReply
 
 
@@ -42,6 +42,7 @@ class Validation:
         loaded: the model as Keras reads it.
         inputs: what both sides were given.
         expected: Keras' values.
+        oracle_from_cache: whether the oracle had said it before.
         max_abs_to_float64: by tensor, Keras' largest distance from the float64 reference.
         tolerances: by tensor.
         hello: what the device said of itself.
@@ -57,6 +58,7 @@ class Validation:
     loaded: LoadedModel | None = None
     inputs: Inputs | None = None
     expected: Expected | None = None
+    oracle_from_cache: bool = False
     max_abs_to_float64: dict[str, float] = field(default_factory=dict)
     tolerances: dict[str, Tolerance] = field(default_factory=dict)
     hello: HelloReply | None = None
@@ -102,14 +104,16 @@ class Validation:
         failed = next((result for result in self.results if not result.passed), None)
         if failed is None:
             closest = max(self.results, key=_share)
+            nans = sum(result.metrics.nan_expected for result in self.results)
             return (
                 f"{len(self.results)} tensors within tolerance, closest {closest.name} at {_share(closest):.0%} of it"
-            )
+            ) + (f"; {nans} elements are NaN on both sides" if nans else "")
         if failed.worst is None:
             return f"{failed.name} {failed.problem}"
         worst = failed.worst
         return (
-            f"{failed.name} beyond tolerance at {place_of(failed)}: expected {worst.expected:.9g}, got {worst.got:.9g}"
+            f"{failed.name} beyond tolerance at {place_of(failed)}: expected {worst.expected:.9g}, "
+            f"got {worst.got:.9g}, {_share(failed):.3g} times what is allowed"
         )
 
 
@@ -118,37 +122,54 @@ def validate(
     make_inputs: Callable[[ModelSpec], Inputs],
     device: Callable[[], Device],
     limits: Limits,
+    oracle: Oracle,
     progress: Progress | None = None,
 ) -> Validation:
-    """Run a model on Keras and on the device and compare them. Never raises HilError: it is in the result.
+    """Run a model on Keras and on the device and compare them. Whatever goes wrong is in the result, not raised.
 
     Args:
         model_path: a .keras file.
         make_inputs: the inputs for a model, read or made at random.
         device: gives a greeted device; called only when the model and the inputs are known to be good.
         limits: tolerances, where they are not to be derived.
+        oracle: says what is expected.
         progress: told how many sequences are done.
     """
     run = Validation(model_path)
     try:
-        _prepare(run, make_inputs, limits)
+        _prepare(run, make_inputs, limits, oracle)
         _run_on_device(run, device(), progress)
         assert run.expected is not None
         run.results = compare(run.expected.tensors, run.got, run.tolerances)
     except HilError as error:
         run.error = error
+    except MemoryError:
+        run.error = UsageError(
+            "this machine has too little memory for the run",
+            remedy="give fewer or shorter sequences (--batch, --steps)",
+        )
+    except OSError as error:
+        run.error = TargetUnavailable(
+            f"this machine got in the way: {error}", code="operating_system", remedy="look at the disk and its rights"
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must neither pass for a verdict nor stop other models
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        run.error = InternalError(
+            f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {error}",
+            remedy="this is a bug of lstm-hil: report it with the model and the command",
+        )
     return run
 
 
-def _prepare(run: Validation, make_inputs: Callable[[ModelSpec], Inputs], limits: Limits) -> None:
+def _prepare(run: Validation, make_inputs: Callable[[ModelSpec], Inputs], limits: Limits, oracle: Oracle) -> None:
     with _Stage(run, "load_model"):
-        run.loaded = load_keras_model(run.model_path)
+        run.loaded = oracle.load(run.model_path)
     run.inputs = make_inputs(run.loaded.spec)
     with _Stage(run, "oracle"):
-        run.expected = expected(run.loaded, run.inputs)
-    with _Stage(run, "reference"):
-        float64 = reference(run.loaded.spec, run.inputs)
-    run.max_abs_to_float64 = distance_to_float64(run.expected.tensors, float64)
+        answer = oracle.answer(run.loaded, run.inputs)
+    run.expected = answer.expected
+    run.oracle_from_cache = answer.from_cache
+    run.max_abs_to_float64 = answer.max_abs_to_float64
     run.tolerances = tolerances(run.max_abs_to_float64, limits.atol, limits.rtol)
 
 

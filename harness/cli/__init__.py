@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from typing import NoReturn
@@ -9,11 +10,19 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Entry point of the `hil` program. Exit codes: docs/REPORT.md and `hil --help`."""
-    # SIGTERM ends us as Ctrl-C does: in order, with every process that we started.
-    signal.signal(signal.SIGTERM, _terminate)
-    from harness.cli.app import run
+    try:
+        # SIGTERM ends us as Ctrl-C does: in order, with every process that we started.
+        signal.signal(signal.SIGTERM, _terminate)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
+        from harness.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        code = 130
+    sys.exit(code)
 
 
 def _terminate(number: int, _: object) -> NoReturn:

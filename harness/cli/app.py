@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Annotated, Any
@@ -10,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from harness import __version__
-from harness.cli import demo, export, info, maintenance, validate
-from harness.errors import HilError
+from harness.cli import demo, export, info, listing, maintenance, validate
+from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable
 
 _EPILOG = (
     "Exit codes: 0 pass, 1 out of tolerance, 2 usage, 3 target not available, 4 flash, 5 link, "
@@ -42,6 +44,7 @@ for _name, _command in (
     ("validate", validate.validate_command),
     ("demo", demo.demo_command),
     ("info", info.info_command),
+    ("list", listing.list_command),
     ("export", export.export_command),
     ("setup", maintenance.setup_command),
     ("test", maintenance.run_tests_command),
@@ -69,13 +72,29 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments))
     except SystemExit as end:  # Typer ends every command so, after its own message where the usage was wrong
-        return end.code if isinstance(end.code, int) else 0
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else int(ExitCode.USAGE)
+    except BrokenPipeError:
+        _forget_output()
+        return 141  # what a shell reports of a program whose reader went away
     except HilError as error:
-        sys.stderr.write(f"error ({error.fault}): {error.message}\n")
-        if error.remedy:
-            sys.stderr.write(f"what to do: {error.remedy}\n")
+        _say(error)
         return int(error.exit_code)
+    except OSError as error:
+        _say(TargetUnavailable(f"this machine got in the way: {error}", remedy="look at the disk and its rights"))
+        return int(ExitCode.TARGET)
+    except Exception as error:  # noqa: BLE001 - exit code 1 is a verdict, and a bug of ours must not pass for one
+        traceback.print_exc()
+        _say(InternalError(f"{type(error).__name__}: {error}", remedy="report this with the lines above"))
+        return int(InternalError.exit_code)
     return 0
+
+
+def _say(error: HilError) -> None:
+    sys.stderr.write(f"error ({error.fault}): {error.message}\n")
+    if error.remedy:
+        sys.stderr.write(f"what to do: {error.remedy}\n")
+
+
+def _forget_output() -> None:
+    """Python flushes standard output once more at its end, and would complain of the same pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

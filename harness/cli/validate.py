@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.files import PerModel
-from harness.cli.options import Native, Qemu, chosen_target, ready_target
+from harness.cli.options import ready_target, takes_target
 from harness.errors import ExitCode, HilError, TargetUnavailable, UsageError
 from harness.targets.base import Target
+from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +40,25 @@ number, since nothing was measured, and no fault of the rig."""
 
 
 @dataclass(frozen=True)
+class RandomInputs:
+    """What random inputs are made from, where no file is given."""
+
+    batch: int = 8
+    steps: int = 16
+    seed: int = 0
+
+    def check(self) -> None:
+        """Refuse what cannot be, before anything is started.
+
+        Raises:
+            UsageError: a number is too small.
+        """
+        for option, value, least in (("--batch", self.batch, 1), ("--steps", self.steps, 1), ("--seed", self.seed, 0)):
+            if value < least:
+                raise UsageError(f"{option} is {value}", remedy=f"give {option} a number of at least {least}")
+
+
+@dataclass(frozen=True)
 class Files:
     """The per-model files of one command line."""
 
@@ -45,11 +66,54 @@ class Files:
     save: PerModel
     json: PerModel
 
+    def check(self, models: Sequence[Path]) -> None:
+        """Nothing that is written may be something that is read, or written twice.
 
+        Raises:
+            UsageError: an output is also a model, an input or the other output.
+        """
+        read = {path.resolve(): path for model in models for path in (model, self.inputs.of(model)) if path is not None}
+        for model in models:
+            outputs = [path for path in (self.save.of(model), self.json.of(model)) if path is not None]
+            for path in outputs:
+                if path.resolve() in read:
+                    raise UsageError(f"{path} would be written over, and it is read", remedy="name another place")
+            if len({path.resolve() for path in outputs}) < len(outputs):
+                raise UsageError(f"--save and --json both name {outputs[0]}", remedy="name two files")
+
+    def forget_old(self, model: Path) -> None:
+        """Remove what an earlier run left: whatever happens to this one, its result must not be taken for a new one."""
+        for path in (self.save.of(model), self.json.of(model)):
+            if path is not None and path.is_file():
+                with suppress(OSError):  # said when it is written
+                    path.unlink()
+
+    def write(self, run: Validation, target: _LazyWorkbench, exit_code: int | None = None) -> list[Path]:
+        """Write what was asked for; what cannot be written becomes the run's error. Gives the files that are there."""
+        from harness.report.record import record_of, write_arrays, write_record
+
+        written = []
+        save, json = self.save.of(run.model_path), self.json.of(run.model_path)
+        try:
+            if save is not None and run.got:
+                write_arrays(run.got, save)
+                written.append(save)
+        except OSError as error:
+            run.error = UsageError(f"{save} cannot be written: {error.strerror}", remedy="name another file")
+        try:
+            if json is not None:
+                record = record_of(run, target.choice, target.target)
+                write_record({**record, "exit_code": record["exit_code"] if exit_code is None else exit_code}, json)
+                written.append(json)
+        except OSError as error:
+            run.error = UsageError(f"{json} cannot be written: {error.strerror}", remedy="name another file")
+        return written
+
+
+@takes_target
 def validate_command(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Keras models (.keras).")],
-    qemu: Qemu = False,
-    native: Native = False,
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Keras models (.keras).", readable=False)],
+    target: TargetChoice,
     inputs: Annotated[
         str | None, typer.Option("--inputs", metavar="X.npz", help="Inputs, or a folder of them. Default: random.")
     ] = None,
@@ -66,42 +130,41 @@ def validate_command(
     ] = None,
 ) -> int:
     """Validate Keras models on the firmware: every h and c of every step, within a tolerance with a reason."""
-    kind, is_default = chosen_target(qemu, native)
     files = Files(
         PerModel("--inputs", inputs, ".npz", models),
         PerModel("--save", save, ".npz", models).writable(),
         PerModel("--json", json_path, ".json", models).writable(),
     )
-    _check_random(batch, steps, seed)
-    runs = run_models(models, kind, is_default, files, _limits(atol, rtol), (batch, steps, seed))
+    files.check(models)
+    random = RandomInputs(batch, steps, seed)
+    random.check()
+    runs = run_models(models, target, files, _limits(atol, rtol), random)
     return worst_exit_code([run.exit_code for run in runs])
 
 
 def run_models(
     models: Sequence[Path],
-    kind: str,
-    is_default: bool,
+    choice: TargetChoice,
     files: Files,
     limits: Limits,
-    random: tuple[int, int, int] = (8, 16, 0),
+    random: RandomInputs = RandomInputs(),
     remark: Callable[[Console, Validation], None] | None = None,
 ) -> list[Validation]:
     """Validate every model on one target session and print each; a verdict, or a table of all, ends the output.
 
     Args:
         models: model files.
-        kind: of the target.
-        is_default: whether nobody asked for that target.
+        choice: the target.
         files: what to read and to write.
         limits: tolerances that were given.
-        random: (batch, steps, seed) of random inputs.
+        random: what inputs are made from, where no file is given.
         remark: may print something more about a run before its verdict.
     """
     from harness.report.terminal import make_console, print_summary, print_verdict
 
     console = make_console()
-    console.print(f"target  {kind}{' (default)' if is_default else ''}")
-    target = _Lazy(kind)
+    console.print(f"target  {choice}", markup=False)
+    target = _LazyWorkbench(choice)
     runs = []
     for model in models:
         run = _run_one(console, model, target, files, limits, random)
@@ -123,17 +186,13 @@ def worst_exit_code(codes: Sequence[ExitCode]) -> int:
     return int(min(codes, key=WORST_FIRST.index))
 
 
-class _Lazy:
+class _LazyWorkbench:
     """The workbench of a target, made when first needed: a model that is refused needs no firmware."""
 
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
+    def __init__(self, choice: TargetChoice) -> None:
+        self.choice = choice
         self._workbench: Workbench | None = None
         self._unavailable: TargetUnavailable | None = None
-
-    @property
-    def kind(self) -> str:
-        return self._kind
 
     @property
     def target(self) -> Target | None:
@@ -146,7 +205,7 @@ class _Lazy:
             raise self._unavailable
         if self._workbench is None:
             try:
-                self._workbench = Workbench(ready_target(self._kind))
+                self._workbench = Workbench(ready_target(self.choice))
             except TargetUnavailable as error:
                 self._unavailable = error
                 raise
@@ -161,47 +220,40 @@ class _Lazy:
 
 
 def _run_one(
-    console: Console, model: Path, target: _Lazy, files: Files, limits: Limits, random: tuple[int, int, int]
+    console: Console, model: Path, target: _LazyWorkbench, files: Files, limits: Limits, random: RandomInputs
 ) -> Validation:
-    from harness.report.record import record_of, write_record
-    from harness.report.terminal import print_run, progress_of
-    from harness.validation import validate
+    from harness.build.paths import work_dir
+    from harness.oracle.cache import Oracle
+    from harness.report.terminal import print_files, print_run, progress_of
+    from harness.validation import Validation, validate
 
+    files.forget_old(model)
+    oracle = Oracle(work_dir() / "oracle")
+    make_inputs = _inputs_maker(files.inputs.of(model), random)
     try:
         with progress_of(console, model.name) as progress:
-            make_inputs = _inputs_maker(files.inputs.of(model), random)
-            run = validate(model, make_inputs, lambda: target.workbench().device(), limits, progress)
-        if run.error is not None and run.error.exit_code >= ExitCode.LINK:
+            run = validate(model, make_inputs, lambda: target.workbench().device(), limits, oracle, progress)
+        if run.error is not None:
             run.error = target.failed(run.error)
-    except BaseException:
+    except BaseException as end:
         target.close()
+        code = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 130
+        stopped = HilError("the run was interrupted", code="interrupted", remedy="run it again")
+        stopped.fault = "user"
+        files.write(Validation(model, error=stopped), target, exit_code=code)
         raise
-    print_run(console, run)
-    _save(files.save.of(model), run, console)
-    json_file = files.json.of(model)
-    if json_file is not None:
-        write_record(record_of(run, target.kind, target.target), json_file)
-        console.print(f"record  {json_file}")
+    written = files.write(run, target)
+    print_run(console, run, target.target)
+    print_files(console, written)
     return run
 
 
-def _inputs_maker(path: Path | None, random: tuple[int, int, int]) -> Callable[[ModelSpec], Inputs]:
+def _inputs_maker(path: Path | None, random: RandomInputs) -> Callable[[ModelSpec], Inputs]:
     from harness.model.inputs import load_inputs, random_inputs
 
-    batch, steps, seed = random
     if path is not None:
         return lambda spec: load_inputs(path, spec)
-    return lambda spec: random_inputs(spec, batch, steps, seed)
-
-
-def _save(path: Path | None, run: Validation, console: Console) -> None:
-    if path is None or not run.got:
-        return
-    import numpy as np
-
-    with path.open("wb") as file:  # np.savez would add .npz to any other name
-        np.savez(file, **run.got)  # type: ignore[arg-type]
-    console.print(f"saved   {path}")
+    return lambda spec: random_inputs(spec, random.batch, random.steps, random.seed)
 
 
 def _limits(atol: float | None, rtol: float | None) -> Limits:
@@ -211,9 +263,3 @@ def _limits(atol: float | None, rtol: float | None) -> Limits:
         if value is not None and not 0 <= value < float("inf"):
             raise UsageError(f"{option} is {value}", remedy=f"give {option} a number of 0 or more")
     return Limits(atol, rtol)
-
-
-def _check_random(batch: int, steps: int, seed: int) -> None:
-    for option, value, least in (("--batch", batch, 1), ("--steps", steps, 1), ("--seed", seed, 0)):
-        if value < least:
-            raise UsageError(f"{option} is {value}", remedy=f"give {option} a number of at least {least}")

@@ -54,7 +54,10 @@ def pack_model(spec: ModelSpec) -> ModelImage:
         ModelRefused: more nodes than an image holds, or a matrix too large for the engine.
     """
     if len(spec.nodes) > MAX_NODES:
-        raise ModelRefused(f"{spec.name} has {len(spec.nodes)} layers to compute, the device holds {MAX_NODES}")
+        raise ModelRefused(
+            f"{spec.name} has {len(spec.nodes)} layers to compute, the device holds {MAX_NODES}",
+            remedy="split the model in two",
+        )
     header_bytes = ImageHeader.size_bytes() + len(spec.nodes) * NodeRecord.size_bytes()
     records: list[NodeRecord] = []
     tensors = bytearray()

@@ -52,11 +52,26 @@ def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
         InputsRefused: the model fixes another batch size, or has a mask input and there is no mask.
         OracleError: Keras' model, layers and cells do not agree bit for bit.
     """
+    check_inputs(loaded, inputs)
+    keras = import_keras()
+    with quiet(), keras.device("cpu:0"):
+        tensors, chain_output = _run_twins(keras, loaded, inputs)
+        output = _run_layers(keras, loaded, inputs) if inputs.initial else _run_model(keras, loaded, inputs)
+    require_identical(f"output of model '{loaded.spec.name}'", output, "the chain of its layers", chain_output)
+    return Expected(tensors={**tensors, "output": output}, oracle="keras", versions=versions())
+
+
+def check_inputs(loaded: LoadedModel, inputs: Inputs) -> None:
+    """Whether a model can be called with these inputs at all.
+
+    Raises:
+        InputsRefused: the model fixes another batch size, or has a mask input and there is no mask.
+    """
     if loaded.batch not in (None, inputs.batch):
         raise InputsRefused(
             f"Model '{loaded.spec.name}' fixes a batch of {loaded.batch}; the inputs have {inputs.batch}.",
             code="inputs_shape",
-            remedy=f"Give {loaded.batch} sequences, or save the model with an open batch size.",
+            remedy=f"Give {loaded.batch} sequences (--batch {loaded.batch}), or save the model with an open batch.",
         )
     if loaded.spec.mask_input is not None and inputs.mask is None:
         raise InputsRefused(
@@ -64,12 +79,6 @@ def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
             code="inputs_missing",
             remedy="Give a bool mask (batch, steps): True where the step counts.",
         )
-    keras = import_keras()
-    with quiet(), keras.device("cpu:0"):
-        tensors, chain_output = _run_twins(keras, loaded, inputs)
-        output = _run_layers(keras, loaded, inputs) if inputs.initial else _run_model(keras, loaded, inputs)
-    require_identical(f"output of model '{loaded.spec.name}'", output, "the chain of its layers", chain_output)
-    return Expected(tensors={**tensors, "output": output}, oracle="keras", versions=versions())
 
 
 def require_identical(what: str, first: Float32Array, other_name: str, other: Float32Array) -> None:

@@ -25,8 +25,8 @@ class LoadedModel:
         path: the file.
         sha256: of the file, in hex.
         spec: the model as the device runs it.
-        keras_model: the Keras object; only this package looks inside.
-        layers: the Keras layer of each node of `spec`, in the same order.
+        keras_model: the Keras object; only this package looks inside. None where the rest is known from the cache.
+        layers: the Keras layer of each node of `spec`, in the same order; empty without the Keras object.
         batch: sequences per call if the model fixes them, else None.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -42,6 +43,8 @@ def import_keras() -> Any:
                 code="keras_missing",
                 remedy="Install this package with its dependencies (keras 3 and tensorflow).",
             ) from error
+    # An interrupted run would end in a page of its complaints about objects that were never used.
+    logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
     if keras.backend.backend() != "tensorflow":
         raise OracleError(
             f"Keras runs on {keras.backend.backend()} in this process; the oracle is Keras on tensorflow.",

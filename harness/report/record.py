@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import NamedTemporaryFile
+from typing import IO, Any
+
+import numpy as np
 
 from harness import __version__
 from harness.compare.verdict import json_number
 from harness.errors import HilError
-from harness.model.spec import LstmNode, Node
+from harness.model.spec import Float32Array, LstmNode, Node
 from harness.oracle.load import gate_parameters
 from harness.protocol.messages import HelloReply
 from harness.protocol.wire import Capability, RunsOn, TickSource
 from harness.targets.base import Target
+from harness.targets.choice import TargetChoice
 from harness.validation import Validation
 
 SCHEMA = "lstm-hil/validation/1"
@@ -24,13 +31,13 @@ KERNEL = "arm_math"
 
 
 def record_of(
-    run: Validation, kind: str, target: Target | None, *, ticks_are_instructions: bool = False
+    run: Validation, choice: TargetChoice, target: Target | None, *, ticks_are_instructions: bool = False
 ) -> dict[str, Any]:
     """The record of a run, whatever its end; parts that the run did not come to are null or empty.
 
     Args:
         run: the run.
-        kind: of the target that was asked for.
+        choice: the target that was asked for.
         target: the target; None if there is none, or the run did not come so far.
         ticks_are_instructions: whether the device's ticks are executed instructions.
     """
@@ -40,9 +47,9 @@ def record_of(
         "exit_code": int(run.exit_code),
         "error": _error(run.error),
         "hil_version": __version__,
-        "target": _target(run, kind, target),
+        "target": _target(run, choice, target),
         "firmware": None if run.hello is None else firmware_fields(run.hello),
-        "kernel": KERNEL,
+        "kernel": None if run.hello is None else KERNEL,
         "tolerance": {
             name: {"atol": json_number(t.atol), "rtol": json_number(t.rtol), "reason": t.reason}
             for name, t in run.tolerances.items()
@@ -57,8 +64,40 @@ def record_of(
 
 
 def write_record(record: dict[str, Any], path: Path) -> None:
-    """Write a record as JSON."""
-    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
+    """Write a record as JSON, whole or not at all."""
+    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+    with _replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_arrays(arrays: Mapping[str, Float32Array], path: Path) -> None:
+    """Write OUT.npz, whole or not at all."""
+    with _replacing(path) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of `path` when it is complete. What is no file, as /dev/stdout, is written to."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.chmod(file.name, 0o666 & ~_umask())
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def firmware_fields(hello: HelloReply) -> dict[str, Any]:
@@ -103,8 +142,8 @@ def _error(error: HilError | None) -> dict[str, str] | None:
     return {"code": error.code, "fault": error.fault, "message": error.message, "remedy": error.remedy}
 
 
-def _target(run: Validation, kind: str, target: Target | None) -> dict[str, Any]:
-    fields: dict[str, Any] = {"kind": kind, "name": kind}
+def _target(run: Validation, choice: TargetChoice, target: Target | None) -> dict[str, Any]:
+    fields: dict[str, Any] = {"kind": choice.kind, "name": choice.name}
     if target is not None:
         fields.update(target.description())
     if run.hello is not None:
@@ -177,6 +216,7 @@ def _oracle(run: Validation) -> dict[str, Any] | None:
     return {
         "name": run.expected.oracle,
         "versions": run.expected.versions,
+        "from_cache": run.oracle_from_cache,
         "max_abs_to_float64": json_number(max(distances.values())) if distances else None,
         "max_abs_to_float64_by_tensor": {name: json_number(value) for name, value in distances.items()},
     }

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,21 +18,30 @@ from harness.compare.verdict import TensorResult
 from harness.errors import HilError
 from harness.inference import Progress
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
+from harness.targets.base import Target
 from harness.validation import Validation, place_of
 
 _STYLES = {"PASS": "green", "FAIL": "bold red", "ERROR": "bold red"}
 
 
+_WIDTH = 400
+"""A table's columns are never cut: a terminal folds its lines, which can still be read, and a pipe has no width."""
+
+
+class _Console(Console):
+    """A console that leaves it to the program what a reader that has gone away means."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def make_console() -> Console:
-    """Standard output: colours and the terminal's width for a person, plain lines of 120 columns for a pipe."""
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console = Console(highlight=False, soft_wrap=True, width=120)
-    return console
+    """Standard output: colours for a person, plain lines for a pipe."""
+    return _Console(highlight=False, soft_wrap=True, width=_WIDTH)
 
 
-def print_run(console: Console, run: Validation) -> None:
-    """Everything about one run but its verdict line."""
+def print_run(console: Console, run: Validation, target: Target | None = None) -> None:
+    """Everything about one run but its verdict line; with what there is to say of the target, if there is one."""
     if run.loaded is not None:
         console.print(f"model   {escape(run.model_path.name)}: {escape(describe(run.loaded.spec))}")
     if run.inputs is not None:
@@ -43,17 +53,43 @@ def print_run(console: Console, run: Validation) -> None:
     if run.expected is not None and run.max_abs_to_float64:
         versions = ", ".join(f"{name} {version}" for name, version in run.expected.versions.items())
         distance = max(run.max_abs_to_float64.values())
-        console.print(f"oracle  {escape(versions)}; within {distance:.2g} of float64")
+        known = " (said in an earlier run)" if run.oracle_from_cache else ""
+        console.print(f"oracle  {escape(versions)}; within {distance:.2g} of float64{known}")
+    if target is not None:
+        _print_target(console, target)
     if run.on_device is not None:
         image = run.on_device.image
         console.print(
             f"device  weights {len(image.data)} bytes, CRC-32 {run.on_device.crc32_device:08x} on both sides, "
             f"state and buffers {image.work_bytes} bytes"
         )
-    if run.results:
-        console.print(tensor_table(run.results))
+    _print_results(console, run.results)
     if run.error is not None:
         print_error(console, run.error)
+
+
+def _print_results(console: Console, results: tuple[TensorResult, ...]) -> None:
+    if results:
+        console.print(tensor_table(results))
+    for result in results:
+        if not result.passed and result.tolerance is not None:
+            console.print(f"{escape(result.name)}: tolerance {escape(result.tolerance.reason)}")
+
+
+def print_files(console: Console, paths: Sequence[Path]) -> None:
+    """Where things were written."""
+    for path in paths:
+        console.print(f"written {escape(str(path))}")
+
+
+def _print_target(console: Console, target: Target) -> None:
+    description = target.description()
+    if target.kind == "board" and description["flashed"] is not None:
+        number = f", serial number {description['serial_number']}" if description["serial_number"] else ""
+        flashed = "flashed in this run" if description["flashed"] else "not flashed"
+        console.print(escape(f"board   {description['name']} at {description['port']}{number}, {flashed}"))
+    for note in target.notes():
+        console.print(f"note    {escape(note)}")
 
 
 def print_summary(console: Console, runs: Sequence[Validation]) -> None:
@@ -61,7 +97,7 @@ def print_summary(console: Console, runs: Sequence[Validation]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("model", "verdict", "exit"):
         table.add_column(title, no_wrap=True)
-    table.add_column("why", overflow="fold")
+    table.add_column("why", no_wrap=True)
     for run in runs:
         verdict = f"[{_STYLES[run.verdict]}]{run.verdict}[/]"
         table.add_row(escape(run.model_path.name), verdict, str(int(run.exit_code)), escape(run.reason))
@@ -119,7 +155,7 @@ def tensor_table(results: tuple[TensorResult, ...]) -> Table:
     for result in results:
         metrics = result.metrics
         table.add_row(
-            result.name,
+            escape(result.name),
             "x".join(str(size) for size in result.shape),
             f"{metrics.max_abs:.2e}",
             _allowed(result),
@@ -127,9 +163,19 @@ def tensor_table(results: tuple[TensorResult, ...]) -> Table:
             str(metrics.max_ulp),
             f"{metrics.rmse:.1e}",
             place_of(result),
-            "[green]ok[/]" if result.passed else f"[bold red]FAIL[/] {result.problem}",
+            _mark(result),
         )
     return table
+
+
+def _mark(result: TensorResult) -> str:
+    metrics = result.metrics
+    nans = (
+        f" ({metrics.nan_expected} NaN expected, {metrics.nan_got} got)"
+        if metrics.nan_expected or metrics.nan_got
+        else ""
+    )
+    return ("[green]ok[/]" if result.passed else f"[bold red]FAIL[/] {escape(result.problem)}") + nans
 
 
 def _allowed(result: TensorResult) -> str:

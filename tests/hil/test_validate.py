@@ -13,6 +13,7 @@ import seeds
 from harness.build.native import native_executable
 from harness.errors import InputsRefused, ModelRefused
 from harness.model.inputs import Inputs
+from harness.oracle.cache import Oracle
 from harness.oracle.runtime import import_keras
 from harness.protocol.wire import Activation
 from harness.targets.native import NativeTarget
@@ -129,7 +130,7 @@ def test_a_gate_swap_planted_in_the_engine_is_caught(tmp_path: Path, order: str,
     def verdict(defines: tuple[str, ...]) -> str:
         target = NativeTarget(native_executable(defines), tmp_path / "native.log")
         with Workbench(target) as workbench:
-            return validate_model(path, lambda spec: case.inputs, workbench.device, Limits()).verdict
+            return validate_model(path, lambda _: case.inputs, workbench.device, Limits(), Oracle(None)).verdict
 
     assert verdict(()) == "PASS"
     assert verdict((f"ENGINE_GATE_ORDER={order}",)) == "FAIL", swapped

@@ -1,0 +1,62 @@
+"""A `ModelSpec` as plain arrays and back, for files. NumPy only; nothing in such a file is ever executed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec, Node
+from harness.protocol.wire import Activation, Phase
+
+_KINDS: dict[str, type[Node]] = {"lstm": LstmNode, "dense": DenseNode, "activation": ActivationNode}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_ENUMS: dict[str, type[IntEnum]] = {
+    "phase": Phase,
+    "activation": Activation,
+    "recurrent_activation": Activation,
+}
+
+
+def spec_to_arrays(spec: ModelSpec) -> dict[str, NDArray[Any]]:
+    """The spec as arrays: `spec` holds JSON as bytes, `<node>.<field>` the weights of each node."""
+    arrays: dict[str, NDArray[Any]] = {}
+    nodes = []
+    for index, node in enumerate(spec.nodes):
+        plain: dict[str, Any] = {"kind": _NAMES[type(node)]}
+        for item in fields(node):
+            value = getattr(node, item.name)
+            if isinstance(value, np.ndarray):
+                arrays[f"{index}.{item.name}"] = value
+            else:
+                plain[item.name] = int(value) if item.name in _ENUMS else value
+        nodes.append(plain)
+    head = {item.name: getattr(spec, item.name) for item in fields(spec) if item.name != "nodes"}
+    text = json.dumps({**head, "nodes": nodes})
+    return {"spec": np.frombuffer(text.encode(), dtype=np.uint8), **arrays}
+
+
+def spec_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> ModelSpec:
+    """The spec that `spec_to_arrays` stored.
+
+    Raises:
+        ValueError, KeyError, TypeError: these arrays hold no spec.
+    """
+    head = json.loads(arrays["spec"].tobytes().decode())
+    nodes: list[Node] = []
+    for index, plain in enumerate(head.pop("nodes")):
+        kind = _KINDS[plain.pop("kind")]
+        values: dict[str, Any] = {
+            name: _ENUMS[name](value) if name in _ENUMS else value for name, value in plain.items()
+        }
+        for item in fields(kind):
+            if f"{index}.{item.name}" in arrays:
+                values[item.name] = arrays[f"{index}.{item.name}"]
+        nodes.append(kind(**values))
+    head["outputs"] = tuple(head["outputs"])
+    return ModelSpec(nodes=tuple(nodes), **head)

@@ -1,0 +1,211 @@
+"""What the oracle has said before, so that a second run of the same model and inputs needs no TensorFlow.
+
+A stale answer must be impossible. So the key of an answer is a hash over everything that it depends on: the model file,
+the inputs' values, the versions of keras, tensorflow and numpy, every source file of our own oracle, the settings that
+TensorFlow and Keras read, and the processor, whose features choose TensorFlow's kernels. Change one, and it is another
+key. An answer that cannot be read whole, or whose own hash is wrong, is none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compare.tolerance import distance_to_float64
+from harness.model.inputs import Inputs
+from harness.model.store import spec_from_arrays, spec_to_arrays
+from harness.oracle.keras_oracle import Expected, check_inputs, expected
+from harness.oracle.load import LoadedModel, load_model
+from harness.oracle.model_file import check_model_file
+from harness.oracle.reference import reference
+
+_FORMAT = 1
+"""Raised when the files' layout changes."""
+
+_KEPT = 200
+"""Answers that are kept; the oldest go first."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_SOURCES = ("oracle", "model", "compare", "protocol")
+_SETTINGS = ("TF_", "KERAS_", "XLA_", "OMP_", "CUDA_", "MKL_", "DNNL_", "ONEDNN_")
+_OUR_SETTINGS = ("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL")
+"""Set by `import_keras`, always to the same: they must not tell a run before the import from one after it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the oracle says of a model on inputs.
+
+    Attributes:
+        expected: Keras' values.
+        max_abs_to_float64: by tensor, Keras' largest distance from the float64 reference.
+        from_cache: whether it was said before.
+    """
+
+    expected: Expected
+    max_abs_to_float64: dict[str, float]
+    from_cache: bool
+
+
+class Oracle:
+    """Keras and the float64 reference behind a cache.
+
+    Args:
+        folder: where answers are kept; None: nowhere.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def load(self, path: Path) -> LoadedModel:
+        """A model from its file, without Keras where it was read before. Errors: see `load_model`."""
+        if self._folder is None:
+            return load_model(path)
+        key = _key("model", check_model_file(path))
+        stored = self._read(key)
+        if stored is not None:
+            facts = _facts(stored)
+            return LoadedModel(path, facts["sha256"], spec_from_arrays(stored), None, (), facts["batch"])
+        loaded = load_model(path)
+        facts = {"sha256": loaded.sha256, "batch": loaded.batch}
+        self._write(key, {**spec_to_arrays(loaded.spec), **_facts_array(facts)})
+        return loaded
+
+    def answer(self, loaded: LoadedModel, inputs: Inputs) -> Answer:
+        """What the model gives on these inputs. Errors: see `keras_oracle.expected`."""
+        check_inputs(loaded, inputs)
+        key = _key("values", loaded.sha256, inputs.sha256)
+        stored = None if self._folder is None else self._read(key)
+        if stored is not None:
+            facts = _facts(stored)
+            tensors = {name: stored[f"tensor.{name}"] for name in facts["tensors"]}
+            distances = {name: float(stored["distances"][place]) for place, name in enumerate(facts["tensors"])}
+            return Answer(Expected(tensors, facts["oracle"], facts["versions"]), distances, True)
+        if loaded.keras_model is None:
+            loaded = load_model(loaded.path)
+        values = expected(loaded, inputs)
+        distances = distance_to_float64(values.tensors, reference(loaded.spec, inputs))
+        if self._folder is not None:
+            facts = {"tensors": list(values.tensors), "oracle": values.oracle, "versions": values.versions}
+            arrays = {f"tensor.{name}": array for name, array in values.tensors.items()}
+            in_order = np.array([distances[name] for name in values.tensors], dtype=np.float64)
+            self._write(key, {**arrays, "distances": in_order, **_facts_array(facts)})
+        return Answer(values, distances, False)
+
+    def _read(self, key: str) -> dict[str, NDArray[Any]] | None:
+        assert self._folder is not None
+        path = self._folder / f"{key}.npz"
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            if arrays.pop("digest").tobytes() != _digest(arrays):
+                return None
+            os.utime(path)  # the oldest go first: this one was of use
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        return arrays
+
+    def _write(self, key: str, arrays: dict[str, NDArray[Any]]) -> None:
+        """Keep an answer, whole or not at all. A folder that cannot be written only makes the next run slower."""
+        assert self._folder is not None
+        digest = np.frombuffer(_digest(arrays), dtype=np.uint8)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".tmp", delete=False) as file:
+                np.savez(file, digest=digest, **arrays)  # type: ignore[arg-type]
+            os.replace(file.name, self._folder / f"{key}.npz")
+            kept = sorted(self._folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
+            for path in kept[:-_KEPT]:
+                path.unlink(missing_ok=True)
+        except OSError:
+            return
+
+
+def environment_facts() -> dict[str, Any]:
+    """Everything beside model and inputs that an answer depends on."""
+    return {
+        "format": _FORMAT,
+        "versions": {name: _version(name) for name in ("keras", "tensorflow", "numpy", "h5py", "ml_dtypes")},
+        "sources": _sources_digest(),
+        "settings": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(_SETTINGS) and name not in _OUR_SETTINGS
+        },
+        "keras_json": _keras_json(),
+        "python": platform.python_version(),
+        "processor": _processor(),
+    }
+
+
+def _key(*parts: str) -> str:
+    text = json.dumps([environment_facts(), *parts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+@lru_cache
+def _sources_digest() -> str:
+    digest = hashlib.sha256()
+    for part in _SOURCES:
+        for path in sorted((_PACKAGE / part).rglob("*.py")):
+            digest.update(f"{path.relative_to(_PACKAGE)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _keras_json() -> str:
+    """Keras' own configuration file, which may set the float type and its epsilon."""
+    home = Path(os.environ.get("KERAS_HOME", Path("~/.keras").expanduser()))
+    try:
+        return (home / "keras.json").read_text()
+    except OSError:
+        return ""
+
+
+@lru_cache
+def _processor() -> str:
+    """Model and features of the processor, and how many there are: TensorFlow splits sums by threads."""
+    lines: set[str] = set()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("model name", "flags", "Features", "CPU part")):
+                lines.add(line)
+    except OSError:
+        lines.add(platform.processor())
+    return hashlib.sha256("\n".join([platform.machine(), str(os.cpu_count()), *sorted(lines)]).encode()).hexdigest()
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.digest()
+
+
+def _facts_array(facts: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    return {"facts": np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)}
+
+
+def _facts(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(arrays["facts"].tobytes().decode())
+    return facts

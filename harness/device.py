@@ -23,8 +23,9 @@ from harness.protocol.messages import (
     Reset,
     Working,
 )
+from harness.protocol.refusals import version_mismatch
 from harness.protocol.session import LinkCounters, Session
-from harness.protocol.wire import PROTOCOL_MAJOR, PROTOCOL_MINOR, RunsOn
+from harness.protocol.wire import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from harness.transport.base import Transport
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
@@ -37,6 +38,9 @@ MAX_ATTEMPTS = 6
 
 GREETING_INTERVAL_S = 0.1
 """HELLO is repeated so often until the device has booted; it costs the device nothing."""
+
+_SHOWN_BYTES = 32
+"""Of what came last, to show what kind of firmware it is."""
 
 _BITS_PER_BYTE = 10  # 8N1: a start bit, eight data bits, a stop bit
 
@@ -54,6 +58,7 @@ class Device:
         self._clock = clock
         self._session = Session(secrets.randbelow(2**32 - 1) + 1)
         self._info: HelloReply | None = None
+        self._last_bytes = b""
 
     @property
     def info(self) -> HelloReply:
@@ -82,7 +87,7 @@ class Device:
         while self._clock() < deadline_s:
             reply = self._wait(GREETING_INTERVAL_S)
             if reply is not None:
-                self._info = cast(HelloReply, reply)
+                self._info = _of_our_protocol(cast(HelloReply, reply))
                 return self._info
             self._transport.write(self._session.repeat())
         raise self._timed_out("Hello", timeout_s)
@@ -143,7 +148,9 @@ class Device:
             left_s = deadline_s - self._clock()
             if event is not None or left_s <= 0:
                 return event
-            self._session.receive(self._transport.read(left_s))
+            data = self._transport.read(left_s)
+            self._last_bytes = (self._last_bytes + data)[-_SHOWN_BYTES:]
+            self._session.receive(data)
 
     def _line_time_s(self, size_bytes: int) -> float:
         # Emulators and processes announce a baud that nothing paces: the allowance is then merely generous.
@@ -155,14 +162,20 @@ class Device:
         if counters.last_bad is not None:
             seen += f", the last one {counters.last_bad.fault.value}: {counters.last_bad.encoded[:16].hex(' ')}"
         if counters.bytes_received == 0:
+            code = "device_silent"
             remedy = "look whether the device has power and runs this firmware, and whether this is its port"
         elif counters.frames_received == 0:
+            code = "not_our_firmware"
+            seen += f"; it sends {self._last_bytes!r}"
             remedy = "bytes come, but no frames: look for another baud or another firmware"
         else:
+            code = ""
             remedy = "frames came before: look for a loose cable or a device that hangs"
-        return LinkTimeout(f"no answer to {what} within {waited_s:.0f} s ({seen})", remedy=remedy)
+        return LinkTimeout(f"no answer to {what} within {waited_s:.0f} s ({seen})", code=code, remedy=remedy)
 
 
-def runs_on_emulator(info: HelloReply) -> bool:
-    """Whether ticks can be instructions at best, never cycles."""
-    return info.runs_on != RunsOn.CHIP
+def _of_our_protocol(hello: HelloReply) -> HelloReply:
+    """The same, or an error: a device may answer a greeting of another version instead of refusing it."""
+    if hello.protocol_major != PROTOCOL_MAJOR:
+        raise version_mismatch(hello.protocol_major, hello.protocol_minor)
+    return hello

@@ -2,7 +2,8 @@
 
     pytest                 native and QEMU, each left out with its reason where it is not there
     pytest --native        only that one; an error where it is not there
-    --hil-native, --hil-qemu    the same options by names that no other plugin owns
+    pytest --board=nucleo_f446re [--port=URL] [--hil-sn=SERIAL] [--no-flash]    only on that board
+    --hil-native, --hil-qemu, --hil-board, --hil-port, --hil-flash    the same by names that no other plugin owns
 
 Fixtures:
     device     a greeted `harness.device.Device`; the test runs once for each target
@@ -23,25 +24,48 @@ import pytest
 if TYPE_CHECKING:
     from harness.device import Device
     from harness.model.inputs import Inputs
+    from harness.targets.choice import TargetChoice
     from harness.validation import Validation
     from harness.workbench import Workbench
 
 KINDS = ("native", "qemu")
-"""Targets in the order in which tests run: the fast one first."""
+"""Targets that need no hardware, in the order in which tests run: the fast one first."""
 
+ALL_KINDS = (*KINDS, "board")
 
-_HELP = {
-    "native": "run on the firmware as a process of this machine",
-    "qemu": "run on the firmware under QEMU",
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "native": {
+        "action": "store_true",
+        "dest": "hil_native",
+        "help": "run on the firmware as a process of this machine",
+    },
+    "qemu": {"action": "store_true", "dest": "hil_qemu", "help": "run on the firmware under QEMU"},
+    "board": {"dest": "hil_board", "metavar": "NAME", "help": "run on a board"},
+    "port": {
+        "dest": "hil_port",
+        "metavar": "URL",
+        "help": "the board's port; write it with =, or pytest takes a device's name for a path to tests",
+    },
+    "sn": {"dest": "hil_sn", "metavar": "SERIAL", "help": "the board's USB serial number, where there are several"},
+    "flash": {"dest": "hil_flash", "metavar": "if-changed|always|never", "help": "when to flash the board"},
+}
+"""Options by their name behind --hil-."""
+
+_SHORT_OPTIONS: dict[str, dict[str, Any]] = {
+    **{
+        f"--{name}": {**_OPTIONS[name], "help": f"the same as --hil-{name}"}
+        for name in ("native", "qemu", "board", "port")
+    },
+    "--no-flash": {"action": "store_const", "const": "never", "dest": "hil_flash", "help": "--hil-flash=never"},
 }
 _TAKEN_NAMES = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --hil-native and --hil-qemu."""
+    """Add the options whose names nobody else has."""
     group = parser.getgroup("hil", "lstm-hil: the target that runs the firmware")
-    for kind in KINDS:
-        group.addoption(f"--hil-{kind}", action="store_true", dest=f"hil_{kind}", help=_HELP[kind])
+    for name, option in _OPTIONS.items():
+        group.addoption(f"--hil-{name}", **option)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -55,18 +79,18 @@ def pytest_load_initial_conftests(
     result = yield
     group = parser.getgroup("hil")
     taken = early_config.stash.setdefault(_TAKEN_NAMES, [])
-    for kind in KINDS:
+    for name, option in _SHORT_OPTIONS.items():
         try:
-            group.addoption(f"--{kind}", action="store_true", dest=f"hil_{kind}", help=f"the same as --hil-{kind}")
+            group.addoption(name, **option)
         except (ValueError, ArgumentError):  # pytest's answers to a name that is taken, by its version
-            taken.append(f"--{kind}")
+            taken.append(name)
     return result
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Name the targets, and the short options that are another plugin's."""
-    asked = _asked_for(config)
-    lines = [f"hil: targets {', '.join(asked or KINDS)}{'' if asked else ' (default)'}"]
+    choices = _choices(config)
+    lines = [f"hil: targets {'; '.join(map(str, choices.values()))}{'' if _asked_for(config) else ' (default)'}"]
     taken = config.stash.get(_TAKEN_NAMES, [])
     if taken:
         lines.append(f"hil: {', '.join(taken)} belong to another plugin: use --hil-...")
@@ -74,39 +98,53 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
-    config.addinivalue_line("markers", "hil_targets(*kinds): run the test only on these targets (native, qemu)")
+    """Register the marker, and refuse options that do not go together."""
+    from harness.errors import UsageError
+
+    config.addinivalue_line("markers", "hil_targets(*kinds): run the test only on these targets (native, qemu, board)")
+    try:
+        choices = _choices(config)
+    except UsageError as error:
+        raise pytest.UsageError(f"{error.message}; {error.remedy}") from error
+    port = choices["board"].port if "board" in choices else None
+    if port is not None and config.rootpath.is_relative_to(Path(port).parent) and Path(port).is_absolute():
+        # pytest looks for its root among all arguments that are paths, before any plugin can say what they mean.
+        raise pytest.UsageError(f"pytest took {port} for a path to tests: write it with =, as --hil-port={port}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that uses a device once for each target."""
     if "hil_kind" not in metafunc.fixturenames:
         return
-    kinds = _asked_for(metafunc.config) or KINDS
+    kinds = _choices(metafunc.config)
     marker = metafunc.definition.get_closest_marker("hil_targets")
+    if marker is not None and not set(marker.args) <= set(ALL_KINDS):
+        raise pytest.UsageError(f"hil_targets{marker.args}: the targets are {', '.join(ALL_KINDS)}")
     chosen = [kind for kind in kinds if marker is None or kind in marker.args]
     metafunc.parametrize("hil_kind", chosen, scope="session")
 
 
 @pytest.fixture(scope="session")
-def hil_workbenches() -> Iterator[Callable[[str], Workbench]]:
+def hil_workbenches(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Workbench]]:
     """A workbench for each kind of target, kept for the whole session."""
     benches: dict[str, Workbench] = {}
     failures: dict[str, Exception] = {}
 
     def bench_for(kind: str) -> Workbench:
-        from harness.errors import TargetUnavailable
+        from harness.errors import HilError
+        from harness.targets.choice import TargetChoice
         from harness.workbench import Workbench, make_target
 
         if kind in failures:
             raise failures[kind]
         if kind not in benches:
+            choice = _choices(request.config).get(kind) or TargetChoice(kind)
             try:
-                target = make_target(kind, lambda _: None)
-                reason = target.unavailable_reason()
+                target = make_target(choice, lambda _: None)
+                reason = target.unavailable()
                 if reason is not None:
-                    raise TargetUnavailable(f"{kind} is not available: {reason}", remedy="run `./hil setup`")
-            except TargetUnavailable as error:
+                    raise reason
+            except HilError as error:
                 failures[kind] = error
                 raise
             benches[kind] = Workbench(target)
@@ -122,10 +160,12 @@ def hil_workbench(
     hil_kind: str, hil_workbenches: Callable[[str], Workbench], request: pytest.FixtureRequest
 ) -> Workbench:
     """The workbench of the target at hand. A target that was asked for and is absent is an error, else a skip."""
-    from harness.errors import TargetUnavailable
+    from harness.errors import BuildFailed, TargetUnavailable
 
     try:
         return hil_workbenches(hil_kind)
+    except BuildFailed:
+        raise  # the tools are there and the firmware is broken: a skip would hide that
     except TargetUnavailable as error:
         if hil_kind in _asked_for(request.config):
             raise
@@ -151,7 +191,8 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
 
     `validate(model, inputs=None, atol=None, rtol=None, batch=8, steps=16, seed=0)`: model is the path of a .keras file,
     inputs an .npz path or a `harness.model.inputs.Inputs`. The result is true when it passed:
-    `assert validate("model.keras")` prints the verdict line when it did not.
+    `assert validate("model.keras")` prints the verdict line when it did not. An ERROR (no verdict at all) is raised as
+    the `HilError` that it is.
     """
 
     def run(
@@ -164,21 +205,42 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
         steps: int = 16,
         seed: int = 0,
     ) -> Validation:
+        from harness.build.paths import work_dir
         from harness.model.inputs import Inputs, load_inputs, random_inputs
+        from harness.oracle.cache import Oracle
         from harness.validation import Limits, validate
+
+        __tracebackhide__ = True  # the test's own line is where it failed
 
         def make_inputs(spec: Any) -> Inputs:
             if isinstance(inputs, Inputs):
                 return inputs
             return random_inputs(spec, batch, steps, seed) if inputs is None else load_inputs(Path(inputs), spec)
 
-        result = validate(Path(model), make_inputs, hil_workbench.device, Limits(atol, rtol))
+        oracle = Oracle(work_dir() / "oracle")
+        result = validate(Path(model), make_inputs, hil_workbench.device, Limits(atol, rtol), oracle)
         if result.error is not None:
-            raise hil_workbench.failed(result.error) if result.error.exit_code >= 5 else result.error
+            raise hil_workbench.failed(result.error) from None
         return result
 
     return run
 
 
 def _asked_for(config: pytest.Config) -> tuple[str, ...]:
-    return tuple(kind for kind in KINDS if config.getoption(f"hil_{kind}"))
+    """The kinds of targets that the command line names."""
+    kinds = [kind for kind in KINDS if config.getoption(f"hil_{kind}")]
+    board_options = (config.getoption(f"hil_{name}") for name in ("board", "port", "sn", "flash"))
+    return (*kinds, *(["board"] if any(value is not None for value in board_options) else []))
+
+
+def _choices(config: pytest.Config) -> dict[str, TargetChoice]:
+    """The targets of this run by their kinds."""
+    from harness.targets.choice import TargetChoice, chosen_target
+
+    board = chosen_target(
+        board_name=config.getoption("hil_board"),
+        port=config.getoption("hil_port"),
+        serial_number=config.getoption("hil_sn"),
+        flash=config.getoption("hil_flash"),
+    )
+    return {kind: board if kind == "board" else TargetChoice(kind) for kind in _asked_for(config) or KINDS}

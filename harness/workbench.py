@@ -11,24 +11,32 @@ from types import TracebackType
 
 from harness.build.native import native_executable
 from harness.build.paths import work_dir
-from harness.build.platformio import firmware_elf
+from harness.build.platformio import current_elf, firmware_elf
+from harness.build.upload import upload
 from harness.device import Device
-from harness.errors import DeviceError, HilError, LinkError, TargetUnavailable
+from harness.errors import DeviceError, HilError, LinkError, LocalProtocolError, MismatchError
 from harness.targets.base import Target
+from harness.targets.board import BoardTarget
+from harness.targets.boards import board
+from harness.targets.choice import TargetChoice
 from harness.targets.native import NativeTarget
 from harness.targets.qemu import QemuTarget
+from harness.transport.base import Transport
 
 TARGET_KINDS = ("qemu", "native")
-"""Every target, the default one first."""
+"""Every target that needs no hardware, the default one first."""
+
+_KEPT_LOGS = 50
+"""A log is of use as long as somebody remembers the run."""
 
 Say = Callable[[str], None]
 
 
-def make_target(kind: str, say: Say, *, count_instructions: bool = False) -> Target:
-    """A target with its firmware built.
+def make_target(choice: TargetChoice, say: Say, *, count_instructions: bool = False) -> Target:
+    """A target with its firmware built; a board's is built when the board is known to be there.
 
     Args:
-        kind: one of TARGET_KINDS.
+        choice: which one.
         say: told what takes time.
         count_instructions: QEMU only: make ticks executed instructions.
 
@@ -36,12 +44,50 @@ def make_target(kind: str, say: Say, *, count_instructions: bool = False) -> Tar
         TargetUnavailable: a tool is missing.
         BuildFailed: the firmware could not be built.
     """
-    log_path = work_dir() / "logs" / f"{kind}-{os.getpid()}.log"
-    if kind == "qemu":
+    logs = work_dir() / "logs"
+    for old in sorted(logs.glob("*.log"), key=lambda path: path.stat().st_mtime)[:-_KEPT_LOGS]:
+        old.unlink(missing_ok=True)
+    log_path = logs / f"{choice.kind}-{os.getpid()}.log"
+    if choice.kind == "qemu":
         return QemuTarget(firmware_elf(say), log_path, count_instructions=count_instructions)
-    if kind == "native":
+    if choice.kind == "native":
         return NativeTarget(native_executable(), log_path)
-    raise ValueError(f"unknown target {kind}")
+    if choice.kind == "board":
+        return BoardTarget(
+            board(choice.board),
+            ChipProgram(say),
+            port=choice.port,
+            serial_number=choice.serial_number,
+            flash=choice.flash,
+            say=say,
+        )
+    raise ValueError(f"unknown target {choice.kind}")
+
+
+class ChipProgram:
+    """The firmware for the chip: what a board target wants to know of it, and to have done.
+
+    Args:
+        say: told what takes time.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def build_id(self, *, may_build: bool) -> bytes | None:
+        """The build id of our own ELF; None if it is not built and may not be."""
+        from harness.build.elf import build_id
+
+        elf = firmware_elf(self._say) if may_build else current_elf()
+        return None if elf is None else build_id(elf)
+
+    def running_on(self, line: Transport, timeout_s: float) -> bytes:
+        """The build id that the device on a line announces."""
+        return Device(line).connect(timeout_s).build_id
+
+    def upload(self, serial_number: str | None) -> None:
+        """Write our ELF to the board whose probe has this serial number."""
+        upload(serial_number)
 
 
 class Workbench:
@@ -59,12 +105,13 @@ class Workbench:
 
         Raises:
             TargetUnavailable: the target cannot be started here.
+            FlashError: the board could not be flashed.
             LinkError, DeviceError, MismatchError: it was started and cannot be talked to.
         """
         if self._device is None:
-            reason = self.target.unavailable_reason()
+            reason = self.target.unavailable()
             if reason is not None:
-                raise TargetUnavailable(f"{self.target.kind} is not available: {reason}", remedy="run `./hil setup`")
+                raise reason
             device = Device(self.target.start())
             try:
                 device.connect()
@@ -75,15 +122,20 @@ class Workbench:
         return self._device
 
     def failed(self, error: HilError) -> HilError:
-        """Discard the device after an error; gives the error to report: how the target died, where it did."""
+        """Discard the device if an error says that it cannot be trusted any more; gives the error to report.
+
+        Where the target died, that is how it died.
+        """
+        if not isinstance(error, (LinkError, DeviceError, MismatchError, LocalProtocolError)):
+            return error
         death = self.target.post_mortem() if isinstance(error, LinkError) else None
         self.close()
         if death is None:
             return error
         return DeviceError(
-            f"the firmware on {self.target.kind} died: {death}",
+            f"{self.target.kind} ended in the middle of the run: {death}",
             code="target_died",
-            remedy="run again; if it happens again, report it with the log: the firmware must not die",
+            remedy="run again; unless something else killed it (out of memory?), report it with its log",
         )
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "model": {"errors", "protocol"},
     "transport": {"errors"},
     "device": {"errors", "protocol", "transport"},
+    "fake": {"errors", "protocol", "transport"},
     "inference": {"device", "errors", "model", "protocol"},
     "compare": {"errors"},
     "oracle": {"compare", "errors", "model", "protocol"},
@@ -30,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": {"compare", "errors", "inference", "model", "oracle", "protocol", "targets", "validation"},
     "tasks": {"errors"},
     # The composers: they wire the parts together, and nobody imports them.
-    "workbench": {"build", "device", "errors", "targets"},
+    "workbench": {"build", "device", "errors", "targets", "transport"},
     "bench": {"build", "inference", "model", "protocol", "targets", "workbench"},
     "cli": {
         "bootstrap",
@@ -42,10 +43,11 @@ ALLOWED: dict[str, set[str]] = {
         "report",
         "targets",
         "tasks",
+        "transport",
         "validation",
         "workbench",
     },
-    "pytest_plugin": {"device", "errors", "model", "validation", "workbench"},
+    "pytest_plugin": {"build", "device", "errors", "model", "oracle", "targets", "validation", "workbench"},
     "__main__": {"cli"},
 }
 """Parts of harness/ that each part may import, besides itself and the version in harness/__init__.py."""

@@ -1,121 +1,125 @@
-"""The device's clock and retries, against a line whose other end is played by the test. No real time passes."""
+"""The device's clock and retries, against a device that misbehaves. No real time passes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from harness.device import FIRST_TIMEOUT_S, MAX_ATTEMPTS, Device
-from harness.errors import LinkTimeout
-from harness.protocol.framing import Frame, FrameDecoder, encode_frame
-from harness.protocol.messages import Echo, EchoReply, Header, HelloReply, Message, Working
-from harness.protocol.wire import MessageType
+from harness.errors import DeviceReset, LinkTimeout, MismatchError
+from harness.fake import FakeDevice, FakeTransport, Faults
+from harness.protocol.messages import Echo, Run
+from harness.protocol.wire import PROTOCOL_MAJOR
 
 
-class PlayedLine:
-    """A transport: `answer` decides what comes back for each frame; waiting moves the clock."""
-
-    def __init__(self, answer: Callable[[Frame], list[Message | bytes]]) -> None:
-        self.now_s = 0.0
-        self.sent: list[Frame] = []
-        self._answer = answer
-        self._decoder = FrameDecoder()
-        self._pending = b""
-
-    def clock(self) -> float:
-        return self.now_s
-
-    def write(self, data: bytes) -> None:
-        for frame in self._decoder.feed(data):
-            assert isinstance(frame, Frame)
-            self.sent.append(frame)
-            for item in self._answer(frame):
-                self._pending += item if isinstance(item, bytes) else reply_frame(frame, item)
-
-    def read(self, timeout_s: float) -> bytes:
-        data, self._pending = self._pending, b""
-        self.now_s += 0.001 if data else timeout_s
-        return data
-
-    def close(self) -> None:
-        pass
-
-
-def reply_frame(request: Frame, message: Message) -> bytes:
-    header = request.header
-    reply = Header(type=message.TYPE | 0x80, sequence=header.sequence, session=header.session)
-    return encode_frame(reply, message.pack())
-
-
-def hello() -> HelloReply:
-    return HelloReply(protocol_major=1, max_payload_bytes=1040, arena_bytes=118000, baud=115200)
-
-
-def connected(answer: Callable[[Frame, int], list[Message | bytes]]) -> tuple[Device, PlayedLine]:
-    """A greeted device; `answer` gets each later frame and how often a frame came since the greeting."""
-    count = 0
-
-    def play(frame: Frame) -> list[Message | bytes]:
-        nonlocal count
-        if frame.header.type == MessageType.HELLO:
-            return [hello()]
-        count += 1
-        return answer(frame, count)
-
-    line = PlayedLine(play)
+def greeted(**options: Any) -> tuple[Device, FakeTransport]:
+    """A greeted device; faults begin after the greeting."""
+    faults = options.pop("faults", Faults())
+    line = FakeTransport(FakeDevice(**options))
     device = Device(line, line.clock)
     device.connect()
+    line.device.faults = faults
     return device, line
 
 
 def test_a_lost_reply_is_asked_for_again_with_the_same_bytes() -> None:
-    device, line = connected(lambda frame, count: [] if count < 3 else [EchoReply(data=b"x")])
+    device, line = greeted(faults=Faults(drop_every=2))
     assert device.request(Echo(data=b"x")).data == b"x"
-    assert line.sent[1] == line.sent[2] == line.sent[3]
-    assert device.link_counters.repeats == 2
+    assert line.device.heard[1] == line.device.heard[2]
+    assert len(line.device.heard) == 3
+    assert device.link_counters.repeats == 1
+
+
+def test_nothing_is_worked_on_twice_however_much_is_lost() -> None:
+    device, line = greeted(faults=Faults(drop_every=2, corrupt_every=3))
+    for number in range(50):
+        assert device.request(Echo(data=bytes([number]))).data == bytes([number])
+    assert line.device.worked_on == 51
+    assert len(line.device.heard) > 100
+    assert device.link_counters.bad_frames > 10
 
 
 def test_waits_are_doubled_and_bounded() -> None:
-    device, line = connected(lambda frame, count: [])
+    device, line = greeted(faults=Faults(silent=True))
     start_s = line.now_s
     with pytest.raises(LinkTimeout, match="no answer to Echo") as timeout:
         device.request(Echo())
-    assert len(line.sent) == 1 + MAX_ATTEMPTS
+    assert len(line.device.heard) == 1 + MAX_ATTEMPTS
     assert line.now_s - start_s == pytest.approx(FIRST_TIMEOUT_S * (2**MAX_ATTEMPTS - 1), rel=0.05)
     assert "loose cable" in timeout.value.remedy
 
 
 def test_working_means_wait_on() -> None:
-    device, line = connected(lambda frame, count: [EchoReply()] if count > 40 else [Working()] if count > 1 else [])
-    device.request(Echo())
-    assert len(line.sent) > MAX_ATTEMPTS
+    device, line = greeted(run=lambda request, image: b"1234", image=b"an image", faults=Faults(working=40))
+    assert device.request(Run(steps=1)).data == b"1234"
+    assert device.link_counters.repeats == 40
+    assert line.device.worked_on == 2
 
 
 def test_noise_is_survived_and_told() -> None:
-    device, _ = connected(lambda frame, count: [b"\x11\x22noise\x00"] if count < 2 else [EchoReply()])
+    device, line = greeted()
+    line.read(0)
+    line._pending = b"\x11\x22noise\x00"
     device.request(Echo())
     assert device.link_counters.bad_frames == 1
 
 
 def test_a_silent_line_and_a_babbling_one_read_differently() -> None:
-    silent = PlayedLine(lambda frame: [])
+    silent = FakeTransport(FakeDevice(faults=Faults(silent=True)))
     with pytest.raises(LinkTimeout) as timeout:
         Device(silent, silent.clock).connect(timeout_s=3)
+    assert timeout.value.code == "device_silent"
     assert "power" in timeout.value.remedy
-    babbling = PlayedLine(lambda frame: [b"\x55\xaa\x55\x00"])
+    babbling = FakeTransport(FakeDevice(faults=Faults(babble=b"\x55\xaa\x55\x00")))
     with pytest.raises(LinkTimeout, match="55 aa 55") as timeout:
         Device(babbling, babbling.clock).connect(timeout_s=3)
+    assert timeout.value.code == "not_our_firmware"
     assert "baud" in timeout.value.remedy
 
 
+def test_another_firmware_is_shown_by_what_it_says() -> None:
+    line = FakeTransport(FakeDevice(faults=Faults(babble=b"Hello World!\r\n")))  # no zero, so not even a bad frame
+    with pytest.raises(LinkTimeout, match="Hello World"):
+        Device(line, line.clock).connect(timeout_s=3)
+
+
 def test_a_device_that_boots_late_is_greeted_in_the_end() -> None:
-    count = 0
-
-    def late(frame: Frame) -> list[Message | bytes]:
-        nonlocal count
-        count += 1
-        return [hello()] if count > 20 else []
-
-    line = PlayedLine(late)
+    line = FakeTransport(FakeDevice(faults=Faults(mute_for=20)))
     assert Device(line, line.clock).connect().arena_bytes == 118000
+
+
+@pytest.mark.parametrize("major", [PROTOCOL_MAJOR - 1, PROTOCOL_MAJOR + 1])
+def test_another_protocol_is_named_with_both_versions(major: int) -> None:
+    line = FakeTransport(FakeDevice(protocol=(major, 7)))
+    with pytest.raises(MismatchError, match=rf"protocol {major}\.7, this hil {PROTOCOL_MAJOR}\."):
+        Device(line, line.clock).connect()
+
+
+def test_a_device_that_answers_any_version_is_not_believed() -> None:
+    class Agreeable(FakeDevice):
+        def _greet(self, frame: Any) -> bytes:
+            self._session = frame.header.session
+            return self._take_on(frame)
+
+    line = FakeTransport(Agreeable(protocol=(PROTOCOL_MAJOR + 1, 0)))
+    with pytest.raises(MismatchError, match="protocol"):
+        Device(line, line.clock).connect()
+
+
+def test_a_later_minor_version_is_fine() -> None:
+    line = FakeTransport(FakeDevice(protocol=(PROTOCOL_MAJOR, 99)))
+    assert Device(line, line.clock).connect().protocol_minor == 99
+
+
+def test_a_restart_in_the_middle_is_noticed() -> None:
+    device, _ = greeted(faults=Faults(reset_at=3))
+    device.request(Echo())
+    with pytest.raises(DeviceReset):
+        device.request(Echo())
+
+
+def test_a_wrong_reply_is_the_firmwares_fault() -> None:
+    device, _ = greeted(faults=Faults(wrong_type=0x91))
+    with pytest.raises(MismatchError, match="0x91"):
+        device.request(Echo())

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from harness.build.paths import project_root, work_dir
 from harness.cli.files import PerModel
-from harness.cli.options import Native, Qemu, chosen_target
+from harness.cli.options import takes_target
 from harness.cli.validate import Files, run_models, worst_exit_code
+from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
     from harness.validation import Validation
 
 
-def demo_command(qemu: Qemu = False, native: Native = False) -> int:
+@takes_target
+def demo_command(target: TargetChoice) -> int:
     """Validate a trained digit classifier, LSTM(32) + Dense(10), on 60 held-out digits."""
     from harness.validation import Limits
 
-    kind, is_default = chosen_target(qemu, native)
     folder = project_root() / "examples" / "digits"
     model = folder / "digits.keras"
     files = Files(
@@ -29,7 +30,7 @@ def demo_command(qemu: Qemu = False, native: Native = False) -> int:
         json=PerModel("--json", str(work_dir() / "reports" / "demo.json"), ".json", [model]).writable(),
     )
     labels = folder / "heldout_labels.npy"
-    (run,) = run_models([model], kind, is_default, files, Limits(), remark=lambda c, r: _print_accuracy(c, r, labels))
+    (run,) = run_models([model], target, files, Limits(), remark=lambda c, r: _print_accuracy(c, r, labels))
     return worst_exit_code([run.exit_code])
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import Native, Qemu, chosen_target, ready_target
+from harness.cli.options import ready_target, takes_target
+from harness.targets.choice import TargetChoice
 
 
+@takes_target
 def info_command(
-    qemu: Qemu = False,
-    native: Native = False,
+    target: TargetChoice,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> int:
     """Greet a device and print what it is: firmware, compiler, clock, memory, link counters."""
@@ -22,11 +23,10 @@ def info_command(
     from harness.report.record import device_fields, firmware_fields
     from harness.workbench import Workbench
 
-    kind, is_default = chosen_target(qemu, native)
-    with Workbench(ready_target(kind)) as workbench:
+    with Workbench(ready_target(target)) as workbench:
         device = workbench.device()
         sections = {
-            "target": {"kind": kind, **workbench.target.description(), **device_fields(device.info)},
+            "target": {"kind": target.kind, **workbench.target.description(), **device_fields(device.info)},
             "firmware": firmware_fields(device.info),
             "model": {
                 "crc32": f"0x{device.info.model_crc32:08x}" if device.info.model_bytes else None,
@@ -38,7 +38,13 @@ def info_command(
         sys.stdout.write(dumps(sections, indent=2) + "\n")
         return 0
     for section, fields in sections.items():
-        sys.stdout.write(f"{section}{' (default)' if section == 'target' and is_default else ''}\n")
+        sys.stdout.write(f"{section}{' (default)' if section == 'target' and target.is_default else ''}\n")
         for name, value in fields.items():
-            sys.stdout.write(f"  {name:<20} {'none' if value is None else value}\n")
+            sys.stdout.write(f"  {name:<20} {_shown(value)}\n")
     return 0
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(value) or "none"
+    return "none" if value is None else str(value)

@@ -2,27 +2,82 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import sys
-from typing import Annotated, TypeAlias
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
 from harness.bootstrap.system import ensure_system_parts, missing_parts
-from harness.errors import BuildFailed, UsageError
+from harness.errors import BuildFailed
 from harness.targets.base import Target
+from harness.targets.choice import FLASH_POLICIES, TargetChoice, chosen_target
 from harness.workbench import make_target
-
-Qemu: TypeAlias = Annotated[bool, typer.Option("--qemu", help="The firmware's ELF under QEMU (the default).")]
-Native: TypeAlias = Annotated[
-    bool, typer.Option("--native", help="The firmware as a process of this machine, under ASan and UBSan.")
-]
 
 _PARTS = {
     "qemu": ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm"),
     "native": ("gcc", "libc6-dev"),
+    "board": (),  # nothing is installed before a board is known to be there; PlatformIO brings what flashing needs
 }
-_PROGRAMS = {"qemu": ("arm-none-eabi-gcc", "qemu-system-arm"), "native": ("gcc",)}
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    "qemu": ("arm-none-eabi-gcc", "qemu-system-arm"),
+    "native": ("gcc",),
+    "board": (),
+}
+"""What must be on the PATH for each kind of target."""
+
+
+def _target_options(
+    qemu: Annotated[bool, typer.Option("--qemu", help="The firmware's ELF under QEMU (the default).")] = False,
+    native: Annotated[
+        bool, typer.Option("--native", help="The firmware as a process of this machine, under ASan and UBSan.")
+    ] = False,
+    board_name: Annotated[
+        str | None, typer.Option("--board", metavar="NAME", help="A board; `hil list` shows which there are.")
+    ] = None,
+    port: Annotated[
+        str | None,
+        typer.Option("--port", metavar="URL", help="The board's port, as pyserial names it. Default: found on USB."),
+    ] = None,
+    serial_number: Annotated[
+        str | None,
+        typer.Option("--sn", metavar="SERIAL", help="The board's USB serial number, if there are several."),
+    ] = None,
+    flash: Annotated[
+        str | None, typer.Option("--flash", metavar="|".join(FLASH_POLICIES), help="When to flash the board.")
+    ] = None,
+    no_flash: Annotated[bool, typer.Option("--no-flash", help="The same as --flash never.")] = False,
+) -> TargetChoice:
+    return chosen_target(
+        qemu=qemu,
+        native=native,
+        board_name=board_name,
+        port=port,
+        serial_number=serial_number,
+        flash=flash,
+        no_flash=no_flash,
+    )
+
+
+def takes_target(command: Callable[..., int]) -> Callable[..., int]:
+    """The same command with the options that choose a target in place of its parameter `target`."""
+    ours = inspect.signature(_target_options, eval_str=True).parameters
+
+    @wraps(command)
+    def wrapped(**given: Any) -> int:
+        chosen = {name: given.pop(name) for name in ours if name in given}
+        return command(target=_target_options(**chosen), **given)
+
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        parameters += ours.values() if parameter.name == "target" else [parameter]
+    # Typer reads a command's options from these two.
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapped
 
 
 def say(text: str) -> None:
@@ -31,36 +86,24 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def chosen_target(qemu: bool, native: bool) -> tuple[str, bool]:
-    """(kind of the target, whether it is only the default).
-
-    Raises:
-        UsageError: two targets were asked for.
-    """
-    if qemu and native:
-        raise UsageError("--qemu and --native were both given", remedy="choose one target")
-    if native:
-        return "native", False
-    return "qemu", not qemu
-
-
-def ready_target(kind: str, *, count_instructions: bool = False) -> Target:
+def ready_target(choice: TargetChoice, *, count_instructions: bool = False) -> Target:
     """A target with its system parts installed and its firmware built; both only where they are missing.
 
     Raises:
         TargetUnavailable: parts are missing and cannot be installed here, with the command that would.
         BuildFailed: the firmware could not be built.
     """
-    if any(shutil.which(program) is None for program in _PROGRAMS[kind]):
-        ensure_system_parts(_PARTS[kind], say)
+    parts = _PARTS[choice.kind]
+    if any(shutil.which(program) is None for program in PROGRAMS[choice.kind]):
+        ensure_system_parts(parts, say)
     try:
-        return make_target(kind, say, count_instructions=count_instructions)
+        return make_target(choice, say, count_instructions=count_instructions)
     except BuildFailed:
         # The compiler answers, but a part of it may be missing, the C library for one.
-        if not missing_parts(_PARTS[kind]):
+        if not missing_parts(parts):
             raise
-        ensure_system_parts(_PARTS[kind], say)
-        return make_target(kind, say, count_instructions=count_instructions)
+        ensure_system_parts(parts, say)
+        return make_target(choice, say, count_instructions=count_instructions)
 
 
 def all_parts() -> tuple[str, ...]:

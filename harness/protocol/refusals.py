@@ -51,11 +51,7 @@ class DeviceRefused(DeviceError):
 def refusal(reply: ErrorReply, request: Request[Any]) -> HilError:
     """The exception that an ERROR stands for."""
     if reply.code == ErrorCode.BAD_VERSION:
-        return MismatchError(
-            f"the firmware speaks protocol {reply.detail}.{reply.detail2}, this hil {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}",
-            code="protocol_version",
-            remedy="flash the firmware that belongs to this version of hil",
-        )
+        return version_mismatch(reply.detail, reply.detail2)
     if reply.code == ErrorCode.BAD_SESSION:
         return LinkError(
             f"another program talks to this device: session {reply.detail:#010x} is in force, ours was "
@@ -64,3 +60,12 @@ def refusal(reply: ErrorReply, request: Request[Any]) -> HilError:
             remedy="end the other program that uses this port, then run again",
         )
     return DeviceRefused(reply, request)
+
+
+def version_mismatch(major: int, minor: int) -> MismatchError:
+    """The device speaks this version of the protocol, and we another one."""
+    return MismatchError(
+        f"the firmware speaks protocol {major}.{minor}, this hil {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}",
+        code="protocol_version",
+        remedy="flash the firmware that belongs to this version of hil",
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
+from harness.errors import HilError
 from harness.transport.base import Transport
 
 
@@ -12,23 +13,28 @@ class Target(Protocol):
 
     @property
     def kind(self) -> str:
-        """Its name on the command line: native or qemu."""
+        """native, qemu or board."""
 
-    def unavailable_reason(self) -> str | None:
-        """Why it cannot be started here, or None."""
+    def unavailable(self) -> HilError | None:
+        """Why it cannot be started here, with what to do; None if it can."""
 
     def start(self) -> Transport:
         """Bring it to life; the firmware may still be booting on return.
 
         Raises:
             TargetUnavailable: it could not be started.
+            FlashError: the program could not be written to the board.
+            LinkError, MismatchError: a board is there, and not the firmware on it.
         """
 
     def stop(self) -> None:
         """End it. May be called twice, and without `start`."""
 
-    def description(self) -> dict[str, str]:
+    def description(self) -> dict[str, Any]:
         """What a report says of it beyond what the firmware says itself."""
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know who reads its results."""
 
     def post_mortem(self) -> str | None:
         """If it died by itself: how, with the end of its log."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
+from harness.errors import HilError, TargetUnavailable
 from harness.targets.process import ChildProcess
 from harness.transport.base import Transport
 from harness.transport.stream_socket import StreamSocket
@@ -29,9 +31,13 @@ class NativeTarget:
         self._log_path = log_path
         self._process: ChildProcess | None = None
 
-    def unavailable_reason(self) -> str | None:
+    def unavailable(self) -> HilError | None:
         """Why it cannot be started here, or None."""
-        return None if self._executable.is_file() else f"{self._executable} is not there"
+        if self._executable.is_file():
+            return None
+        return TargetUnavailable(
+            f"native is not available: {self._executable} is not there", remedy="run `hil setup`"
+        )
 
     def start(self) -> Transport:
         """Start the process."""
@@ -52,9 +58,13 @@ class NativeTarget:
         if self._process is not None:
             self._process.stop()
 
-    def description(self) -> dict[str, str]:
+    def description(self) -> dict[str, Any]:
         """Nothing beyond what the firmware says."""
         return {}
+
+    def notes(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
 
     def post_mortem(self) -> str | None:
         """How it died, if it did."""

@@ -12,14 +12,18 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
-from harness.errors import TargetUnavailable
+from harness.errors import HilError, TargetUnavailable
 from harness.targets.process import ChildProcess
 from harness.transport.base import Transport
 from harness.transport.stream_socket import StreamSocket
 
 PROGRAM = "qemu-system-arm"
 MACHINE = "netduinoplus2"
+
+_EXIT_WAIT_S = 1.0
+"""An emulator that lost its line because it is dying has ended long before."""
 
 _CONNECT_TIMEOUT_S = 20.0
 """QEMU connects within 0.1 s of its start; the rest is for a machine that is busy with something else."""
@@ -54,16 +58,15 @@ class QemuTarget:
         self._flash_address = flash_address
         self._process: ChildProcess | None = None
 
-    @property
-    def counts_instructions(self) -> bool:
-        """Whether the device's ticks are executed instructions."""
-        return self._count_instructions
-
-    def unavailable_reason(self) -> str | None:
+    def unavailable(self) -> HilError | None:
         """Why it cannot be started here, or None."""
         if shutil.which(PROGRAM) is None:
-            return f"{PROGRAM} is not on the PATH"
-        return None if self._elf.is_file() else f"{self._elf} is not there"
+            reason = f"{PROGRAM} is not on the PATH"
+        elif not self._elf.is_file():
+            reason = f"{self._elf} is not there"
+        else:
+            return None
+        return TargetUnavailable(f"qemu is not available: {reason}", remedy="run `hil setup`")
 
     def start(self) -> Transport:
         """Start QEMU; it connects to a free port of the loopback interface that we listen on."""
@@ -77,13 +80,20 @@ class QemuTarget:
         if self._process is not None:
             self._process.stop()
 
-    def description(self) -> dict[str, str]:
+    def description(self) -> dict[str, Any]:
         """Machine and version."""
         return {"machine": MACHINE, "emulator": version()}
 
+    def notes(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
     def post_mortem(self) -> str | None:
         """How QEMU died, if it did."""
-        return None if self._process is None else self._process.post_mortem()
+        if self._process is None:
+            return None
+        self._process.wait(_EXIT_WAIT_S)  # its line is closed a moment before it has ended
+        return self._process.post_mortem()
 
     def _argv(self, port: int) -> list[str]:
         argv = [PROGRAM, "-M", MACHINE, "-kernel", str(self._elf), "-nographic", "-monitor", "none"]

@@ -1,0 +1,292 @@
+"""A board at a serial port: found by its USB ids, flashed if it does not hold our firmware, greeted before it is used.
+
+Only a port that belongs to a probe can be flashed: it tells the probe's serial number, and so one number chooses the
+port and what is flashed. A port of another kind (a pseudo-terminal, a network) is used as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.errors import (
+    DeviceError,
+    FlashError,
+    HilError,
+    LinkTimeout,
+    MismatchError,
+    TargetUnavailable,
+    UsageError,
+)
+from harness.targets.boards import Board
+from harness.transport.base import Transport
+from harness.transport.ports import PortInfo, serial_ports
+from harness.transport.serial_port import SerialPort, parse_address
+
+_ASK_TIMEOUT_S = 2.0
+"""Our firmware answers within 0.1 s. A board that does not is flashed, so there is no need to be patient."""
+
+_GREETING_TIMEOUT_S = 10.0
+"""For a board that cannot be flashed: its answer may come over a network, and there is nothing else to try."""
+
+_RETURN_TIMEOUT_S = 15.0
+"""A flashed board answers within 1 s; a probe that shows itself anew to USB takes a few seconds."""
+
+_RETRY_S = 0.25
+
+
+class Program(Protocol):
+    """Our firmware, as far as a board target has to do with it. Frames and compilers are not its business."""
+
+    def build_id(self, *, may_build: bool) -> bytes | None:
+        """The build id of our own ELF; None if it is not built and may not be.
+
+        Raises:
+            TargetUnavailable: it could not be built.
+        """
+
+    def running_on(self, line: Transport, timeout_s: float) -> bytes:
+        """Greet the device on a line; the build id that it announces.
+
+        Raises:
+            LinkError, MismatchError: our firmware does not answer, or one of another protocol does.
+        """
+
+    def upload(self, serial_number: str | None) -> None:
+        """Write our ELF to the board whose probe has this serial number.
+
+        Raises:
+            FlashError: it could not be written.
+        """
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the board is: the port's name, and the probe's serial number if the port is that of a probe."""
+
+    url: str
+    baud: int
+    has_probe: bool = False
+    serial_number: str | None = None
+
+
+class BoardTarget:
+    """A board.
+
+    Args:
+        board: which one.
+        program: our firmware.
+        port: pyserial's URL or ST's descriptor; None: found by its USB ids.
+        serial_number: of the probe, where several boards are there.
+        flash: "if-changed", "always" (once) or "never".
+        say: told what takes time.
+        list_ports: gives the ports of this machine; tests bring their own.
+        open_line: opens one; likewise.
+    """
+
+    kind = "board"
+
+    def __init__(
+        self,
+        board: Board,
+        program: Program,
+        *,
+        port: str | None = None,
+        serial_number: str | None = None,
+        flash: str = "if-changed",
+        say: Callable[[str], None] = lambda _: None,
+        list_ports: Callable[[], Sequence[PortInfo]] = serial_ports,
+        open_line: Callable[[str, int], Transport] = SerialPort,
+    ) -> None:
+        self._board = board
+        self._program = program
+        self._port = port
+        self._serial_number = serial_number
+        self._flash = flash
+        self._say = say
+        self._list_ports = list_ports
+        self._open_line = open_line
+        self._place: _Place | None = None
+        self._flashed: bool | None = None
+        self._notes: list[str] = []
+
+    def unavailable(self) -> HilError | None:
+        """Why there is no such board, or None."""
+        try:
+            self._locate()
+        except HilError as error:
+            return error
+        return None
+
+    def start(self) -> Transport:
+        """Open the board's port, with our firmware on the board."""
+        place = self._locate()
+        if self._flash == "always" and not place.has_probe:
+            raise UsageError(
+                f"{place.url} belongs to no probe, so nothing can be flashed there",
+                code="port_cannot_flash",
+                remedy="leave out --flash, or leave out --port to have the board found on USB",
+            )
+        self._place = place
+        line = self._open_line(place.url, place.baud)
+        try:
+            return self._with_firmware(line, place)
+        except BaseException:
+            line.close()
+            raise
+
+    def stop(self) -> None:
+        """Nothing to end: the board goes on, and the port is closed with the device."""
+
+    def description(self) -> dict[str, Any]:
+        """Which board, where, and whether it was flashed: null where it did not come so far."""
+        place = self._place
+        return {
+            "name": self._board.name,
+            "port": self._port if place is None else place.url,
+            "serial_number": self._serial_number if place is None else place.serial_number,
+            "flashed": self._flashed,
+            "notes": list(self._notes),
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """What is not as it should be and still no error."""
+        return tuple(self._notes)
+
+    def post_mortem(self) -> str | None:
+        """Nobody can tell from here."""
+        return None
+
+    def _locate(self) -> _Place:
+        address = parse_address(self._port)
+        if address.url is None:
+            port = self._only_candidate()
+            return _Place(port.device, address.baud, True, port.serial_number)
+        port_or_none = self._usb_port(address.url) if address.is_device else None
+        if self._serial_number is not None and not _has_number(port_or_none, self._serial_number):
+            found = "no USB serial number" if port_or_none is None else f"serial number {port_or_none.serial_number}"
+            raise UsageError(
+                f"--sn is {self._serial_number}, and {address.url} has {found}", remedy="leave out --port or --sn"
+            )
+        if port_or_none is None or not self._board.may_be_at(port_or_none):
+            return _Place(address.url, address.baud)
+        return _Place(address.url, address.baud, True, port_or_none.serial_number)
+
+    def _only_candidate(self) -> PortInfo:
+        ports = self._list_ports()
+        found = [port for port in ports if self._board.may_be_at(port)]
+        if self._serial_number is not None:
+            found = [port for port in found if _has_number(port, self._serial_number)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(
+                f"{len(found)} boards may be a {self._board.name}: {_listed(found)}",
+                code="several_boards",
+                remedy="choose one by its serial number, for example "
+                + (f"--sn {found[0].serial_number}" if found[0].serial_number else f"--port {found[0].device}"),
+            )
+        number = f" and serial number {self._serial_number}" if self._serial_number else ""
+        raise TargetUnavailable(
+            f"no {self._board.description} is connected: looked for a serial port with USB id "
+            f"{' or '.join(self._board.usb_ids)}{number}, found {_listed(ports) or 'no serial port at all'}",
+            code="no_board",
+            remedy="plug the board in with a cable that carries data, or name another kind of port with --port",
+        )
+
+    def _usb_port(self, device: str) -> PortInfo | None:
+        real = os.path.realpath(device)  # udev's names in /dev/serial/by-id are links
+        return next((port for port in self._list_ports() if os.path.realpath(port.device) == real), None)
+
+    def _with_firmware(self, line: Transport, place: _Place) -> Transport:
+        self._notes.clear()
+        if place.baud != self._board.baud:
+            self._notes.append(f"opened at {place.baud} baud as asked for; the firmware's is {self._board.baud}")
+        if not place.has_probe or self._flash == "never":
+            running = self._program.running_on(line, _GREETING_TIMEOUT_S)
+            self._flashed = bool(self._flashed)
+            self._compare(running, place)
+            return line
+        ours = self._program.build_id(may_build=True)
+        assert ours is not None
+        is_forced = self._flash == "always" and not self._flashed
+        if not is_forced and self._running_or_none(line) == ours:
+            self._flashed = bool(self._flashed)
+            return line
+        line.close()
+        number = f" (serial number {place.serial_number})" if place.serial_number else ""
+        self._say(f"flashing {self._board.name} at {place.url}{number}")
+        self._program.upload(place.serial_number)
+        line = self._returned(ours, place)
+        self._flashed = True
+        return line
+
+    def _running_or_none(self, line: Transport) -> bytes | None:
+        try:
+            return self._program.running_on(line, _ASK_TIMEOUT_S)
+        except (LinkTimeout, MismatchError, DeviceError):
+            return None  # another firmware, an old one of ours, or none
+
+    def _compare(self, running: bytes, place: _Place) -> None:
+        try:
+            ours = self._program.build_id(may_build=self._flash != "never")
+        except TargetUnavailable as error:
+            self._notes.append(f"not known whether the firmware on the board is ours: {error.message.splitlines()[0]}")
+            return
+        if ours is not None and ours != running:
+            reason = "--flash never" if place.has_probe else f"{place.url} belongs to no probe"
+            self._notes.append(
+                f"the firmware on the board is another build ({running.hex()[:12]}) than ours ({ours.hex()[:12]}), "
+                f"and was left there: {reason}"
+            )
+
+    def _returned(self, ours: bytes, place: _Place) -> Transport:
+        """The line to the flashed board, once it answers with our firmware."""
+        deadline_s = time.monotonic() + _RETURN_TIMEOUT_S
+        while True:
+            try:
+                self._place = place = self._again(place)
+                line = self._open_line(place.url, place.baud)
+                try:
+                    running = self._program.running_on(line, _ASK_TIMEOUT_S)
+                except BaseException:
+                    line.close()
+                    raise
+                break
+            except HilError as error:  # its port comes and goes until USB has settled
+                if time.monotonic() >= deadline_s:
+                    raise self._not_verified(place, error.message) from error
+            time.sleep(_RETRY_S)
+        if running != ours:
+            line.close()
+            raise self._not_verified(place, f"it announces build {running.hex()[:12]}, not {ours.hex()[:12]}")
+        return line
+
+    def _again(self, place: _Place) -> _Place:
+        """Where the board is by now: a probe that showed itself anew may have got another port."""
+        if place.serial_number is None:
+            return place
+        ports = [port for port in self._list_ports() if self._board.may_be_at(port)]
+        port = next((port for port in ports if _has_number(port, place.serial_number)), None)
+        if port is None:
+            raise TargetUnavailable(f"the probe {place.serial_number} is not on USB any more")
+        return _Place(port.device, place.baud, True, place.serial_number)
+
+    def _not_verified(self, place: _Place, reason: str) -> FlashError:
+        return FlashError(
+            f"{self._board.name} was flashed, and does not answer with our firmware at {place.url}: {reason}",
+            code="flash_not_verified",
+            remedy="press the board's reset button and run again; if it stays silent, look whether its probe's serial "
+            "port is wired to USART2 (PA2, PA3)",
+        )
+
+
+def _has_number(port: PortInfo | None, serial_number: str) -> bool:
+    return port is not None and (port.serial_number or "").upper() == serial_number.upper()
+
+
+def _listed(ports: Sequence[PortInfo]) -> str:
+    return "; ".join(str(port) for port in ports)

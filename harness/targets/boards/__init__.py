@@ -1,0 +1,89 @@
+"""The boards that there are, as data: a file per board, named after it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+from harness.errors import UsageError
+from harness.transport.ports import PortInfo
+
+DEFAULT_BOARD = "nucleo_f446re"
+"""What a port without a board's name means."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """What the harness must know of a board.
+
+    Attributes:
+        name: on the command line.
+        description: for people.
+        platformio_environment: section of platformio.ini that builds and flashes for it.
+        vendor_id: USB vendor of its probe, whose serial port is the board's.
+        product_ids: USB products, the usual one first.
+        flash_bytes: size of the chip's flash.
+        sram_bytes: size of the chip's SRAM.
+        sysclk_hz: the system clock that the firmware sets up.
+        baud: of the firmware's port.
+    """
+
+    name: str
+    description: str
+    platformio_environment: str
+    vendor_id: int
+    product_ids: tuple[int, ...]
+    flash_bytes: int
+    sram_bytes: int
+    sysclk_hz: int
+    baud: int
+
+    @property
+    def usb_ids(self) -> tuple[str, ...]:
+        """`0483:374B` and the others."""
+        return tuple(f"{self.vendor_id:04X}:{product:04X}" for product in self.product_ids)
+
+    def may_be_at(self, port: PortInfo) -> bool:
+        """Whether a port is that of such a probe. Boards of one maker share the ids: it may be another one."""
+        return port.usb_id in self.usb_ids
+
+
+def board_names() -> tuple[str, ...]:
+    """All boards, by name."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
+
+
+@cache
+def board(name: str) -> Board:
+    """A board by its name.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in board_names():
+        raise UsageError(
+            f"there is no board {name}", code="unknown_board", remedy=f"known boards: {', '.join(board_names())}"
+        )
+    data = tomllib.loads((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
+    return Board(
+        name=data["name"],
+        description=data["description"],
+        platformio_environment=data["platformio_environment"],
+        vendor_id=data["usb"]["vendor_id"],
+        product_ids=tuple(data["usb"]["product_ids"]),
+        flash_bytes=data["memory"]["flash_bytes"],
+        sram_bytes=data["memory"]["sram_bytes"],
+        sysclk_hz=data["clock"]["sysclk_hz"],
+        baud=data["serial"]["baud"],
+    )
+
+
+def _folder() -> Path:
+    return Path(__file__).parent

@@ -1,0 +1,71 @@
+"""Pseudo-terminals for tests of serial ports: one end is the port, at the other is whatever the test puts there."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import threading
+import time
+import tty
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.targets.process import ChildProcess
+from harness.targets.qemu import MACHINE, PROGRAM
+
+
+class PtyDevice:
+    """A port behind which a function answers.
+
+    Args:
+        answer: given what the host sends; what comes back.
+        first: sent at once.
+    """
+
+    def __init__(self, answer: Callable[[bytes], bytes], first: bytes = b"") -> None:
+        self._answer = answer
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        self.url = os.ttyname(self._slave)
+        os.write(self._master, first)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def hang_up(self) -> None:
+        """Take the device away, as a pulled plug does. May be called twice."""
+        if not self._is_over.is_set():
+            self._is_over.set()
+            self._thread.join()
+            os.close(self._master)
+            os.close(self._slave)
+
+    def _serve(self) -> None:
+        while not self._is_over.is_set():
+            readable, _, _ = select.select([self._master], [], [], 0.02)
+            if readable:
+                os.write(self._master, self._answer(os.read(self._master, 4096)))
+
+
+class QemuOnPty:
+    """QEMU whose USART2 is a pseudo-terminal of its own making.
+
+    Args:
+        elf: what runs on it.
+        log_path: where QEMU tells which one.
+    """
+
+    def __init__(self, elf: Path, log_path: Path) -> None:
+        argv = [PROGRAM, "-M", MACHINE, "-kernel", str(elf), "-nographic", "-monitor", "none"]
+        argv += ["-chardev", "pty,id=usart2", "-serial", "null", "-serial", "chardev:usart2"]
+        self._process = ChildProcess(argv, log_path)
+        deadline_s = time.monotonic() + 20
+        while (found := re.search(r"redirected to (/dev/\S+)", log_path.read_text())) is None:
+            assert time.monotonic() < deadline_s, self._process.post_mortem()
+            time.sleep(0.05)
+        self.url = found.group(1)
+
+    def stop(self) -> None:
+        """End QEMU."""
+        self._process.stop()

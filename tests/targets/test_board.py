@@ -1,0 +1,268 @@
+"""Boards: which port, when to flash, and what a person is told. The ports and the probe are played."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.build.paths import project_root
+from harness.errors import (
+    FlashError,
+    HilError,
+    LinkClosed,
+    LinkTimeout,
+    MismatchError,
+    TargetUnavailable,
+    UsageError,
+)
+from harness.fake import FakeDevice, FakeTransport
+from harness.targets.board import BoardTarget
+from harness.targets.boards import board, board_names
+from harness.transport.base import Transport
+from harness.transport.ports import PortInfo
+
+NUCLEO = board("nucleo_f446re")
+OURS, THEIRS = b"\x11" * 20, b"\x22" * 20
+STLINK = PortInfo("/dev/ttyACM0", 0x0483, 0x374B, "0669FF01", "STM32 STLink")
+OTHER_STLINK = PortInfo("/dev/ttyACM1", 0x0483, 0x3752, "0669FF02", "STM32 STLink")
+ARDUINO = PortInfo("/dev/ttyUSB0", 0x1A86, 0x7523, None, "USB Serial")
+
+
+class PlayedProgram:
+    """Our firmware, and a board that holds one or another.
+
+    Args:
+        running: what the board says when it is asked, in turn: a build id or an error; the last one for ever.
+        ours: our own build id; None: it is not built.
+    """
+
+    def __init__(self, *running: bytes | HilError, ours: bytes | None = OURS) -> None:
+        self.running = list(running)
+        self.ours = ours
+        self.uploaded_to: list[str | None] = []
+        self.builds = 0
+        self.after_upload: list[bytes | HilError] = [OURS]
+
+    def build_id(self, *, may_build: bool) -> bytes | None:
+        self.builds += may_build
+        return self.ours
+
+    def running_on(self, line: Transport, timeout_s: float) -> bytes:
+        said = self.running.pop(0) if len(self.running) > 1 else self.running[0]
+        if isinstance(said, HilError):
+            raise said
+        return said
+
+    def upload(self, serial_number: str | None) -> None:
+        self.uploaded_to.append(serial_number)
+        self.running = self.after_upload
+
+
+class Bench:
+    """A board target with played surroundings."""
+
+    def __init__(self, program: PlayedProgram, ports: Sequence[PortInfo] = (STLINK,), **options: Any) -> None:
+        self.ports = list(ports)
+        self.opened: list[tuple[str, int]] = []
+        self.said: list[str] = []
+        self.gone_for = 0  # so many looks at the ports find none
+        self.target = BoardTarget(
+            NUCLEO, program, list_ports=self.list_ports, open_line=self.open, say=self.said.append, **options
+        )
+
+    def list_ports(self) -> list[PortInfo]:
+        self.gone_for -= 1
+        return self.ports if self.gone_for < 0 else []
+
+    def open(self, url: str, baud: int) -> Transport:
+        self.opened.append((url, baud))
+        return FakeTransport(FakeDevice())
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.targets.board._RETRY_S", 0.0)
+    monkeypatch.setattr("harness.targets.board._RETURN_TIMEOUT_S", 0.2)
+
+
+def test_a_board_is_found_among_other_ports_by_its_usb_ids() -> None:
+    bench = Bench(PlayedProgram(OURS), [ARDUINO, OTHER_STLINK])
+    bench.target.start()
+    assert bench.opened == [("/dev/ttyACM1", 115200)]
+    assert bench.target.description() == {
+        "name": "nucleo_f446re",
+        "port": "/dev/ttyACM1",
+        "serial_number": "0669FF02",
+        "flashed": False,
+        "notes": [],
+    }
+
+
+def test_several_boards_are_listed_and_none_is_taken() -> None:
+    bench = Bench(PlayedProgram(OURS), [STLINK, OTHER_STLINK])
+    with pytest.raises(UsageError) as error:
+        bench.target.start()
+    for port in (STLINK, OTHER_STLINK):
+        assert port.device in error.value.message
+        assert str(port.serial_number) in error.value.message
+    assert "--sn 0669FF01" in error.value.remedy
+    assert bench.opened == []
+
+
+def test_a_serial_number_chooses_port_and_probe() -> None:
+    program = PlayedProgram(THEIRS)
+    bench = Bench(program, [STLINK, OTHER_STLINK], serial_number="0669ff02")
+    bench.target.start()
+    assert {url for url, _ in bench.opened} == {"/dev/ttyACM1"}
+    assert program.uploaded_to == ["0669FF02"]
+
+
+@pytest.mark.parametrize(("ports", "found"), [([ARDUINO], "/dev/ttyUSB0 (1A86:7523"), ([], "no serial port at all")])
+def test_no_board_says_what_was_looked_for_and_what_was_found(ports: list[PortInfo], found: str) -> None:
+    bench = Bench(PlayedProgram(OURS), ports)
+    reason = bench.target.unavailable()
+    assert isinstance(reason, TargetUnavailable)
+    assert "0483:374B" in reason.message
+    assert found in reason.message
+    with pytest.raises(TargetUnavailable, match="0483:374B"):
+        bench.target.start()
+
+
+def test_a_serial_number_that_is_not_there() -> None:
+    reason = Bench(PlayedProgram(OURS), serial_number="123").target.unavailable()
+    assert isinstance(reason, TargetUnavailable)
+    assert "serial number 123" in reason.message
+    assert "0669FF01" in reason.message
+
+
+def test_a_serial_number_that_is_not_the_ports() -> None:
+    bench = Bench(PlayedProgram(OURS), port="/dev/ttyACM0", serial_number="123")
+    with pytest.raises(UsageError, match="0669FF01"):
+        bench.target.start()
+
+
+@pytest.mark.parametrize(
+    ("flash", "running", "is_flashed"),
+    [
+        ("if-changed", OURS, False),
+        ("if-changed", THEIRS, True),
+        ("if-changed", LinkTimeout("an empty board"), True),
+        ("if-changed", MismatchError("an old one"), True),
+        ("always", OURS, True),
+        ("never", OURS, False),
+        ("never", THEIRS, False),
+    ],
+)
+def test_when_a_board_is_flashed(flash: str, running: bytes | HilError, is_flashed: bool) -> None:
+    program = PlayedProgram(running)
+    bench = Bench(program, flash=flash)
+    bench.target.start()
+    assert program.uploaded_to == (["0669FF01"] if is_flashed else [])
+    assert bench.target.description()["flashed"] is is_flashed
+    assert any("flashing" in text and "0669FF01" in text for text in bench.said) == is_flashed
+    is_noted = flash == "never" and running == THEIRS
+    assert bool(bench.target.notes()) == is_noted
+    if is_noted:
+        assert THEIRS.hex()[:12] in bench.target.notes()[0]
+    if flash == "never":
+        assert program.builds == 0
+
+
+def test_always_is_once() -> None:
+    program = PlayedProgram(OURS)
+    bench = Bench(program, flash="always")
+    bench.target.start()
+    bench.target.start()
+    assert program.uploaded_to == ["0669FF01"]
+    assert bench.target.description()["flashed"] is True
+
+
+def test_never_leaves_a_silent_board_an_error() -> None:
+    program = PlayedProgram(LinkTimeout("silence"))
+    with pytest.raises(LinkTimeout, match="silence"):
+        Bench(program, flash="never").target.start()
+    assert program.uploaded_to == []
+
+
+def test_a_board_that_vanishes_is_not_flashed() -> None:
+    program = PlayedProgram(LinkClosed("gone"))
+    with pytest.raises(LinkClosed):
+        Bench(program).target.start()
+    assert program.uploaded_to == []
+
+
+def test_a_flashed_board_may_come_back_at_another_port() -> None:
+    program = PlayedProgram(THEIRS)
+    program.after_upload = [LinkTimeout("it boots"), OURS]
+    bench = Bench(program)
+    moved = PortInfo("/dev/ttyACM7", 0x0483, 0x374B, "0669FF01", "STM32 STLink")
+
+    def upload(serial_number: str | None) -> None:
+        PlayedProgram.upload(program, serial_number)
+        bench.gone_for = 2
+        bench.ports = [moved, PortInfo("/dev/ttyACM0", 0x0483, 0x374B, "SOMEBODY", "STM32 STLink")]
+
+    program.upload = upload  # type: ignore[method-assign]
+    bench.target.start()
+    assert [url for url, _ in bench.opened] == ["/dev/ttyACM0", "/dev/ttyACM7", "/dev/ttyACM7"]
+    assert bench.target.description()["port"] == "/dev/ttyACM7"
+
+
+@pytest.mark.parametrize(
+    ("after", "said"), [(THEIRS, "announces build 2222"), (LinkTimeout("nothing came"), "nothing came")]
+)
+def test_flashing_is_believed_only_after_a_greeting(after: bytes | HilError, said: str) -> None:
+    program = PlayedProgram(THEIRS)
+    program.after_upload = [after]
+    bench = Bench(program)
+    with pytest.raises(FlashError, match=said) as error:
+        bench.target.start()
+    assert error.value.exit_code == 4
+    assert bench.target.description()["flashed"] is None
+
+
+@pytest.mark.parametrize("port", ["/dev/pts/7", "socket://host:1", "/dev/ttyUSB0"])
+def test_a_port_without_a_probe_is_checked_and_never_flashed(port: str) -> None:
+    program = PlayedProgram(THEIRS)
+    bench = Bench(program, [STLINK, ARDUINO], port=port)
+    bench.target.start()
+    assert bench.opened == [(port, 115200)]
+    assert program.uploaded_to == []
+    (note,) = bench.target.notes()
+    assert "another build" in note
+    assert "belongs to no probe" in note
+    bench = Bench(program, [STLINK, ARDUINO], port=port, flash="always")
+    with pytest.raises(UsageError, match="no probe"):
+        bench.target.start()
+
+
+def test_the_port_of_a_probe_can_be_named(tmp_path: Path) -> None:
+    link = tmp_path / "by-id"
+    link.symlink_to("/dev/ttyACM1")
+    program = PlayedProgram(THEIRS)
+    bench = Bench(program, [STLINK, OTHER_STLINK], port=str(link))
+    bench.target.start()
+    assert program.uploaded_to == ["0669FF02"]
+
+
+def test_another_baud_is_noted() -> None:
+    bench = Bench(PlayedProgram(OURS), port="serial::921600")
+    bench.target.start()
+    assert bench.opened == [("/dev/ttyACM0", 921600)]
+    assert "921600" in bench.target.notes()[0]
+
+
+def test_what_is_known_of_the_board_is_what_it_is_built_for() -> None:
+    script = (project_root() / "firmware" / "port" / "stm32f446" / "stm32f446.ld").read_text()
+    for name in board_names():
+        data = board(name)
+        assert data.name == name
+        assert f"[env:{data.platformio_environment}]" in (project_root() / "platformio.ini").read_text()
+        lengths = dict(re.findall(r"^ +(FLASH|STORE|RAM)\b.*LENGTH = (\d+)K", script, re.MULTILINE))
+        assert (int(lengths["FLASH"]) + int(lengths["STORE"])) * 1024 == data.flash_bytes
+        assert int(lengths["RAM"]) * 1024 == data.sram_bytes
+        assert f"PLL_HZ {data.sysclk_hz}u" in (project_root() / "firmware/port/stm32f446/clock.c").read_text()

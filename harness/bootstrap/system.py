@@ -113,8 +113,8 @@ def _python_is_the_systems() -> bool:
     return os.path.dirname(os.path.realpath(base_python())) == "/usr/bin"
 
 
-def _answers(program: str) -> bool:
-    return _succeeds([program, "--version"])
+def _answers(program: str, question: str = "--version") -> bool:
+    return _succeeds([program, question])
 
 
 def _has_library(compiler: str, library: str) -> bool:
@@ -186,6 +186,12 @@ PARTS: Final = {
             "this machine's C library",
             lambda: _can_link("gcc", *SANITIZERS),
             {"dnf": "glibc-devel", "pacman": "glibc", "brew": "gcc"},
+        ),
+        Part(
+            "ser2net",
+            "serves a serial port over the network, for one test; its service may stay off",
+            lambda: _answers("ser2net", "-v") or _answers("/usr/sbin/ser2net", "-v"),
+            {"dnf": "ser2net", "brew": "ser2net"},
         ),
         Part(
             VENV,

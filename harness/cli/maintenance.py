@@ -9,6 +9,10 @@ import typer
 from harness.cli.options import all_parts, ready_target, say
 
 
+DEV_PARTS = ("ser2net",)
+"""What only the project's own tests need."""
+
+
 def setup_command(
     dev: Annotated[bool, typer.Option("--dev", help="Also what the project's own checks need.")] = False,
 ) -> int:
@@ -21,7 +25,7 @@ def setup_command(
     if dev:
         _refuse_outside_a_clone("--dev")
     # In a clone the launcher has made .venv already, with or without the tools of --dev; else pip has installed us.
-    ensure_system_parts(all_parts(), say)
+    ensure_system_parts((*all_parts(), *(DEV_PARTS if dev else ())), say)
     for kind in TARGET_KINDS:
         ready_target(TargetChoice(kind))
         say(f"{kind}: ready")

@@ -35,9 +35,7 @@ class NativeTarget:
         """Why it cannot be started here, or None."""
         if self._executable.is_file():
             return None
-        return TargetUnavailable(
-            f"native is not available: {self._executable} is not there", remedy="run `hil setup`"
-        )
+        return TargetUnavailable(f"native is not available: {self._executable} is not there", remedy="run `hil setup`")
 
     def start(self) -> Transport:
         """Start the process."""

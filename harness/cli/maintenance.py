@@ -8,7 +8,6 @@ import typer
 
 from harness.cli.options import all_parts, ready_target, say
 
-
 DEV_PARTS = ("ser2net",)
 """What only the project's own tests need."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import seeds
-from harness.bench import count
+from harness.bench import INTERRUPT_INSTRUCTIONS, STEPS, count
 from harness.build.platformio import firmware_elf
 from harness.inference import open_stored_image
 from harness.model.inputs import random_inputs
@@ -64,7 +64,9 @@ def test_sizes_of_a_run_that_overflow_32_bits_are_refused(hil_workbench: Workben
 
 @pytest.mark.hil_targets("qemu")
 def test_counted_instructions_are_the_same_every_time(hil_workbench: Workbench) -> None:
+    """But for the interrupt of a byte that arrives in the middle of a step."""
     first, second = count(1, 3), count(1, 3)
-    assert first == second
+    difference = abs(first.instructions_per_step - second.instructions_per_step) * STEPS
+    assert difference <= 2 * INTERRUPT_INSTRUCTIONS
     assert first.macs_per_step == 48
     assert 48 < first.instructions_per_step < 48 * 100

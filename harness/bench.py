@@ -34,7 +34,8 @@ STEPS = 28
 
 
 REPEATS = 5
-"""Runs of which the least counts: one in seven was seen to have an interrupt of the line in it, more on a busy machine."""
+"""Runs of which the least counts: one in seven was seen to have an interrupt of the line in it, more on a busy machine.
+"""
 
 INTERRUPT_INSTRUCTIONS = 32
 """What such an interrupt adds to a run: how sure a figure is, times STEPS. Measured."""

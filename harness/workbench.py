@@ -32,13 +32,12 @@ _KEPT_LOGS = 50
 Say = Callable[[str], None]
 
 
-def make_target(choice: TargetChoice, say: Say, *, count_instructions: bool = False) -> Target:
+def make_target(choice: TargetChoice, say: Say) -> Target:
     """A target with its firmware built; a board's is built when the board is known to be there.
 
     Args:
         choice: which one.
         say: told what takes time.
-        count_instructions: QEMU only: make ticks executed instructions.
 
     Raises:
         TargetUnavailable: a tool is missing.
@@ -49,7 +48,7 @@ def make_target(choice: TargetChoice, say: Say, *, count_instructions: bool = Fa
         old.unlink(missing_ok=True)
     log_path = logs / f"{choice.kind}-{os.getpid()}.log"
     if choice.kind == "qemu":
-        return QemuTarget(firmware_elf(say), log_path, count_instructions=count_instructions)
+        return QemuTarget(firmware_elf(say), log_path)
     if choice.kind == "native":
         return NativeTarget(native_executable(), log_path)
     if choice.kind == "board":

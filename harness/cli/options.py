@@ -86,7 +86,7 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def ready_target(choice: TargetChoice, *, count_instructions: bool = False) -> Target:
+def ready_target(choice: TargetChoice) -> Target:
     """A target with its system parts installed and its firmware built; both only where they are missing.
 
     Raises:
@@ -97,13 +97,13 @@ def ready_target(choice: TargetChoice, *, count_instructions: bool = False) -> T
     if any(shutil.which(program) is None for program in PROGRAMS[choice.kind]):
         ensure_system_parts(parts, say)
     try:
-        return make_target(choice, say, count_instructions=count_instructions)
+        return make_target(choice, say)
     except BuildFailed:
         # The compiler answers, but a part of it may be missing, the C library for one.
         if not missing_parts(parts):
             raise
         ensure_system_parts(parts, say)
-        return make_target(choice, say, count_instructions=count_instructions)
+        return make_target(choice, say)
 
 
 def all_parts() -> tuple[str, ...]:

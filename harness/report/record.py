@@ -30,16 +30,13 @@ KERNEL = "arm_math"
 """The kernel in this firmware: composed of CMSIS-DSP calls."""
 
 
-def record_of(
-    run: Validation, choice: TargetChoice, target: Target | None, *, ticks_are_instructions: bool = False
-) -> dict[str, Any]:
+def record_of(run: Validation, choice: TargetChoice, target: Target | None) -> dict[str, Any]:
     """The record of a run, whatever its end; parts that the run did not come to are null or empty.
 
     Args:
         run: the run.
         choice: the target that was asked for.
         target: the target; None if there is none, or the run did not come so far.
-        ticks_are_instructions: whether the device's ticks are executed instructions.
     """
     return {
         "schema": SCHEMA,
@@ -59,7 +56,7 @@ def record_of(
         "weights": _weights(run),
         "inputs": _inputs(run),
         "oracle": _oracle(run),
-        "timing": _timing(run, ticks_are_instructions),
+        "timing": _timing(run),
     }
 
 
@@ -129,11 +126,11 @@ def device_fields(hello: HelloReply) -> dict[str, Any]:
     }
 
 
-def tick_unit(hello: HelloReply, ticks_are_instructions: bool) -> str | None:
+def tick_unit(hello: HelloReply) -> str | None:
     """What the device's ticks are: cycles only on the chip; None where they mean nothing."""
     if hello.runs_on == RunsOn.CHIP and hello.tick_source == TickSource.CYCCNT:
         return "cycles"
-    return "instructions" if ticks_are_instructions else None
+    return None
 
 
 def _error(error: HilError | None) -> dict[str, str] | None:
@@ -222,10 +219,10 @@ def _oracle(run: Validation) -> dict[str, Any] | None:
     }
 
 
-def _timing(run: Validation, ticks_are_instructions: bool) -> dict[str, Any]:
+def _timing(run: Validation) -> dict[str, Any]:
     timing: dict[str, Any] = {f"{stage}_s": round(seconds, 4) for stage, seconds in run.times_s.items()}
     steps = 0 if run.inputs is None else run.inputs.batch * run.inputs.steps
-    unit = None if run.hello is None else tick_unit(run.hello, ticks_are_instructions)
+    unit = None if run.hello is None else tick_unit(run.hello)
     timing["time_steps"] = steps
     timing["tick_unit"] = unit
     timing["ticks_per_step"] = run.ticks / steps if unit is not None and steps and run.got else None

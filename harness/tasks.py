@@ -163,5 +163,5 @@ def skipped_tests(report: Path) -> list[str]:
 
 def _reason(skip: ElementTree.Element) -> str:
     if skip.get("type") is None:  # a whole module: ('tests/test_x.py', 3, 'Skipped: the reason')
-        return (skip.text or "").rpartition("Skipped: ")[2].rstrip("')\"")
+        return (skip.text or "").rpartition("Skipped: ")[2].removesuffix("')").removesuffix('")')
     return skip.get("message", "")

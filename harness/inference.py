@@ -73,7 +73,7 @@ class SequenceResult:
     ticks: int
 
 
-def load_model(device: Device, spec: ModelSpec, progress: Progress | None = None) -> LoadedModel:
+def load_model(device: Device, spec: ModelSpec) -> LoadedModel:
     """Send a model's weights to the device and put them in force.
 
     Whether they fit is answered by the device before anything is sent. The model in force is given up only when both
@@ -84,19 +84,22 @@ def load_model(device: Device, spec: ModelSpec, progress: Progress | None = None
         LinkError, DeviceError, MismatchError: see `Device.request`.
     """
     image = pack_model(spec)
-    crc32_device = load_image(device, image, spec.name, progress)
+    crc32_device = load_image(device, image, spec.name)
     return LoadedModel(spec, image, crc32_device)
 
 
-def load_image(device: Device, image: ModelImage, name: str, progress: Progress | None = None) -> int:
+def load_image(device: Device, image: ModelImage, name: str) -> int:
     """Send an image and put it in force; returns the CRC-32 that the device computed."""
     _make_room(device, image, name)
-    chunk_bytes = device.info.max_payload_bytes - Write.size_bytes()
-    for offset in range(0, len(image.data), chunk_bytes):
-        device.request(Write(region=Region.IMAGE, offset=offset, data=image.data[offset : offset + chunk_bytes]))
-        if progress is not None:
-            progress(min(offset + chunk_bytes, len(image.data)), len(image.data))
+    _write(device, Region.IMAGE, 0, image.data)
     return device.request(ImageCommit(crc32=image.crc32)).crc32
+
+
+def _write(device: Device, region: Region, node: int, data: bytes) -> None:
+    """Write to a region from its start, in as few requests as it takes."""
+    chunk_bytes = device.info.max_payload_bytes - Write.size_bytes()
+    for offset in range(0, len(data), chunk_bytes):
+        device.request(Write(region=region, node=node, offset=offset, data=data[offset : offset + chunk_bytes]))
 
 
 def open_stored_image(device: Device, image: ModelImage) -> int:
@@ -190,7 +193,7 @@ class SequenceRunner:
         x_bytes = np.ascontiguousarray(x, dtype="<f4").tobytes()
         if Run.size_bytes() + len(data) + len(x_bytes) > self._payload_bytes:
             flags |= RunFlags.STAGED_INPUT  # one step whose input alone is longer than a frame
-            self._write(Region.INPUT, 0, x_bytes)
+            _write(self._device, Region.INPUT, 0, x_bytes)
         else:
             data += x_bytes
         record_bytes = len(x) * _floats(self._step_parts) * _FLOAT_BYTES
@@ -225,20 +228,13 @@ class SequenceRunner:
                 data += self._device.request(read).data
         return bytes(data)
 
-    def _write(self, region: Region, node: int, data: bytes) -> None:
-        chunk_bytes = self._payload_bytes - Write.size_bytes()
-        for offset in range(0, len(data), chunk_bytes):
-            self._device.request(
-                Write(region=region, node=node, offset=offset, data=data[offset : offset + chunk_bytes])
-            )
-
     def _write_initial(self, initial: Mapping[str, Float32Array]) -> None:
         self._device.request(StateReset())
         for index, node in self._spec.lstm_nodes():
             for suffix, region in (("h0", Region.STATE_H), ("c0", Region.STATE_C)):
                 state = initial.get(f"{node.name}.{suffix}")
                 if state is not None:
-                    self._write(region, index, np.ascontiguousarray(state, dtype="<f4").tobytes())
+                    _write(self._device, region, index, np.ascontiguousarray(state, dtype="<f4").tobytes())
 
     def _assemble(self, records: bytes, step_count: int, end: bytes) -> dict[str, Float32Array]:
         arrays = _split(self._step_parts, np.frombuffer(records, "<f4").reshape(step_count, -1))

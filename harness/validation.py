@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.compare.tolerance import Tolerance, tolerances
+from harness.compare.tolerance import Tolerance, check_given, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
@@ -27,10 +27,17 @@ from harness.protocol.messages import HelloReply
 
 @dataclass(frozen=True)
 class Limits:
-    """Tolerances that a person gave in place of the derived ones; None: derived."""
+    """Tolerances that a person gave in place of the derived ones; None: derived.
+
+    Raises:
+        UsageError: a value is negative, NaN or infinite: said before anything is started.
+    """
 
     atol: float | None = None
     rtol: float | None = None
+
+    def __post_init__(self) -> None:
+        check_given(self.atol, self.rtol)
 
 
 @dataclass(repr=False)

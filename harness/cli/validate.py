@@ -130,6 +130,8 @@ def validate_command(
     ] = None,
 ) -> int:
     """Validate Keras models on the firmware: every h and c of every step, within a tolerance with a reason."""
+    from harness.validation import Limits
+
     files = Files(
         PerModel("--inputs", inputs, ".npz", models),
         PerModel("--save", save, ".npz", models).writable(),
@@ -138,7 +140,7 @@ def validate_command(
     files.check(models)
     random = RandomInputs(batch, steps, seed)
     random.check()
-    runs = run_models(models, target, files, _limits(atol, rtol), random)
+    runs = run_models(models, target, files, Limits(atol, rtol), random)
     return worst_exit_code([run.exit_code for run in runs])
 
 
@@ -254,12 +256,3 @@ def _inputs_maker(path: Path | None, random: RandomInputs) -> Callable[[ModelSpe
     if path is not None:
         return lambda spec: load_inputs(path, spec)
     return lambda spec: random_inputs(spec, random.batch, random.steps, random.seed)
-
-
-def _limits(atol: float | None, rtol: float | None) -> Limits:
-    from harness.validation import Limits
-
-    for option, value in (("--atol", atol), ("--rtol", rtol)):
-        if value is not None and not 0 <= value < float("inf"):
-            raise UsageError(f"{option} is {value}", remedy=f"give {option} a number of 0 or more")
-    return Limits(atol, rtol)

@@ -64,14 +64,23 @@ def tolerances(
         OracleError: a distance is above ILL_CONDITIONED, and the user gave neither.
         UsageError: a value is negative, NaN or infinite.
     """
+    check_given(atol, rtol)
+    if atol is None and rtol is None:
+        _refuse_ill_conditioned(distances)
+    return {name: _tolerance(distance, atol, rtol) for name, distance in distances.items()}
+
+
+def check_given(atol: float | None, rtol: float | None) -> None:
+    """Refuse what no tolerance can be; None is one that was not given.
+
+    Raises:
+        UsageError: a value is negative, NaN or infinite.
+    """
     for option, value in (("--atol", atol), ("--rtol", rtol)):
         if value is not None and not 0 <= value < np.inf:
             raise UsageError(
                 f"{option} is {value}.", code="tolerance_range", remedy=f"Give {option} a number of 0 or more."
             )
-    if atol is None and rtol is None:
-        _refuse_ill_conditioned(distances)
-    return {name: _tolerance(distance, atol, rtol) for name, distance in distances.items()}
 
 
 def _refuse_ill_conditioned(distances: Mapping[str, float]) -> None:

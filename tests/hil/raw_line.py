@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
+from harness.model.pack import ModelImage
 from harness.protocol.framing import Frame, FrameDecoder, encode_frame
-from harness.protocol.messages import Echo, ErrorReply, Header, Hello, Message
-from harness.protocol.wire import PROTOCOL_MAJOR, REPLY_BIT, ErrorCode, MessageType
+from harness.protocol.messages import Echo, ErrorReply, Header, Hello, ImageBegin, ImageCommit, Message, Write
+from harness.protocol.wire import PROTOCOL_MAJOR, REPLY_BIT, ErrorCode, MessageType, Region
 from harness.transport.base import Transport
 
 SESSION = 0x0BADCAFE
@@ -59,6 +60,15 @@ class RawLine:
 
     def greet(self, sequence: int = 0, session: int = SESSION) -> Frame:
         return self.ask(Hello(protocol_major=PROTOCOL_MAJOR), sequence, session)
+
+    def load(self, image: ModelImage, sequence: int = 1) -> int:
+        """Put an image in force, with requests from `sequence` on; gives the number that is due next."""
+        self.ask(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes), sequence)
+        for offset in range(0, len(image.data), 1000):
+            sequence += 1
+            self.ask(Write(region=Region.IMAGE, offset=offset, data=image.data[offset : offset + 1000]), sequence)
+        self.ask(ImageCommit(crc32=image.crc32), sequence + 1)
+        return sequence + 2
 
     def close(self) -> None:
         self._transport.close()

@@ -20,19 +20,16 @@ from harness.protocol.messages import (
     Hello,
     HelloReply,
     ImageBegin,
-    ImageCommit,
     Reset,
     Run,
     RunReply,
     Working,
-    Write,
 )
 from harness.protocol.wire import (
     MAX_PAYLOAD_BYTES,
     REPLY_BIT,
     ErrorCode,
     MessageType,
-    Region,
     RunsOn,
     Trace,
 )
@@ -61,9 +58,7 @@ def test_a_repeat_is_answered_from_the_kept_reply_and_not_run_again(raw_line: Ra
     spec = seeds.random_lstm(2, 3)
     image = pack_model(spec)
     raw_line.greet()
-    raw_line.ask(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes), 1)
-    raw_line.ask(Write(region=Region.IMAGE, data=image.data), 2)
-    raw_line.ask(ImageCommit(crc32=image.crc32), 3)
+    assert raw_line.load(image) == 4
     step = Run(steps=1, trace=Trace.H, data=np.ones(2, np.float32).tobytes())
     first = raw_line.ask(step, 4)
     assert raw_line.ask(step, 4) == first
@@ -151,11 +146,7 @@ def test_a_run_under_way_answers_repeats_with_working_and_refuses_others(raw_lin
     spec = seeds.random_lstm(1, 60)
     image = pack_model(spec)
     raw_line.greet()
-    raw_line.ask(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes), 1)
-    for number, offset in enumerate(range(0, len(image.data), 1000)):
-        raw_line.ask(Write(region=Region.IMAGE, offset=offset, data=image.data[offset : offset + 1000]), 2 + number)
-    number += 3
-    raw_line.ask(ImageCommit(crc32=image.crc32), number)
+    number = raw_line.load(image) - 1
     run = Run(steps=200, data=np.ones(200, np.float32).tobytes())
 
     def frame(message: Run | Echo, sequence: int) -> bytes:
@@ -177,9 +168,7 @@ def test_hello_ends_a_run(raw_line: RawLine) -> None:
     spec = seeds.random_lstm(1, 2)
     image = pack_model(spec)
     raw_line.greet()
-    raw_line.ask(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes), 1)
-    raw_line.ask(Write(region=Region.IMAGE, data=image.data), 2)
-    raw_line.ask(ImageCommit(crc32=image.crc32), 3)
+    assert raw_line.load(image) == 4
     run = Run(steps=250, data=bytes(1000))
     burst = encode_frame(Header(type=run.TYPE, sequence=4, session=SESSION), run.pack())
     hello = Hello(protocol_major=1)

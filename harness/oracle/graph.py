@@ -1,7 +1,6 @@
 """The graph of a Keras model: its inputs, and the one chain of layers from them to the output.
 
-Anything but a chain is refused by name. Keras has no public way to walk a graph: `_keras_history` and `_inbound_nodes`
-are what it has itself.
+Anything but a chain is refused by name.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.oracle.calls import Call, call_of, class_name
 from harness.oracle.refusals import CONTAINERS, LAYERS, refused_layer, refused_option, refused_structure
 
 
@@ -73,7 +73,7 @@ def graph_inputs(keras_model: Any) -> GraphInputs:
     """
     x, mask = _input_tensors(keras_model)
     shape = tuple(x.shape)
-    if len(shape) != 3 or shape[2] is None or x.dtype != "float32" or _made_by(x)[0].sparse:
+    if len(shape) != 3 or shape[2] is None or x.dtype != "float32" or call_of(x).layer.sparse:
         raise refused_structure(
             f"The input of model '{keras_model.name}' is {x.dtype}{list(shape)}; "
             "an LSTM needs float32 [batch, steps, features]."
@@ -81,7 +81,7 @@ def graph_inputs(keras_model: Any) -> GraphInputs:
     shapes = [shape[:2]]
     if mask is not None:
         shapes.append(tuple(mask.shape))
-        if len(mask.shape) != 2 or _made_by(mask)[0].sparse or len(_fixed(shapes, 1)) > 1:
+        if len(mask.shape) != 2 or call_of(mask).layer.sparse or len(_fixed(shapes, 1)) > 1:
             raise refused_structure(
                 f"Input '{_name(mask)}' of model '{keras_model.name}' is bool{list(mask.shape)}; "
                 f"a mask of {list(shape)} is bool {list(shape[:2])}, a value for each step."
@@ -94,12 +94,6 @@ def graph_inputs(keras_model: Any) -> GraphInputs:
         mask_name=None if mask is None else _name(mask),
         batch=max(batches, default=None),
     )
-
-
-def class_name(layer: Any) -> str:
-    """Name of a class of Keras' own; of any other class with its module, so that it matches no supported name."""
-    kind = type(layer)
-    return kind.__name__ if kind.__module__.split(".")[0] == "keras" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _links(model: Any, mask: Any, *, masked: bool) -> Iterator[Link]:
@@ -125,19 +119,20 @@ def _directly_inside(model: Any, mask: Any) -> list[tuple[Any, bool]]:
     layers: list[tuple[Any, bool]] = []
     tensor = model.outputs[0]
     while tensor is not None:
-        layer, call = _made_by(tensor)
-        tensor, is_given_mask = _only_source(layer, call, mask)
-        layers.append((layer, is_given_mask))
+        call = call_of(tensor)
+        tensor, is_given_mask = _only_source(call, mask)
+        layers.append((call.layer, is_given_mask))
     return layers[::-1]
 
 
-def _only_source(layer: Any, call: Any, mask: Any) -> tuple[Any, bool]:
+def _only_source(call: Call, mask: Any) -> tuple[Any, bool]:
     """The one tensor that a layer of a Functional model reads, None for the input layer; whether it takes `mask`."""
+    layer = call.layer
     if class_name(layer) == "InputLayer":
         return None, False
     if class_name(layer) not in LAYERS | CONTAINERS:
         raise refused_layer(layer.name, class_name(layer))
-    named = inspect.signature(layer.call).bind(*call.arguments.args, **call.arguments.kwargs).arguments
+    named = inspect.signature(layer.call).bind(*call.args, **call.kwargs).arguments
     is_given_mask = mask is not None and named.get("mask") is mask
     beside_input = list(named.items())[1:]
     if is_given_mask and class_name(layer) not in {"LSTM"} | CONTAINERS:
@@ -146,7 +141,7 @@ def _only_source(layer: Any, call: Any, mask: Any) -> tuple[Any, bool]:
             f"the bool input '{_name(mask)}' as its mask",
             "Give the mask to LSTM layers only; at every step use keras.layers.Activation('softmax').",
         )
-    sources = [tensor for tensor in call.input_tensors if not (is_given_mask and tensor is mask)]
+    sources = [tensor for tensor in call.inputs if not (is_given_mask and tensor is mask)]
     if len(sources) != 1:
         raise refused_structure(f"Layer '{layer.name}' reads {len(sources)} tensors; this version runs one.")
     unknown = [value for name, value in beside_input if not (is_given_mask and name == "mask")]
@@ -186,15 +181,9 @@ def _check_single(what: str, model_name: str, tensors: list[Any]) -> None:
         )
 
 
-def _made_by(tensor: Any) -> tuple[Any, Any]:
-    """The layer that gave a symbolic tensor, and the record of that call."""
-    layer, node_index, _ = tensor._keras_history
-    return layer, layer._inbound_nodes[node_index]
-
-
 def _name(tensor: Any) -> str:
     """Name of the layer that gave a symbolic tensor."""
-    return str(_made_by(tensor)[0].name)
+    return str(call_of(tensor).layer.name)
 
 
 def _fixed(shapes: list[tuple[Any, ...]], axis: int) -> set[int]:

@@ -21,7 +21,7 @@ from harness.errors import InputsRefused, OracleError
 from harness.model.inputs import Inputs
 from harness.model.spec import Float32Array, LstmNode
 from harness.oracle.load import LoadedModel
-from harness.oracle.runtime import import_keras, quiet, versions
+from harness.oracle.runtime import KerasApi, api_of, quiet
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
         OracleError: Keras' model, layers and cells do not agree bit for bit.
     """
     check_inputs(loaded, inputs)
-    keras = import_keras()
-    with quiet(), keras.device("cpu:0"):
+    keras = api_of(loaded.keras_model)
+    with quiet(), keras.on_cpu():
         tensors, chain_output = _run_twins(keras, loaded, inputs)
         output = _run_layers(keras, loaded, inputs) if inputs.initial else _run_model(keras, loaded, inputs)
     require_identical(f"output of model '{loaded.spec.name}'", output, "the chain of its layers", chain_output)
-    return Expected(tensors={**tensors, "output": output}, oracle="keras", versions=versions())
+    return Expected(tensors={**tensors, "output": output}, oracle=keras.name, versions=keras.versions())
 
 
 def check_inputs(loaded: LoadedModel, inputs: Inputs) -> None:
@@ -93,21 +93,21 @@ def require_identical(what: str, first: Float32Array, other_name: str, other: Fl
     )
 
 
-def _run_model(keras: Any, loaded: LoadedModel, inputs: Inputs) -> Float32Array:
+def _run_model(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> Float32Array:
     """The model's own call."""
-    model, x = loaded.keras_model, keras.ops.convert_to_tensor(inputs.x)
-    mask = None if inputs.mask is None else keras.ops.convert_to_tensor(inputs.mask)
+    model, x = loaded.keras_model, keras.tensor(inputs.x)
+    mask = None if inputs.mask is None else keras.tensor(inputs.mask)
     if loaded.spec.mask_input is None:
         returned = model(x, mask=mask, training=False)
     else:  # in the order, or by the names, that the model was made with
-        given = keras.tree.map_structure(lambda tensor: mask if tensor.dtype == "bool" else x, model.input)
+        given = keras.map_structure(lambda tensor: mask if tensor.dtype == "bool" else x, model.input)
         returned = model(given, training=False)
-    return _array(keras.tree.flatten(returned)[0])
+    return _array(keras.flatten(returned)[0])
 
 
-def _run_layers(keras: Any, loaded: LoadedModel, inputs: Inputs) -> Float32Array:
+def _run_layers(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> Float32Array:
     """The model's own layers one after the other, since a model's call takes no initial states."""
-    value = keras.ops.convert_to_tensor(inputs.x)
+    value = keras.tensor(inputs.x)
     for node, layer in zip(loaded.spec.nodes, loaded.layers, strict=True):
         if isinstance(node, LstmNode):
             states = _initial_states(keras, node, inputs)
@@ -117,10 +117,10 @@ def _run_layers(keras: Any, loaded: LoadedModel, inputs: Inputs) -> Float32Array
     return _array(value)
 
 
-def _run_twins(keras: Any, loaded: LoadedModel, inputs: Inputs) -> tuple[dict[str, Float32Array], Float32Array]:
+def _run_twins(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> tuple[dict[str, Float32Array], Float32Array]:
     """Every LSTM's tensors, and the chain's output with the twins in place of the layers."""
     tensors: dict[str, Float32Array] = {}
-    value = keras.ops.convert_to_tensor(inputs.x)
+    value = keras.tensor(inputs.x)
     for node, layer in zip(loaded.spec.nodes, loaded.layers, strict=True):
         if not isinstance(node, LstmNode):
             value = layer(value)
@@ -129,7 +129,7 @@ def _run_twins(keras: Any, loaded: LoadedModel, inputs: Inputs) -> tuple[dict[st
         twin = _twin(keras, layer, value.shape)
         h, h_last, c_last = twin(value, initial_state=states, mask=_mask(keras, node, inputs), training=False)
         of_twin = {"h": _array(h), "h_last": _array(h_last), "c_last": _array(c_last)}
-        of_cell = _step_cell(keras, layer.cell, node, value, states, inputs)
+        of_cell = _step_cell(keras, twin.cell, node, value, states, inputs)
         for name, array in of_twin.items():
             require_identical(f"{name} of LSTM '{node.name}'", array, "that of its LSTMCell", of_cell[name])
         for name in ("h", "c", "h_last", "c_last"):
@@ -138,9 +138,12 @@ def _run_twins(keras: Any, loaded: LoadedModel, inputs: Inputs) -> tuple[dict[st
     return tensors, _array(value)
 
 
-def _twin(keras: Any, layer: Any, input_shape: Any) -> Any:
+def _twin(keras: KerasApi, layer: Any, input_shape: Any) -> Any:
     """The same LSTM with the same weights, which returns the output of every step and the states."""
     config = {**layer.get_config(), "name": f"{layer.name}_twin", "return_sequences": True, "return_state": True}
+    if getattr(layer, "_could_use_gpu_kernel", False):
+        # Keras 2 then ignores what the layer says of its implementation, but its cell does not.
+        config["implementation"] = 2
     twin = keras.layers.LSTM.from_config(config)
     twin.build(input_shape)
     twin.set_weights(layer.get_weights())
@@ -148,14 +151,14 @@ def _twin(keras: Any, layer: Any, input_shape: Any) -> Any:
 
 
 def _step_cell(
-    keras: Any, cell: Any, node: LstmNode, sequence: Any, states: list[Any], inputs: Inputs
+    keras: KerasApi, cell: Any, node: LstmNode, sequence: Any, states: list[Any], inputs: Inputs
 ) -> dict[str, Float32Array]:
     """Steps Keras' LSTMCell and applies the mask as Keras' RNN loop does (keras/src/backend/tensorflow/rnn.py)."""
     h, c = (_array(state) for state in states)
     output = np.zeros_like(h)
     outputs, cells = [], []
-    for step, x in enumerate(keras.ops.unstack(sequence, axis=1)):
-        _, new_states = cell(x, [keras.ops.convert_to_tensor(h), keras.ops.convert_to_tensor(c)], training=False)
+    for step, x in enumerate(keras.steps(sequence)):
+        _, new_states = cell(x, [keras.tensor(h), keras.tensor(c)], training=False)
         new_h, new_c = (_array(state) for state in new_states)
         if node.masked and inputs.mask is not None:
             valid = inputs.mask[:, step, np.newaxis]
@@ -168,14 +171,14 @@ def _step_cell(
     return {"h": np.stack(outputs, axis=1), "c": np.stack(cells, axis=1), "h_last": h, "c_last": c}
 
 
-def _initial_states(keras: Any, node: LstmNode, inputs: Inputs) -> list[Any]:
+def _initial_states(keras: KerasApi, node: LstmNode, inputs: Inputs) -> list[Any]:
     zeros = np.zeros((inputs.batch, node.units), dtype=np.float32)
-    return [keras.ops.convert_to_tensor(inputs.initial.get(f"{node.name}.{state}", zeros)) for state in ("h0", "c0")]
+    return [keras.tensor(inputs.initial.get(f"{node.name}.{state}", zeros)) for state in ("h0", "c0")]
 
 
-def _mask(keras: Any, node: LstmNode, inputs: Inputs) -> Any:
+def _mask(keras: KerasApi, node: LstmNode, inputs: Inputs) -> Any:
     """The mask that an LSTM obeys."""
-    return keras.ops.convert_to_tensor(inputs.mask) if node.masked and inputs.mask is not None else None
+    return keras.tensor(inputs.mask) if node.masked and inputs.mask is not None else None
 
 
 def _array(tensor: Any) -> Float32Array:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from harness.model.spec import ActivationNode, DenseNode, Float32Array, LstmNode, ModelSpec, Node
-from harness.oracle.graph import Link, chain, class_name, graph_inputs
+from harness.oracle.calls import class_name
+from harness.oracle.graph import Link, chain, graph_inputs
 from harness.oracle.refusals import refused_option, refused_structure
-from harness.oracle.runtime import hard_sigmoid_keras2, import_keras
+from harness.oracle.runtime import KERAS_3, api_of, hard_sigmoid_keras2
 from harness.protocol.wire import Activation, Phase
 
 _GATE_ACTIVATIONS = frozenset(Activation) - {Activation.SOFTMAX}
@@ -85,9 +86,10 @@ def _lstm_node(link: Link, source: int | None, phase: Phase) -> LstmNode:
         "go_backwards": "Reverse the steps in the inputs file, and save the layer with go_backwards=False.",
         "stateful": "Save it with stateful=False, and give initial states in the inputs file "
         f"as `{layer.name}.h0` and `{layer.name}.c0`.",
+        "time_major": "Save it with time_major=False: inputs are sequence by sequence, step by step.",
     }
     for option, remedy in remedies.items():
-        if getattr(layer, option):
+        if getattr(layer, option, False):
             raise refused_option(layer.name, f"{option}=True", remedy)
     cell = layer.cell
     return LstmNode(
@@ -116,15 +118,17 @@ def _softmax(layer: Any, phase: Phase) -> Activation:
 
 def _activation(layer: Any, option: str, allowed: frozenset[Activation]) -> Activation:
     function = getattr(layer, option)
-    of_keras = import_keras().activations
+    keras = api_of(layer)
+    of_keras = keras.activations
     known = {
         of_keras.linear: Activation.LINEAR,
         of_keras.tanh: Activation.TANH,
         of_keras.sigmoid: Activation.SIGMOID,
-        of_keras.hard_sigmoid: Activation.HARD_SIGMOID,
+        of_keras.hard_sigmoid: keras.hard_sigmoid,
         of_keras.softmax: Activation.SOFTMAX,
-        hard_sigmoid_keras2(): Activation.HARD_SIGMOID_KERAS2,
     }
+    if keras.name == KERAS_3:
+        known[hard_sigmoid_keras2()] = Activation.HARD_SIGMOID_KERAS2
     activation = known.get(function)
     if activation is None or activation not in allowed:
         names = ", ".join(each.name.lower() for each in sorted(allowed))
@@ -142,6 +146,6 @@ def _with_sizes(nodes: list[Node], input_size: int) -> tuple[Node, ...]:
 
 
 def _weights(variable: Any) -> Float32Array:
-    array: Float32Array = np.asarray(variable.value).astype(np.float32)
+    array: Float32Array = np.array(variable.numpy(), dtype=np.float32)
     array.setflags(write=False)
     return array

@@ -23,7 +23,7 @@ from harness.model.inputs import Inputs, load_inputs, random_inputs
 from harness.oracle.keras_oracle import expected
 from harness.oracle.load import LoadedModel, from_keras, load_model
 from harness.oracle.reference import reference
-from harness.oracle.runtime import import_keras, versions
+from harness.oracle.runtime import import_keras, keras_api
 
 SHAPES = ((1, 3), (8, 32), (16, 32), (28, 75), (64, 128))
 """(input_size, units) of the models that are measured."""
@@ -48,7 +48,7 @@ _TENSORS = ("lstm.h", "lstm.c")
 
 def main(arguments: Sequence[str]) -> None:
     """Measure what the arguments ask for."""
-    _line(", ".join(f"{name} {version}" for name, version in versions().items()))
+    _line(", ".join(f"{name} {version}" for name, version in keras_api().versions().items()))
     if arguments:
         model_path, inputs_path = arguments
         loaded = load_model(model_path)

@@ -15,7 +15,7 @@ from harness.errors import ModelRefused
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
 from harness.oracle.load import gate_parameters, load_model, model_spec
 from harness.oracle.model_file import check_model_file
-from harness.oracle.runtime import HARD_SIGMOID_KERAS2, import_keras, versions
+from harness.oracle.runtime import HARD_SIGMOID_KERAS2, import_keras, keras_api
 from harness.protocol.wire import Activation, Phase
 
 
@@ -222,4 +222,4 @@ def test_the_keras_2_hard_sigmoid_can_be_named(keras: Any) -> None:
 
 
 def test_versions_name_what_the_values_depend_on() -> None:
-    assert set(versions()) == {"keras", "tensorflow", "numpy", "TF_ENABLE_ONEDNN_OPTS"}
+    assert set(keras_api().versions()) == {"keras", "tensorflow", "numpy", "TF_ENABLE_ONEDNN_OPTS"}

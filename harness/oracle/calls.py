@@ -1,0 +1,48 @@
+"""The calls that a model's graph consists of, as either Keras records them.
+
+Neither has a public way to walk a graph: `_keras_history` and `_inbound_nodes` are what both have themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.oracle.runtime import KERAS_2, KERAS_3
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer.
+
+    Attributes:
+        layer: the layer that was called.
+        args: positional arguments, as the layer's `call` takes them.
+        kwargs: arguments by name.
+        inputs: all symbolic tensors among them.
+    """
+
+    layer: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    inputs: list[Any]
+
+
+def call_of(tensor: Any) -> Call:
+    """The call that gave a symbolic tensor."""
+    layer, node_index, _ = tensor._keras_history
+    node = layer._inbound_nodes[node_index]
+    if hasattr(node, "arguments"):
+        return Call(layer, tuple(node.arguments.args), dict(node.arguments.kwargs), list(node.input_tensors))
+    args, kwargs = tuple(node.call_args or ()), dict(node.call_kwargs or {})
+    if class_name(layer) == "LSTM" and isinstance(args[0], list):
+        # Keras 2 records initial states as part of the first argument.
+        args, kwargs = (args[0][0],), {"initial_state": args[0][1:], **kwargs}
+    return Call(layer, args, kwargs, list(node.keras_inputs))
+
+
+def class_name(layer: Any) -> str:
+    """Name of a class of Keras' own; of any other class with its module, so that it matches no supported name."""
+    kind = type(layer)
+    is_own = kind.__module__.split(".")[0] in (KERAS_3, KERAS_2)
+    return kind.__name__ if is_own else f"{kind.__module__}.{kind.__qualname__}"

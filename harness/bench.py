@@ -79,7 +79,7 @@ def count(input_size: int, units: int) -> Row:
         with Workbench(target) as bench:
             device = bench.device()
             if in_ram:
-                load_image(device, image, spec.name)
+                load_image(device, image)
             else:
                 open_stored_image(device, image)
             x = random_inputs(spec, batch=1, steps=STEPS).x[0]

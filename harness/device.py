@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 from harness.errors import DeviceReset, LinkTimeout
 from harness.protocol.messages import (
+    Busy,
     Counters,
     CountersReply,
     Hello,
@@ -38,6 +39,9 @@ MAX_ATTEMPTS = 6
 
 GREETING_INTERVAL_S = 0.1
 """HELLO is repeated so often until the device has booted; it costs the device nothing."""
+
+MOST_BUSY_S = 30.0
+"""Longest announced silence that is waited out at once: erasing all of the flash store takes 7.1 s at most."""
 
 _SHOWN_BYTES = 32
 """Of what came last, to show what kind of firmware it is."""
@@ -103,13 +107,15 @@ class Device:
         data = self._session.send(request)
         line_s = self._line_time_s(len(data) + self.info.max_payload_bytes)
         attempt = 0
-        waited_s = 0.0
+        waited_s = busy_s = 0.0
         self._transport.write(data)
         while True:
-            timeout_s = FIRST_TIMEOUT_S * 2**attempt + line_s
+            timeout_s = FIRST_TIMEOUT_S * 2**attempt + line_s + busy_s
             reply = self._wait(timeout_s)
-            if isinstance(reply, Working):
+            busy_s = 0.0
+            if isinstance(reply, (Working, Busy)):
                 attempt, waited_s = 0, 0.0
+                busy_s = min(reply.busy_ms / 1000, MOST_BUSY_S) if isinstance(reply, Busy) else 0.0
                 continue
             if reply is not None:
                 return cast(ReplyT, reply)

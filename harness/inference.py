@@ -7,7 +7,9 @@ one frame (a very wide input, record or output) goes by offset-addressed writes 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum
 
 import numpy as np
 
@@ -25,13 +27,21 @@ from harness.protocol.messages import (
     Write,
 )
 from harness.protocol.refusals import DeviceRefused
-from harness.protocol.wire import BeginFlags, ErrorCode, Phase, Region, RunFlags, Trace
+from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Phase, Region, RunFlags, Trace
 
 _FLOAT_BYTES = 4
 _MASK_WORD_STEPS = 32  # a mask bit a step, padded to 4 bytes
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) of whatever takes time."""
+
+
+class CameBy(str, Enum):
+    """How weights came to the device. The values stand in records."""
+
+    LINK = "link"
+    LINK_TO_FLASH = "link to flash"
+    FLASH = "flash"
 
 
 @dataclass(frozen=True)
@@ -42,11 +52,13 @@ class LoadedModel:
         spec: what was loaded.
         image: its image.
         crc32_device: the CRC-32 that the device computed over what arrived.
+        came_by: how its weights came to where they are.
     """
 
     spec: ModelSpec
     image: ModelImage
     crc32_device: int
+    came_by: CameBy
 
 
 @dataclass(frozen=True)
@@ -77,29 +89,29 @@ def load_model(device: Device, spec: ModelSpec) -> LoadedModel:
     """Send a model's weights to the device and put them in force.
 
     Whether they fit is answered by the device before anything is sent. The model in force is given up only when both
-    do not fit side by side.
+    do not fit side by side. What does not fit the arena goes to the flash store, unless it lies there already.
 
     Raises:
         ModelRefused: too large for the device, with the numbers.
         LinkError, DeviceError, MismatchError: see `Device.request`.
     """
     image = pack_model(spec)
-    crc32_device = load_image(device, image, spec.name)
-    return LoadedModel(spec, image, crc32_device)
+    try:
+        return LoadedModel(spec, image, load_image(device, image), CameBy.LINK)
+    except DeviceRefused as refused:
+        if refused.reply.code != ErrorCode.TOO_LARGE:
+            raise
+    return _load_into_store(device, spec, image)
 
 
-def load_image(device: Device, image: ModelImage, name: str) -> int:
-    """Send an image and put it in force; returns the CRC-32 that the device computed."""
-    _make_room(device, image, name)
-    _write(device, Region.IMAGE, 0, image.data)
-    return device.request(ImageCommit(crc32=image.crc32)).crc32
+def load_image(device: Device, image: ModelImage) -> int:
+    """Send an image into the arena and put it in force; returns the CRC-32 that the device computed.
 
-
-def _write(device: Device, region: Region, node: int, data: bytes) -> None:
-    """Write to a region from its start, in as few requests as it takes."""
-    chunk_bytes = device.info.max_payload_bytes - Write.size_bytes()
-    for offset in range(0, len(data), chunk_bytes):
-        device.request(Write(region=region, node=node, offset=offset, data=data[offset : offset + chunk_bytes]))
+    Raises:
+        DeviceRefused: too large for the arena, or something is wrong with it.
+    """
+    _make_room(device, image, BeginFlags.NONE)
+    return _send(device, image)
 
 
 def open_stored_image(device: Device, image: ModelImage) -> int:
@@ -108,29 +120,61 @@ def open_stored_image(device: Device, image: ModelImage) -> int:
     Raises:
         DeviceRefused: it is not there, or its work memory does not fit.
     """
-    flags = BeginFlags.IN_STORE | BeginFlags.DROP_OLD
-    device.request(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes, flags=flags))
+    _make_room(device, image, BeginFlags.IN_STORE)
     return device.request(ImageCommit(crc32=image.crc32)).crc32
 
 
-def _make_room(device: Device, image: ModelImage, name: str) -> None:
-    begin = ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes)
+def _load_into_store(device: Device, spec: ModelSpec, image: ModelImage) -> LoadedModel:
+    info = device.info
+    fits = len(image.data) <= info.store_bytes and image.work_bytes <= info.arena_bytes
+    if fits:
+        with suppress(DeviceRefused):  # the store holds something else
+            return LoadedModel(spec, image, open_stored_image(device, image), CameBy.FLASH)
+    if not fits or not info.capabilities & Capability.STORE_WRITE:
+        raise _too_large(device, spec, image, fits_store=fits)
+    _make_room(device, image, BeginFlags.TO_STORE | BeginFlags.DROP_OLD)
+    return LoadedModel(spec, image, _send(device, image), CameBy.LINK_TO_FLASH)
+
+
+def _too_large(device: Device, spec: ModelSpec, image: ModelImage, *, fits_store: bool) -> ModelRefused:
+    info = device.info
+    needed_bytes = len(image.data) + image.work_bytes
+    store = (
+        f"its flash has room for {info.store_bytes} bytes of weights" if info.store_bytes else "it has no flash store"
+    )
+    if fits_store:
+        store += ", and cannot be written here"
+    return ModelRefused(
+        f"{spec.name} needs {needed_bytes} bytes on the device ({len(image.data)} for the weights, "
+        f"{image.work_bytes} for state and buffers), it has {info.arena_bytes}; {store}",
+        code="model_too_large",
+        remedy=f"make the model smaller by {needed_bytes - info.arena_bytes} bytes, or split it into two",
+    )
+
+
+def _make_room(device: Device, image: ModelImage, flags: BeginFlags) -> None:
+    """Announce an image; the one in force is given up only when both do not fit."""
+    begin = ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes, flags=flags)
     try:
         device.request(begin)
-        return
     except DeviceRefused as refused:
-        if refused.reply.code != ErrorCode.TOO_LARGE:
+        hopeless = refused.reply.code != ErrorCode.TOO_LARGE or refused.reply.detail > device.info.arena_bytes
+        if hopeless or flags & BeginFlags.DROP_OLD:
             raise
-        needed_bytes = refused.reply.detail
-    arena_bytes = device.info.arena_bytes
-    if needed_bytes > arena_bytes:
-        raise ModelRefused(
-            f"{name} needs {needed_bytes} bytes on the device ({len(image.data)} for the weights, "
-            f"{image.work_bytes} for state and buffers), it has {arena_bytes}",
-            code="model_too_large",
-            remedy=f"make the model smaller by {needed_bytes - arena_bytes} bytes, or split it into two",
-        )
-    device.request(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes, flags=BeginFlags.DROP_OLD))
+        device.request(replace(begin, flags=flags | BeginFlags.DROP_OLD))
+
+
+def _send(device: Device, image: ModelImage) -> int:
+    _write(device, Region.IMAGE, 0, image.data)
+    return device.request(ImageCommit(crc32=image.crc32)).crc32
+
+
+def _write(device: Device, region: Region, node: int, data: bytes) -> None:
+    """Write to a region from its start, in as few requests as it takes."""
+    chunk_bytes = device.info.max_payload_bytes - Write.size_bytes()
+    chunk_bytes -= chunk_bytes % _FLOAT_BYTES  # flash takes whole words
+    for offset in range(0, len(data), chunk_bytes):
+        device.request(Write(region=region, node=node, offset=offset, data=data[offset : offset + chunk_bytes]))
 
 
 class SequenceRunner:

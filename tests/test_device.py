@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from harness.device import FIRST_TIMEOUT_S, MAX_ATTEMPTS, Device
+from harness.device import FIRST_TIMEOUT_S, MAX_ATTEMPTS, MOST_BUSY_S, Device
 from harness.errors import DeviceReset, LinkTimeout, MismatchError
 from harness.fake import FakeDevice, FakeTransport, Faults
-from harness.protocol.messages import Echo, Run
-from harness.protocol.wire import PROTOCOL_MAJOR
+from harness.protocol.framing import encode_frame
+from harness.protocol.messages import Busy, Echo, Run
+from harness.protocol.wire import PROTOCOL_MAJOR, REPLY_BIT, MessageType
 
 
 def greeted(**options: Any) -> tuple[Device, FakeTransport]:
@@ -55,6 +57,49 @@ def test_working_means_wait_on() -> None:
     assert device.request(Run(steps=1)).data == b"1234"
     assert device.link_counters.repeats == 40
     assert line.device.worked_on == 2
+
+
+class ErasingTransport(FakeTransport):
+    """A line to a device that erases flash before it answers: it says so, and then is deaf for `busy_s`."""
+
+    busy_s = 7.1
+    deaf_until_s = 0.0
+    _held = b""
+
+    def write(self, data: bytes) -> None:
+        assert self.deaf_until_s <= self.now_s, "sent while the device is deaf"
+        heard = len(self.device.heard)
+        self._held += self.device.receive(data)
+        if len(self.device.heard) > heard and self.device.heard[-1].header.type == MessageType.HELLO:
+            self._pending, self._held = self._held, b""
+            return
+        self.deaf_until_s = self.now_s + self.busy_s
+        header = replace(self.device.heard[-1].header, type=MessageType.BUSY | REPLY_BIT)
+        self._pending = encode_frame(header, Busy(busy_ms=int(self.busy_s * 1000)).pack())
+
+    def read(self, timeout_s: float) -> bytes:
+        if not self._pending and self.now_s < self.deaf_until_s <= self.now_s + timeout_s:
+            self.now_s, self._pending, self._held = self.deaf_until_s, self._held, b""
+        return super().read(timeout_s)
+
+
+def test_nothing_is_sent_while_the_device_is_busy() -> None:
+    line = ErasingTransport(FakeDevice())
+    device = Device(line, line.clock)
+    device.connect()
+    assert device.request(Echo(data=b"x")).data == b"x"
+    assert device.link_counters.repeats == 0
+    assert line.now_s == pytest.approx(7.1, abs=0.1)
+
+
+def test_a_device_that_is_busy_for_ever_is_given_up() -> None:
+    line = ErasingTransport(FakeDevice())
+    line.busy_s = 4e6
+    device = Device(line, line.clock)
+    device.connect()
+    with pytest.raises(AssertionError, match="sent while"):
+        device.request(Echo())
+    assert line.now_s == pytest.approx(MOST_BUSY_S, abs=1)
 
 
 def test_noise_is_survived_and_told() -> None:

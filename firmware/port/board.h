@@ -15,7 +15,7 @@ typedef struct {
     uint8_t runs_on;       // enum wire_runs_on
     uint8_t clock_source;  // enum wire_clock
     uint8_t tick_source;   // enum wire_ticks
-    uint32_t capabilities; // enum wire_cap bits that the board adds (FPU, SANITIZERS)
+    uint32_t capabilities; // enum wire_cap bits that the board adds
     uint32_t sysclk_hz;
     uint32_t uart_clock_hz;
     uint32_t baud;
@@ -56,6 +56,19 @@ uint8_t *board_arena(size_t *size);
 
 // The flash behind the program, for an image too large for the arena; 8-byte aligned. NULL and 0 where there is none.
 const uint8_t *board_store(size_t *size);
+
+// The next three only with WIRE_CAP_STORE_WRITE. Code runs from the same flash, so nothing else happens while it is
+// erased or programmed, no interrupt either: bytes that arrive meanwhile are lost.
+
+// The longest that erasing the first `size` bytes of the store may take, in milliseconds.
+uint32_t board_store_erase_ms(size_t size);
+
+// Erases the first `size` bytes of the store, and what else lies in their sectors. Returns 0, or what the hardware
+// said.
+uint32_t board_store_erase(size_t size);
+
+// Programs erased bytes of the store; `offset` and `size` are multiples of 4. Returns 0, or what the hardware said.
+uint32_t board_store_program(size_t offset, const uint8_t *data, size_t size);
 
 // Free-running tick counter of board_info()->tick_source; wraps at 32 bits. Cost: one load.
 uint32_t board_ticks(void);

@@ -182,7 +182,9 @@ class ImageBegin(Request[ImageBeginReply]):
 
     image_bytes: int = u32("size of the image")
     work_bytes: int = u32("work memory that it needs, as its header says")
-    flags: BeginFlags = u32("DROP_OLD: give up the image in force first; IN_STORE: it lies in the store already")
+    flags: BeginFlags = u32(
+        "DROP_OLD: give up the image in force first; IN_STORE: it is in the store; TO_STORE: write it there"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +227,7 @@ class Write(Request[WriteReply]):
     REPLY: ClassVar = WriteReply
     C_NAME: ClassVar[str] = "write"
 
-    region: Region = u8("IMAGE (the announced one, not in the store), INPUT, STATE_H or STATE_C", enum=Region)
+    region: Region = u8("IMAGE (the announced one, unless IN_STORE), INPUT, STATE_H or STATE_C", enum=Region)
     reserved: int = u8("0")
     node: int = u16("node of STATE_H and STATE_C; else 0")
     offset: int = u32("bytes from the start of the region")
@@ -310,6 +312,16 @@ class Working(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Busy(Reply):
+    """The device hears nothing for a while: the host sends nothing and waits on. Comes before the reply, unasked."""
+
+    TYPE: ClassVar = MessageType.BUSY
+    C_NAME: ClassVar[str] = "busy"
+
+    busy_ms: int = u32("how long at most, in milliseconds")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ErrorReply(Reply):
     """A request was refused and changed nothing."""
 
@@ -328,5 +340,5 @@ REQUESTS: tuple[type[Request[Any]], ...] = (
 )  # fmt: skip
 """Every request, in the order of docs/PROTOCOL.md."""
 
-EVENTS: tuple[type[Reply], ...] = (Working, ErrorReply)
+EVENTS: tuple[type[Reply], ...] = (Working, Busy, ErrorReply)
 """What the device may send in place of a reply."""

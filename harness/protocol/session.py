@@ -6,7 +6,7 @@ the device is seen at the next frame.
 
     session.send(request) -> bytes for the line
     session.receive(bytes from the line)
-    session.next_event() -> a reply, Working, or None when more bytes are needed
+    session.next_event() -> a reply, Working, Busy, or None when more bytes are needed
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.errors import DeviceReset, LocalProtocolError, MismatchError
 from harness.protocol.framing import BadFrame, Frame, FrameDecoder, encode_frame
-from harness.protocol.messages import ErrorReply, Header, Hello, Reply, ReplyT, Request, Working
+from harness.protocol.messages import Busy, ErrorReply, Header, Hello, Reply, ReplyT, Request, Working
 from harness.protocol.refusals import refusal
 from harness.protocol.wire import (
     MAX_PAYLOAD_BYTES,
@@ -110,7 +110,7 @@ class Session:
                 self._received.append(item)
 
     def next_event(self) -> Reply | None:
-        """The reply to the request under way, Working, or None: more bytes are needed.
+        """The reply to the request under way, Working, Busy, or None: more bytes are needed.
 
         Raises:
             DeviceReset: the device has restarted since the session began.
@@ -138,6 +138,8 @@ class Session:
             return None
         if header.type == MessageType.WORKING | REPLY_BIT:
             return _unpack(Working, frame)
+        if header.type == MessageType.BUSY | REPLY_BIT:
+            return _unpack(Busy, frame)
         if header.type == MessageType.ERROR | REPLY_BIT:
             self._pending = None
             raise refusal(_unpack(ErrorReply, frame), pending)

@@ -56,6 +56,7 @@ class MessageType(IntEnum):
     STATE_RESET = 0x20
     RUN = 0x21
     WORKING = 0x40
+    BUSY = 0x41
     ERROR = 0x7F
 
 
@@ -94,6 +95,7 @@ class ErrorCode(IntEnum):
     BAD_SIZE = 22
     BAD_TENSOR = 23
     BAD_WORK_SIZE = 24
+    STORE_FAILED = 25
     NO_MODEL = 32
     BAD_RUN = 33
     REPLY_TOO_LARGE = 34
@@ -135,6 +137,7 @@ class Capability(IntFlag):
     MASK = 1
     FPU = 2
     SANITIZERS = 4
+    STORE_WRITE = 8
 
 
 class BeginFlags(IntFlag):
@@ -143,6 +146,7 @@ class BeginFlags(IntFlag):
     NONE = 0
     DROP_OLD = 1
     IN_STORE = 2
+    TO_STORE = 4
 
 
 class RunFlags(IntFlag):

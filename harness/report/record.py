@@ -186,7 +186,7 @@ def _weights(run: Validation) -> dict[str, Any] | None:
     return {
         "crc32_host": f"0x{image.crc32:08x}",
         "crc32_device": f"0x{run.on_device.crc32_device:08x}",
-        "came_by": "link",
+        "came_by": run.on_device.came_by.value,
         "image_bytes": len(image.data),
         "work_bytes": image.work_bytes,
     }

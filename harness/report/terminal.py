@@ -61,7 +61,7 @@ def print_run(console: Console, run: Validation, target: Target | None = None) -
         image = run.on_device.image
         console.print(
             f"device  weights {len(image.data)} bytes, CRC-32 {run.on_device.crc32_device:08x} on both sides, "
-            f"state and buffers {image.work_bytes} bytes"
+            f"came by {run.on_device.came_by.value}, state and buffers {image.work_bytes} bytes"
         )
     _print_results(console, run.results)
     if run.error is not None:

@@ -29,8 +29,8 @@ def gru_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def large_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that no F446 holds in RAM."""
-    return save_spec(seeds.random_lstm(64, 128), tmp_path_factory.mktemp("large"))
+    """A model that no F446 holds, in RAM or in flash."""
+    return save_spec(seeds.random_lstm(64, 150), tmp_path_factory.mktemp("large"))
 
 
 @pytest.fixture(scope="session")

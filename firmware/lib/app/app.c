@@ -13,6 +13,7 @@ void app_init(app_t *app) {
     memset(app, 0, sizeof *app);
     link_init(&app->link);
     loader_init(&app->loader, arena, arena_bytes, store, store_bytes);
+    loader_open_store(&app->loader);
 }
 
 static wire_header_t header_for(const app_t *app, uint8_t type, uint16_t sequence) {
@@ -31,6 +32,12 @@ static void send_aside(const app_t *app, uint8_t type, uint16_t sequence, const 
 static void refuse_aside(const app_t *app, const link_frame_t *frame, image_error_t why) {
     const wire_error_reply_t error = error_reply(frame->header.type, why);
     send_aside(app, WIRE_MSG_ERROR, frame->header.sequence, &error, sizeof error);
+}
+
+void app_send_busy(const app_t *app, uint32_t busy_ms) {
+    const wire_busy_t busy = {.busy_ms = busy_ms};
+    send_aside(app, WIRE_MSG_BUSY, app->last_sequence, &busy, sizeof busy);
+    board_uart_flush();
 }
 
 void app_send_reply(app_t *app, uint8_t type, size_t payload_size) {

@@ -17,7 +17,7 @@ uint8_t *reply_payload(app_t *app) {
     return app->reply + sizeof(wire_header_t);
 }
 
-static void reply_with(app_t *app, uint8_t type, const void *payload, size_t size) {
+void reply_with(app_t *app, uint8_t type, const void *payload, size_t size) {
     memcpy(reply_payload(app), payload, size);
     app_send_reply(app, type, size);
 }
@@ -44,7 +44,7 @@ void reply_error(app_t *app, uint8_t request_type, image_error_t error) {
     reply_with(app, WIRE_MSG_ERROR, &reply, sizeof reply);
 }
 
-static void refuse(app_t *app, uint8_t request_type, uint16_t code, uint32_t detail, uint32_t detail2) {
+void refuse(app_t *app, uint8_t request_type, uint16_t code, uint32_t detail, uint32_t detail2) {
     reply_error(app, request_type, (image_error_t){.code = code, .detail = detail, .detail2 = detail2});
 }
 
@@ -97,83 +97,6 @@ static void handle_counters(app_t *app) {
         .bytes_sent = uart.bytes_sent,
     };
     reply_with(app, WIRE_MSG_COUNTERS, &reply, sizeof reply);
-}
-
-static void handle_image_begin(app_t *app, const link_frame_t *frame) {
-    wire_image_begin_t begin;
-    wire_image_begin_reply_t reply;
-    memcpy(&begin, frame->payload, sizeof begin);
-    const image_error_t error = loader_begin(&app->loader, &begin, &reply);
-    if (error.code != 0) {
-        reply_error(app, WIRE_MSG_IMAGE_BEGIN, error);
-    } else {
-        reply_with(app, WIRE_MSG_IMAGE_BEGIN, &reply, sizeof reply);
-    }
-}
-
-static void handle_image_commit(app_t *app, const link_frame_t *frame) {
-    wire_image_commit_t commit;
-    memcpy(&commit, frame->payload, sizeof commit);
-    const image_error_t error = loader_commit(&app->loader, commit.crc32);
-    if (error.code != 0) {
-        reply_error(app, WIRE_MSG_IMAGE_COMMIT, error);
-        return;
-    }
-    const image_t *const image = loader_image(&app->loader);
-    const wire_image_commit_reply_t reply = {.crc32 = image->crc32, .node_count = image->node_count};
-    reply_with(app, WIRE_MSG_IMAGE_COMMIT, &reply, sizeof reply);
-}
-
-// Where a region lies for writing; NULL if it may not be written.
-static uint8_t *writable_region(app_t *app, uint8_t region, uint16_t node, size_t *size) {
-    if (region == WIRE_REGION_IMAGE) {
-        return loader_destination(&app->loader, size);
-    }
-    const image_t *const image = loader_image(&app->loader);
-    const bool is_read_only = region == WIRE_REGION_OUTPUT;
-    return image == NULL || is_read_only ? NULL : image_region(image, region, node, size);
-}
-
-static const uint8_t *readable_region(app_t *app, uint8_t region, uint16_t node, size_t *size) {
-    const image_t *const image = loader_image(&app->loader);
-    if (image != NULL && region == WIRE_REGION_IMAGE) {
-        *size = image->header->image_bytes;
-        return image->bytes;
-    }
-    return image == NULL ? NULL : image_region(image, region, node, size);
-}
-
-static void handle_write(app_t *app, const link_frame_t *frame) {
-    wire_write_t write;
-    size_t region_size = 0;
-    memcpy(&write, frame->payload, sizeof write);
-    const size_t size = frame->payload_size - sizeof write;
-    uint8_t *const start = writable_region(app, write.region, write.node, &region_size);
-    if (start == NULL) {
-        refuse(app, WIRE_MSG_WRITE, WIRE_ERR_BAD_REGION, write.region, write.node);
-    } else if (write.offset > region_size || size > region_size - write.offset) {
-        refuse(app, WIRE_MSG_WRITE, WIRE_ERR_OUT_OF_RANGE, write.offset, (uint32_t)region_size);
-    } else {
-        memcpy(start + write.offset, frame->payload + sizeof write, size);
-        const wire_write_reply_t reply = {.end_offset = write.offset + (uint32_t)size};
-        reply_with(app, WIRE_MSG_WRITE, &reply, sizeof reply);
-    }
-}
-
-static void handle_read(app_t *app, const link_frame_t *frame) {
-    wire_read_t read;
-    size_t region_size = 0;
-    memcpy(&read, frame->payload, sizeof read);
-    const uint8_t *const start = readable_region(app, read.region, read.node, &region_size);
-    if (start == NULL) {
-        refuse(app, WIRE_MSG_READ, WIRE_ERR_BAD_REGION, read.region, read.node);
-    } else if (read.offset > region_size || read.length > region_size - read.offset) {
-        refuse(app, WIRE_MSG_READ, WIRE_ERR_OUT_OF_RANGE, read.offset, (uint32_t)region_size);
-    } else if (read.length > WIRE_MAX_PAYLOAD_BYTES) {
-        refuse(app, WIRE_MSG_READ, WIRE_ERR_REPLY_TOO_LARGE, read.length, WIRE_MAX_PAYLOAD_BYTES);
-    } else {
-        reply_with(app, WIRE_MSG_READ, start + read.offset, read.length);
-    }
 }
 
 static void handle_state_reset(app_t *app) {

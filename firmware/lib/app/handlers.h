@@ -7,6 +7,9 @@
 // Sends the reply of `payload_size` bytes that lies behind the header in app->reply, and keeps it for a repeat.
 void app_send_reply(app_t *app, uint8_t type, size_t payload_size);
 
+// Tells the host that nothing is heard here for a while, and waits until it is said.
+void app_send_busy(const app_t *app, uint32_t busy_ms);
+
 // Both end with a reply sent, or with a run begun.
 void handle_hello(app_t *app);
 void handle_request(app_t *app, const link_frame_t *frame);
@@ -18,8 +21,19 @@ void run_step(app_t *app);
 // What an ERROR about a request of that type says.
 wire_error_reply_t error_reply(uint8_t request_type, image_error_t error);
 
+// Sends and keeps a reply.
+void reply_with(app_t *app, uint8_t type, const void *payload, size_t size);
+
 // Sends and keeps an error as the reply to the request in hand.
 void reply_error(app_t *app, uint8_t request_type, image_error_t error);
+
+void refuse(app_t *app, uint8_t request_type, uint16_t code, uint32_t detail, uint32_t detail2);
+
+// The requests that move bytes. The frame is as long as the request at least.
+void handle_image_begin(app_t *app, const link_frame_t *frame);
+void handle_image_commit(app_t *app, const link_frame_t *frame);
+void handle_write(app_t *app, const link_frame_t *frame);
+void handle_read(app_t *app, const link_frame_t *frame);
 
 // Where the reply's payload goes.
 uint8_t *reply_payload(app_t *app);

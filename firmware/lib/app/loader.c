@@ -1,5 +1,7 @@
 #include "loader.h"
 
+#include <string.h>
+
 #include "wire_framing.h"
 
 #define ALIGNMENT 8u
@@ -27,17 +29,20 @@ static image_error_t too_large(uint64_t needed, uint64_t free_bytes) {
 
 image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wire_image_begin_reply_t *reply) {
     const bool drop_old = (begin->flags & WIRE_BEGIN_DROP_OLD) != 0;
-    const bool in_store = (begin->flags & WIRE_BEGIN_IN_STORE) != 0;
+    const bool to_store = (begin->flags & WIRE_BEGIN_TO_STORE) != 0;
+    const bool in_store = to_store || (begin->flags & WIRE_BEGIN_IN_STORE) != 0;
     const bool has_current = loader->current.start != NULL && !drop_old;
+    const bool runs_from_store = has_current && loader->current.image == loader->store;
     const uint64_t image_needs = in_store ? 0 : aligned(begin->image_bytes);
     const uint64_t needed = image_needs + aligned(begin->work_bytes);
     const uint32_t free_bytes = loader->arena_bytes - (has_current ? loader->current.arena_bytes : 0);
-    const uint32_t known_flags = WIRE_BEGIN_DROP_OLD | WIRE_BEGIN_IN_STORE;
+    const uint32_t known_flags = WIRE_BEGIN_DROP_OLD | WIRE_BEGIN_IN_STORE | WIRE_BEGIN_TO_STORE;
     if ((begin->flags & ~known_flags) != 0) {
         return (image_error_t){.code = WIRE_ERR_BAD_FLAGS, .detail = begin->flags};
     }
-    if (in_store && begin->image_bytes > loader->store_bytes) {
-        return too_large(begin->image_bytes, loader->store_bytes);
+    const uint32_t store_free_bytes = to_store && runs_from_store ? 0u : loader->store_bytes;
+    if (in_store && begin->image_bytes > store_free_bytes) {
+        return too_large(begin->image_bytes, store_free_bytes);
     }
     if (needed > free_bytes) {
         return too_large(needed, free_bytes);
@@ -54,6 +59,7 @@ image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wi
         .image_bytes = begin->image_bytes,
         .work_bytes = begin->work_bytes,
         .arena_bytes = (uint32_t)needed,
+        .to_store = to_store,
     };
     *reply = (wire_image_begin_reply_t){
         .needed_bytes = (uint32_t)needed,
@@ -61,6 +67,27 @@ image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wi
         .arena_bytes = loader->arena_bytes,
     };
     return (image_error_t){.code = 0};
+}
+
+void loader_open_store(loader_t *loader) {
+    wire_image_header_t header;
+    wire_image_begin_reply_t reply;
+    uint32_t crc32 = 0;
+    if (loader->store_bytes < sizeof header + sizeof crc32) {
+        return;
+    }
+    memcpy(&header, loader->store, sizeof header);
+    const bool has_end =
+        header.image_bytes >= sizeof header + sizeof crc32 && header.image_bytes <= loader->store_bytes;
+    if (header.magic != WIRE_IMAGE_MAGIC || !has_end) {
+        return;
+    }
+    memcpy(&crc32, loader->store + header.image_bytes - sizeof crc32, sizeof crc32);
+    const wire_image_begin_t begin = {
+        .image_bytes = header.image_bytes, .work_bytes = header.work_bytes, .flags = WIRE_BEGIN_IN_STORE};
+    if (loader_begin(loader, &begin, &reply).code == 0) {
+        (void)loader_commit(loader, crc32);
+    }
 }
 
 image_error_t loader_commit(loader_t *loader, uint32_t crc32) {
@@ -86,4 +113,12 @@ uint8_t *loader_destination(const loader_t *loader, size_t *size) {
     const bool in_arena = slot->start != NULL && slot->image == slot->start;
     *size = slot->image_bytes;
     return in_arena ? slot->start : NULL;
+}
+
+size_t loader_store_bytes(const loader_t *loader) {
+    return loader->loading.start != NULL && loader->loading.to_store ? loader->loading.image_bytes : 0u;
+}
+
+void loader_abort(loader_t *loader) {
+    loader->loading.start = NULL;
 }

@@ -14,6 +14,7 @@ typedef struct {
     uint32_t image_bytes;
     uint32_t work_bytes;
     uint32_t arena_bytes; // what it takes of the arena
+    bool to_store;        // its bytes are to be written to the store
 } loader_slot_t;
 
 typedef struct {
@@ -29,6 +30,9 @@ typedef struct {
 // `arena` is 8-byte aligned, and so is `store`.
 void loader_init(loader_t *loader, uint8_t *arena, size_t arena_bytes, const uint8_t *store, size_t store_bytes);
 
+// Puts a sound image in force that has been in the store since before this boot. None is no error.
+void loader_open_store(loader_t *loader);
+
 // Makes room for an image; `*reply` holds the numbers on success, the error on failure.
 image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wire_image_begin_reply_t *reply);
 
@@ -38,7 +42,14 @@ image_error_t loader_commit(loader_t *loader, uint32_t crc32);
 // The image in force, or NULL.
 image_t *loader_image(loader_t *loader);
 
-// Where the bytes of the image that is being loaded go, or NULL if none is, or if it lies in the store.
+// Where the bytes of the image that is being loaded go in RAM, or NULL if none is, or if it goes to or lies in the
+// store.
 uint8_t *loader_destination(const loader_t *loader, size_t *size);
+
+// Bytes of the image that is being written to the store, 0 if none is.
+size_t loader_store_bytes(const loader_t *loader);
+
+// Gives up the load that is under way.
+void loader_abort(loader_t *loader);
 
 #endif

@@ -3,10 +3,6 @@
 #include "board.h"
 #include "handlers.h"
 
-static void refuse(app_t *app, uint16_t code, uint32_t detail, uint32_t detail2) {
-    reply_error(app, WIRE_MSG_RUN, (image_error_t){.code = code, .detail = detail, .detail2 = detail2});
-}
-
 // A bit a step, padded to a multiple of 4 bytes.
 static size_t mask_bytes(const wire_run_t *run) {
     return (run->flags & WIRE_RUN_MASK) == 0 ? 0 : ((size_t)run->steps + 31u) / 32u * 4u;
@@ -43,21 +39,21 @@ void handle_run(app_t *app, const link_frame_t *frame) {
     wire_run_t run;
     memcpy(&run, frame->payload, sizeof run);
     if (image == NULL) {
-        refuse(app, WIRE_ERR_NO_MODEL, 0, 0);
+        refuse(app, WIRE_MSG_RUN, WIRE_ERR_NO_MODEL, 0, 0);
         return;
     }
     if (!is_sound(&run)) {
-        refuse(app, WIRE_ERR_BAD_RUN, run.flags, run.trace);
+        refuse(app, WIRE_MSG_RUN, WIRE_ERR_BAD_RUN, run.flags, run.trace);
         return;
     }
     const uint64_t wanted = sizeof run + mask_bytes(&run) + input_bytes(&run, image);
     if (frame->payload_size != wanted) {
-        refuse(app, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, saturated(wanted));
+        refuse(app, WIRE_MSG_RUN, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, saturated(wanted));
         return;
     }
     const uint64_t reply_size = reply_bytes(&run, image);
     if (reply_size > WIRE_MAX_PAYLOAD_BYTES) {
-        refuse(app, WIRE_ERR_REPLY_TOO_LARGE, saturated(reply_size), WIRE_MAX_PAYLOAD_BYTES);
+        refuse(app, WIRE_MSG_RUN, WIRE_ERR_REPLY_TOO_LARGE, saturated(reply_size), WIRE_MAX_PAYLOAD_BYTES);
         return;
     }
     if ((run.flags & WIRE_RUN_RESET_STATE) != 0) {

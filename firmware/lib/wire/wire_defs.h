@@ -33,6 +33,7 @@ enum wire_msg {
     WIRE_MSG_STATE_RESET = 32u,
     WIRE_MSG_RUN = 33u,
     WIRE_MSG_WORKING = 64u,
+    WIRE_MSG_BUSY = 65u,
     WIRE_MSG_ERROR = 127u,
 };
 
@@ -63,6 +64,7 @@ enum wire_err {
     WIRE_ERR_BAD_SIZE = 22u,
     WIRE_ERR_BAD_TENSOR = 23u,
     WIRE_ERR_BAD_WORK_SIZE = 24u,
+    WIRE_ERR_STORE_FAILED = 25u,
     WIRE_ERR_NO_MODEL = 32u,
     WIRE_ERR_BAD_RUN = 33u,
     WIRE_ERR_REPLY_TOO_LARGE = 34u,
@@ -97,12 +99,14 @@ enum wire_cap {
     WIRE_CAP_MASK = 1u,
     WIRE_CAP_FPU = 2u,
     WIRE_CAP_SANITIZERS = 4u,
+    WIRE_CAP_STORE_WRITE = 8u,
 };
 
 // Options of IMAGE_BEGIN.
 enum wire_begin {
     WIRE_BEGIN_DROP_OLD = 1u,
     WIRE_BEGIN_IN_STORE = 2u,
+    WIRE_BEGIN_TO_STORE = 4u,
 };
 
 // Options of RUN.
@@ -230,7 +234,7 @@ static_assert(sizeof(wire_counters_reply_t) == 40, "layout of wire_counters_repl
 typedef struct {
     uint32_t image_bytes; // size of the image
     uint32_t work_bytes; // work memory that it needs, as its header says
-    uint32_t flags; // DROP_OLD: give up the image in force first; IN_STORE: it lies in the store already
+    uint32_t flags; // DROP_OLD: give up the image in force first; IN_STORE: it is in the store; TO_STORE: write it there
 } wire_image_begin_t;
 static_assert(sizeof(wire_image_begin_t) == 12, "layout of wire_image_begin_t");
 
@@ -257,7 +261,7 @@ static_assert(sizeof(wire_image_commit_reply_t) == 8, "layout of wire_image_comm
 
 // Writes bytes at an offset of a region. Writing the same twice does no harm.
 typedef struct {
-    uint8_t region; // IMAGE (the announced one, not in the store), INPUT, STATE_H or STATE_C
+    uint8_t region; // IMAGE (the announced one, unless IN_STORE), INPUT, STATE_H or STATE_C
     uint8_t reserved; // 0
     uint16_t node; // node of STATE_H and STATE_C; else 0
     uint32_t offset; // bytes from the start of the region
@@ -302,6 +306,12 @@ typedef struct {
     uint32_t steps_done; // steps done so far
 } wire_working_t;
 static_assert(sizeof(wire_working_t) == 4, "layout of wire_working_t");
+
+// The device hears nothing for a while: the host sends nothing and waits on. Comes before the reply, unasked.
+typedef struct {
+    uint32_t busy_ms; // how long at most, in milliseconds
+} wire_busy_t;
+static_assert(sizeof(wire_busy_t) == 4, "layout of wire_busy_t");
 
 // A request was refused and changed nothing.
 typedef struct {

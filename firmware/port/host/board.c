@@ -1,5 +1,5 @@
 // The firmware as a POSIX process: stdin and stdout are its UART. Runs under ASan and UBSan.
-#define _GNU_SOURCE // dl_iterate_phdr
+#define _GNU_SOURCE // dl_iterate_phdr, memfd_create
 
 #include "board.h"
 
@@ -10,12 +10,21 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 // About as much as the chip has left beside its stack and its data.
 #define ARENA_BYTES (116u * 1024u)
 
+// Sectors 4 to 7 of the chip.
+#define STORE_BYTES (448u * 1024u)
+#define ERASED 0xFF
+
+// Where a restarted program finds the store of the one before: a number of a file descriptor.
+#define STORE_VARIABLE "LSTM_HIL_STORE"
+
 static _Alignas(8) uint8_t arena[ARENA_BYTES];
+static uint8_t *store;
 
 static board_info_t info;
 static board_uart_counters_t counters;
@@ -58,6 +67,26 @@ static int visit_program(struct dl_phdr_info *program, size_t size, void *contex
     return 1; // the first one is the program itself, the others are libraries
 }
 
+// The flash of this process: memory that board_reset hands on, as flash keeps what it holds.
+static void open_store(void) {
+    const char *const kept = getenv(STORE_VARIABLE);
+    const int file = kept != NULL ? atoi(kept) : memfd_create("store", 0);
+    if (file < 0 || file > 99 || (kept == NULL && ftruncate(file, STORE_BYTES) != 0)) {
+        return;
+    }
+    void *const start = mmap(NULL, STORE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (start == MAP_FAILED) {
+        return;
+    }
+    store = start;
+    if (kept == NULL) {
+        memset(store, ERASED, STORE_BYTES);
+        const char number[] = {(char)('0' + file / 10), (char)('0' + file % 10), '\0'};
+        (void)setenv(STORE_VARIABLE, number, 1);
+    }
+    info.capabilities |= WIRE_CAP_STORE_WRITE;
+}
+
 void board_init(void) {
     (void)signal(SIGPIPE, SIG_IGN); // a reader that goes away is seen at the write
     info.runs_on = WIRE_RUNS_ON_NATIVE;
@@ -66,6 +95,7 @@ void board_init(void) {
 #ifdef __SANITIZE_ADDRESS__
     info.capabilities = WIRE_CAP_SANITIZERS;
 #endif
+    open_store();
     (void)dl_iterate_phdr(visit_program, NULL);
 }
 
@@ -125,8 +155,25 @@ uint8_t *board_arena(size_t *size) {
 }
 
 const uint8_t *board_store(size_t *size) {
-    *size = 0;
-    return NULL;
+    *size = store == NULL ? 0u : STORE_BYTES;
+    return store;
+}
+
+uint32_t board_store_erase_ms(size_t size) {
+    (void)size;
+    return 1; // less, but 0 would be no announcement
+}
+
+uint32_t board_store_erase(size_t size) {
+    memset(store, ERASED, size);
+    return 0;
+}
+
+uint32_t board_store_program(size_t offset, const uint8_t *data, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        store[offset + i] &= data[i]; // programming only clears bits
+    }
+    return 0;
 }
 
 uint32_t board_ticks(void) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "flash.h"
 #include "registers.h"
 #include "usart.h"
 
@@ -66,6 +67,9 @@ void board_init(void) {
     info.uart_clock_hz = clock.apb1_hz;
     info.baud = USART_BAUD;
     info.capabilities = WIRE_CAP_FPU;
+    if (info.runs_on == WIRE_RUNS_ON_CHIP && flash_is_writable()) { // Renode's sectors 4 and 5 have wrong sizes
+        info.capabilities |= WIRE_CAP_STORE_WRITE;
+    }
     memcpy(info.build_id, ld_build_id_note + BUILD_ID_OFFSET, sizeof info.build_id);
     start_ticks();
     usart_start(clock.apb1_hz);

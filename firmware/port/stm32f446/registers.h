@@ -16,6 +16,20 @@
 #define FLASH_ACR_PRFTEN (1u << 8)
 #define FLASH_ACR_ICEN (1u << 9)
 #define FLASH_ACR_DCEN (1u << 10)
+#define FLASH_ACR_DCRST (1u << 12)
+#define FLASH_KEYR REG32(0x40023C04u) // 3.8.2
+#define FLASH_KEY1 0x45670123u
+#define FLASH_KEY2 0xCDEF89ABu
+#define FLASH_SR REG32(0x40023C0Cu) // 3.8.4
+#define FLASH_SR_ERRORS (0x1F2u)    // RDERR, PGSERR, PGPERR, PGAERR, WRPERR, OPERR; cleared by writing 1
+#define FLASH_SR_BSY (1u << 16)
+#define FLASH_CR REG32(0x40023C10u) // 3.8.5
+#define FLASH_CR_PG (1u << 0)
+#define FLASH_CR_SER (1u << 1)
+#define FLASH_CR_SNB(sector) ((uint32_t)(sector) << 3)
+#define FLASH_CR_PSIZE_32 (2u << 8)
+#define FLASH_CR_STRT (1u << 16)
+#define FLASH_CR_LOCK (1u << 31)
 
 // Power controller: RM0390 5.4
 #define PWR_CR REG32(0x40007000u) // 5.4.1

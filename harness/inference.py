@@ -148,7 +148,7 @@ def _too_large(device: Device, spec: ModelSpec, image: ModelImage, *, fits_store
         f"{spec.name} needs {needed_bytes} bytes on the device ({len(image.data)} for the weights, "
         f"{image.work_bytes} for state and buffers), it has {info.arena_bytes}; {store}",
         code="model_too_large",
-        remedy=f"make the model smaller by {needed_bytes - info.arena_bytes} bytes, or split it into two",
+        remedy="make the model smaller, or split it into two",
     )
 
 

@@ -14,7 +14,7 @@ from harness.build.paths import work_dir
 from harness.build.platformio import current_elf, firmware_elf
 from harness.build.upload import upload
 from harness.device import Device
-from harness.errors import DeviceError, HilError, LinkError, LocalProtocolError, MismatchError
+from harness.errors import DeviceError, HilError, LinkError, LocalProtocolError, MismatchError, TargetUnavailable
 from harness.targets.base import Target
 from harness.targets.board import BoardTarget
 from harness.targets.boards import board
@@ -116,9 +116,18 @@ class Workbench:
                 device.connect()
             except HilError as error:
                 device.close()
-                raise self.failed(error) from error
+                raise self._not_greeted(error) from error
             self._device = device
         return self._device
+
+    def _not_greeted(self, error: HilError) -> HilError:
+        death = self.target.post_mortem() if isinstance(error, LinkError) else None
+        if death is None:
+            return self.failed(error)
+        self.close()
+        return TargetUnavailable(
+            f"{self.target.kind} did not start: {death}", code="target_not_started", remedy="its log says why"
+        )
 
     def failed(self, error: HilError) -> HilError:
         """Discard the device if an error says that it cannot be trusted any more; gives the error to report.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HilError, TargetUnavailable
-from harness.targets.process import ChildProcess
+from harness.targets.process import ChildProcess, start_on_pipes
 from harness.transport.base import Transport
-from harness.transport.stream_socket import StreamSocket
 
 _EXIT_WAIT_S = 2.0
 """A sanitizer writes its report between closing the line and ending."""
@@ -39,17 +37,11 @@ class NativeTarget:
 
     def start(self) -> Transport:
         """Start the process."""
-        ours, theirs = socket.socketpair()
         # The firmware allocates nothing; the leak check would only cost time at the end.
         env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
-        try:
-            self._process = ChildProcess([str(self._executable)], self._log_path, theirs, env)
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        return StreamSocket(ours, "the native firmware")
+        argv = [str(self._executable)]
+        self._process, line = start_on_pipes(argv, self._log_path, "the native firmware", env=env)
+        return line
 
     def stop(self) -> None:
         """End the process."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import TargetUnavailable
+from harness.transport.pipes import Pipes
 
 _STOP_TIMEOUT_S = 3.0
 """An emulator ends within milliseconds of SIGTERM; after this it is killed."""
@@ -25,7 +26,7 @@ class ChildProcess:
     Args:
         argv: the command.
         log_path: where its standard error goes (and its standard output, unless `line` is given).
-        line: a socket that becomes its standard input and output.
+        line: descriptors that become its standard input and output.
         env: its whole environment; None: ours.
     """
 
@@ -33,7 +34,7 @@ class ChildProcess:
         self,
         argv: Sequence[str],
         log_path: Path,
-        line: socket.socket | None = None,
+        line: tuple[int, int] | None = None,
         env: dict[str, str] | None = None,
     ) -> None:
         self._log_path = log_path
@@ -42,8 +43,8 @@ class ChildProcess:
             try:
                 self._process = subprocess.Popen(
                     argv,
-                    stdin=subprocess.DEVNULL if line is None else line.fileno(),
-                    stdout=log if line is None else line.fileno(),
+                    stdin=subprocess.DEVNULL if line is None else line[0],
+                    stdout=log if line is None else line[1],
                     stderr=log,
                     env=env,
                     # Its own session: Ctrl-C reaches us alone, and we end it in order.
@@ -85,6 +86,28 @@ class ChildProcess:
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
         tail = self.log_tail()
         return f"it ended with {how}; log {self._log_path}" + (f":\n{tail}" if tail else " is empty")
+
+
+def start_on_pipes(
+    argv: Sequence[str],
+    log_path: Path,
+    peer: str,
+    *,
+    env: dict[str, str] | None = None,
+    gather_s: float = 0.0,
+) -> tuple[ChildProcess, Pipes]:
+    """A child and the line to its standard input and output. See `ChildProcess` and `Pipes`."""
+    its_input, writer = os.pipe()
+    reader, its_output = os.pipe()
+    line = Pipes(reader, writer, peer, gather_s=gather_s)
+    try:
+        return ChildProcess(argv, log_path, (its_input, its_output), env), line
+    except BaseException:
+        line.close()
+        raise
+    finally:
+        os.close(its_input)
+        os.close(its_output)
 
 
 def _death_signal() -> Callable[[], None] | None:

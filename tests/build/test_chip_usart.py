@@ -43,6 +43,11 @@ def test_receive_errors_are_counted(status: int, counter: str | None, received: 
     assert numbers(lines)["bytes_received"] == len(received)
 
 
+def test_one_interrupt_takes_all_bytes_that_are_there() -> None:
+    lines = run_c_tool("usart_tool", "burst", "40")
+    assert values(lines, "received") == bytes(range(40))
+
+
 @pytest.mark.parametrize("first_index", [0, 2**32 - 500], ids=["at first", "where the indices wrap"])
 def test_a_full_ring_loses_the_newest_bytes_and_counts_them(first_index: int) -> None:
     lines = run_c_tool("usart_tool", "flood", "1030", str(first_index))

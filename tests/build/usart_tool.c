@@ -2,6 +2,7 @@
 //
 //   usart_tool baud HZ          prints the divider that is set
 //   usart_tool receive SR:DR... an interrupt for each pair; prints what was received, in hex, and the counters
+//   usart_tool burst N          one interrupt, with N bytes that come into DR as soon as the one before it is read
 //   usart_tool flood N INDEX    N received bytes that nobody reads, into a ring whose indices begin at INDEX; prints
 //                               the counters
 //   usart_tool send HEX         prints what was put into DR, and whether the interrupt is off at the end
@@ -19,11 +20,18 @@ enum { SR, DR, BRR, CR1, COUNT };
 static volatile uint32_t now[COUNT];
 static volatile uint32_t elsewhere;
 static volatile uint32_t *last = &elsewhere;
+static uint32_t to_come; // bytes that wait for DR
 
-// Every use of a register comes by here, so that a write to DR is seen at the next one.
+// Every use of a register comes by here, so that a use of DR is seen at the next one: what was received is gone then.
 static volatile uint32_t *simulated(uint32_t address) {
     if (last == &now[DR]) {
         printf("dr %02x\n", now[DR]);
+        now[SR] &= ~(USART_SR_RXNE | USART_SR_ORE | USART_SR_NF | USART_SR_FE | USART_SR_PE);
+        if (to_come > 0u) {
+            to_come--;
+            now[DR]++;
+            now[SR] |= USART_SR_RXNE;
+        }
     }
     const uint32_t index = (address - 0x40004400u) / 4u;
     last = index < COUNT ? &now[index] : &elsewhere;
@@ -37,6 +45,15 @@ static void print_counters(void) {
            counters.bytes_sent);
 }
 
+static void print_received(void) {
+    uint8_t data[4096];
+    const size_t size = board_uart_read(data, sizeof data);
+    for (size_t i = 0; i < size; i++) {
+        printf("received %02x\n", data[i]);
+    }
+    print_counters();
+}
+
 static void interrupt(uint32_t status, uint32_t data) {
     now[SR] = status;
     now[DR] = data;
@@ -45,7 +62,6 @@ static void interrupt(uint32_t status, uint32_t data) {
 
 int main(int argc, char **argv) {
     const char *const command = argc > 2 ? argv[1] : "";
-    uint8_t data[4096];
     if (strcmp(command, "baud") == 0) {
         usart_start((uint32_t)strtoul(argv[2], NULL, 10));
         printf("brr %u\n", now[BRR]);
@@ -56,11 +72,11 @@ int main(int argc, char **argv) {
             (void)sscanf(argv[i], "%x:%x", &status, &byte);
             interrupt(status, byte);
         }
-        const size_t size = board_uart_read(data, sizeof data);
-        for (size_t i = 0; i < size; i++) {
-            printf("received %02x\n", data[i]);
-        }
-        print_counters();
+        print_received();
+    } else if (strcmp(command, "burst") == 0) {
+        to_come = (uint32_t)strtoul(argv[2], NULL, 10) - 1u;
+        interrupt(USART_SR_RXNE, 0);
+        print_received();
     } else if (strcmp(command, "flood") == 0) {
         const uint32_t count = (uint32_t)strtoul(argv[2], NULL, 10);
         rx_ring.head = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0u;
@@ -68,11 +84,7 @@ int main(int argc, char **argv) {
         for (uint32_t i = 0; i < count; i++) {
             interrupt(USART_SR_RXNE, i & 0xFFu);
         }
-        const size_t size = board_uart_read(data, sizeof data);
-        for (size_t i = 0; i < size; i++) {
-            printf("received %02x\n", data[i]);
-        }
-        print_counters();
+        print_received();
     } else if (strcmp(command, "send") == 0) {
         board_uart_write((const uint8_t *)argv[2], strlen(argv[2]));
         now[SR] = USART_SR_TXE | USART_SR_TC;

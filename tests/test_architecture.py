@@ -28,10 +28,11 @@ ALLOWED: dict[str, set[str]] = {
     "targets": {"errors", "transport"},
     "build": {"errors"},
     "bootstrap": {"errors"},
+    "renode": {"errors"},
     "report": {"compare", "errors", "inference", "model", "oracle", "protocol", "targets", "validation"},
-    "tasks": {"errors"},
+    "tasks": {"errors", "renode"},
     # The composers: they wire the parts together, and nobody imports them.
-    "workbench": {"build", "device", "errors", "targets", "transport"},
+    "workbench": {"build", "device", "errors", "renode", "targets", "transport"},
     "bench": {"build", "inference", "model", "protocol", "targets", "workbench"},
     "cli": {
         "bootstrap",
@@ -40,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
         "export",
         "model",
         "oracle",
+        "renode",
         "report",
         "targets",
         "tasks",

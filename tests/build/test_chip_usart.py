@@ -6,7 +6,7 @@ import pytest
 
 from build_helpers import run_c_tool
 
-PE, FE, NF, ORE, RXNE = (1 << bit for bit in (0, 1, 2, 3, 5))
+PE, FE, NF, ORE, RXNE, TC, TXE = (1 << bit for bit in (0, 1, 2, 3, 5, 6, 7))
 
 
 def numbers(lines: list[tuple[str, str]]) -> dict[str, int]:
@@ -56,7 +56,17 @@ def test_a_full_ring_loses_the_newest_bytes_and_counts_them(first_index: int) ->
 
 
 def test_sends_in_order_and_then_rests() -> None:
-    lines = run_c_tool("usart_tool", "send", "hello")
+    lines = run_c_tool("usart_tool", "send", "hello", f"{TXE | TC:x}")
     assert values(lines, "dr") == b"hello"
     assert numbers(lines)["txeie"] == 0, "or the interrupt would come for ever"
     assert numbers(lines)["bytes_sent"] == 5
+
+
+def test_sends_nothing_while_the_line_is_busy() -> None:
+    lines = run_c_tool("usart_tool", "send", "hello", "0")
+    assert (values(lines, "dr"), numbers(lines)["txeie"]) == (b"", 1)
+
+
+def test_on_a_line_that_is_never_busy_nobody_asks() -> None:
+    lines = run_c_tool("usart_tool", "send", "hello", "at-once", "0")
+    assert (values(lines, "dr"), numbers(lines)["txeie"]) == (b"hello", 0)

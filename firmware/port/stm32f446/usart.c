@@ -22,7 +22,10 @@ static volatile uint32_t uart_noise;
 static uint32_t bytes_received; // these two by the main loop only
 static uint32_t bytes_sent;
 
-void usart_start(uint32_t clock_hz) {
+static bool sends_at_once;
+
+void usart_start(uint32_t clock_hz, bool dr_is_always_free) {
+    sends_at_once = dr_is_always_free;
     RCC_AHB1ENR |= RCC_AHB1ENR_GPIOAEN;
     RCC_APB1ENR |= RCC_APB1ENR_USART2EN;
     (void)RCC_APB1ENR; // RM0390 6.2: a peripheral answers two bus cycles after its clock is enabled
@@ -63,8 +66,8 @@ void usart_interrupt(void) {
         }
     }
     // On the chip one byte fills DR and ends the loop. An emulator that sends at once empties the ring here, which it
-    // has to: see start_sending.
-    while ((USART2_CR1 & USART_CR1_TXEIE) != 0u && (USART2_SR & USART_SR_TXE) != 0u) {
+    // has to: see start_sending. On QEMU each read of SR wakes its main loop, which costs more than the byte.
+    while ((USART2_CR1 & USART_CR1_TXEIE) != 0u && (sends_at_once || (USART2_SR & USART_SR_TXE) != 0u)) {
         uint8_t byte;
         if (ring_take(&tx_ring, &byte)) {
             USART2_DR = byte;

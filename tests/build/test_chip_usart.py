@@ -50,9 +50,9 @@ def test_one_interrupt_takes_all_bytes_that_are_there() -> None:
 
 @pytest.mark.parametrize("first_index", [0, 2**32 - 500], ids=["at first", "where the indices wrap"])
 def test_a_full_ring_loses_the_newest_bytes_and_counts_them(first_index: int) -> None:
-    lines = run_c_tool("usart_tool", "flood", "1030", str(first_index))
-    assert values(lines, "received") == bytes(index % 256 for index in range(1024))
-    assert (numbers(lines)["bytes_received"], numbers(lines)["ring_overflows"]) == (1024, 6)
+    lines = run_c_tool("usart_tool", "flood", "2054", str(first_index))
+    assert values(lines, "received") == bytes(index % 256 for index in range(2048))
+    assert (numbers(lines)["bytes_received"], numbers(lines)["ring_overflows"]) == (2048, 6)
 
 
 def test_sends_in_order_and_then_rests() -> None:

@@ -104,7 +104,7 @@ def _check_hash(package: Package, archive: Path) -> None:
         sha256 = hashlib.sha256()
         while chunk := file.read(1 << 20):
             sha256.update(chunk)
-    if sha256.hexdigest() != package.sha256.lower():
+    if sha256.hexdigest() != package.sha256:
         raise TargetUnavailable(
             f"{package.source} is not the package that was asked for: its SHA-256 is {sha256.hexdigest()}, "
             f"not {package.sha256}",

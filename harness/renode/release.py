@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
-from harness.errors import TargetUnavailable
+from harness.errors import TargetUnavailable, UsageError
+from harness.renode.download import SCHEMES
 
 VERSION = "1.16.1"
 
@@ -57,3 +60,28 @@ def release_package() -> Package:
         )
     name, sha256 = known
     return Package(f"{_ADDRESS}/{name}", sha256)
+
+
+def package_from(source: str | None, sha256: str | None) -> Package:
+    """The package that a person named: a mirror's, or a file that was brought along.
+
+    Args:
+        source: address or path.
+        sha256: 64 hexadecimal digits. Without it nothing would tell a package from half of one, or from another one.
+
+    Raises:
+        UsageError: one of the two is missing or is no such thing.
+    """
+    if source is None or sha256 is None:
+        raise UsageError(
+            "--from and --sha256 go together" if source is None else f"--from {source} without --sha256",
+            remedy="give the package's SHA-256 as its publisher states it; `sha256sum FILE` prints that of a file",
+        )
+    if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise UsageError(f"--sha256 is {sha256}", remedy="a SHA-256 has 64 hexadecimal digits")
+    scheme, is_address, _ = source.partition("://")
+    if is_address and scheme.lower() not in SCHEMES:
+        raise UsageError(f"--from is {source}", remedy=f"give a file, or an address with {', '.join(SCHEMES)}")
+    if not is_address and not Path(source).is_file():
+        raise UsageError(f"there is no file {source}", remedy="give the path of the package, or its address")
+    return Package(source, sha256.lower())

@@ -16,14 +16,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from harness.model.inputs import Inputs
-from harness.model.spec import BoolArray, DenseNode, LstmNode, ModelSpec
-from harness.protocol.wire import Activation, Phase
+from harness.model.spec import (
+    BoolArray,
+    DenseNode,
+    LstmNode,
+    MergeNode,
+    ModelSpec,
+    Source,
+    as_source,
+    sources_of,
+)
+from harness.protocol.wire import Activation, Operation, Phase, Tap
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 
@@ -44,26 +54,55 @@ def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) ->
     values: list[Array] = []
     with np.errstate(all="ignore"):
         for node in spec.nodes:
-            source = inputs.x.astype(dtype) if node.source is None else values[node.source]
-            if node.phase is Phase.AFTER_LAST_STEP and source.ndim == 3:
-                source = source[:, -1]
+            read = [
+                _read(spec, source, node.phase, inputs.x.astype(dtype), values, tensors) for source in sources_of(node)
+            ]
             if isinstance(node, LstmNode):
-                mask = inputs.mask if node.masked else None
-                run = lstm(node, source, mask, *_initial_states(node, inputs, source))
+                is_backwards = as_source(node.source).reverse
+                mask = _directed(inputs.mask, is_backwards) if node.masked and inputs.mask is not None else None
+                h0, c0 = read[1:] if node.initial is not None else _initial_states(node, inputs, read[0])
+                run = lstm(node, read[0], mask, h0, c0)
                 tensors[f"{node.name}.h"] = run.h
                 tensors[f"{node.name}.c"] = run.c
                 tensors[f"{node.name}.h_last"] = run.h_last
                 tensors[f"{node.name}.c_last"] = run.c_last
                 values.append(run.h if node.return_sequences else run.h[:, -1])
             elif isinstance(node, DenseNode):
-                values.append(ACTIVATIONS[node.activation](_affine(source, node.kernel, node.bias)))
+                values.append(ACTIVATIONS[node.activation](_affine(read[0], node.kernel, node.bias)))
+            elif isinstance(node, MergeNode):
+                values.append(OPERATIONS[node.operation](read))
             else:
-                values.append(ACTIVATIONS[node.activation](source))
+                values.append(ACTIVATIONS[node.activation](read[0]))
     if len(spec.outputs) == 1:
         tensors["output"] = values[spec.outputs[0]]
     else:
         tensors.update({f"output.{place}": values[index] for place, index in enumerate(spec.outputs)})
     return tensors
+
+
+def _read(
+    spec: ModelSpec, source: Source, phase: Phase, x: Array, values: list[Array], tensors: dict[str, Array]
+) -> Array:
+    """What a node of that phase reads, (B, T, size) or (B, size)."""
+    at_steps = phase is Phase.EVERY_STEP
+    if source.node is None:
+        value = x
+    elif source.tap is Tap.OUTPUT:
+        value = values[source.node]
+    else:
+        value = tensors[f"{spec.nodes[source.node].name}.{'h' if source.tap is Tap.STATE_H else 'c'}_last"]
+    if source.rows:
+        value = value.reshape(len(value), -1, source.rows)
+        value = value if at_steps else value[:, 0]
+    elif value.ndim == 3 and (source.repeat or not at_steps):
+        value = value[:, -1]
+    if source.repeat:
+        value = np.repeat(value[:, np.newaxis], source.repeat, axis=1)
+    return _directed(value, source.reverse)
+
+
+def _directed(sequence: NDArray[Any], reverse: bool) -> NDArray[Any]:
+    return sequence[:, ::-1] if reverse else sequence
 
 
 @dataclass(frozen=True)
@@ -170,3 +209,14 @@ ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
     Activation.SOFTMAX: softmax,
 }
 """Every activation of the engine."""
+
+OPERATIONS: dict[Operation, Callable[[list[Array]], Array]] = {
+    Operation.CONCATENATE: lambda read: np.concatenate(read, axis=-1),
+    Operation.ADD: lambda read: reduce(np.add, read),
+    Operation.SUBTRACT: lambda read: read[0] - read[1],
+    Operation.MULTIPLY: lambda read: reduce(np.multiply, read),
+    Operation.AVERAGE: lambda read: reduce(np.add, read) / read[0].dtype.type(len(read)),
+    Operation.MAXIMUM: lambda read: reduce(np.maximum, read),
+    Operation.MINIMUM: lambda read: reduce(np.minimum, read),
+}
+"""Every operation of a MERGE; NaN spreads through each of them."""

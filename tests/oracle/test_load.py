@@ -12,7 +12,7 @@ import pytest
 import keras_models
 import seeds
 from harness.errors import ModelRefused
-from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
+from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec, sources_of
 from harness.oracle.load import gate_parameters, load_model, model_spec
 from harness.oracle.model_file import check_model_file
 from harness.oracle.runtime import HARD_SIGMOID_KERAS2, import_keras, keras_api
@@ -95,7 +95,10 @@ def test_a_chain_of_every_supported_layer(keras: Any) -> None:
     spec = model_spec(model)
     every, after = Phase.EVERY_STEP, Phase.AFTER_LAST_STEP
     assert (spec.input_name, spec.input_size, spec.steps, spec.outputs) == ("signal", 3, None, (5,))
-    assert [(type(node), node.name, node.source, node.phase, node.input_size, node.units) for node in spec.nodes] == [
+    assert [
+        (type(node), node.name, sources_of(node)[0].node, node.phase, node.input_size, node.units)
+        for node in spec.nodes
+    ] == [
         (DenseNode, "first", None, every, 3, 4),
         (LstmNode, "second", 0, every, 4, 5),
         (ActivationNode, "third", 1, every, 5, 5),
@@ -117,7 +120,11 @@ def test_functional_and_nested_models_are_flattened(keras: Any) -> None:
     through = layers.LSTM(3, name="last")(inner(layers.Dense(4, name="first")(model_input)))
     functional = keras.Model([model_input], through, name="functional")
     spec = model_spec(functional)
-    assert [(node.name, node.source) for node in spec.nodes] == [("first", None), ("inner_lstm", 0), ("last", 1)]
+    assert [(node.name, sources_of(node)[0].node) for node in spec.nodes] == [
+        ("first", None),
+        ("inner_lstm", 0),
+        ("last", 1),
+    ]
     assert (spec.input_name, spec.steps) == ("signal", 7)
     outer = keras.Sequential([keras.Input((7, 2), name="outer"), functional, layers.Dense(1, name="dense")])
     assert [node.name for node in model_spec(outer).nodes] == ["first", "inner_lstm", "last", "dense"]

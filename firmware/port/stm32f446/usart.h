@@ -8,9 +8,7 @@
 
 #define USART_BAUD 115200u
 
-// `dr_is_always_free`: bytes leave as soon as they are written, so TXE need not be asked. So it is on QEMU, never on a
-// chip.
-void usart_start(uint32_t clock_hz, bool dr_is_always_free);
+void usart_start(uint32_t clock_hz);
 
 // True while a received byte waits to be read.
 bool usart_has_received(void);

@@ -1,7 +1,8 @@
 """Loads a model into a device and runs sequences on it: splits both into requests that fit, puts the results together.
 
 A request carries as many time steps as its reply has room for; state stays on the device in between. What does not fit
-one frame (a very wide input, record or output) goes by offset-addressed writes and reads instead.
+one frame (a very wide input, record or output) goes by offset-addressed writes and reads instead. A model of several
+passes is run pass after pass, and each of them is sent the input in the order in which it reads it, if it does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from harness.device import Device
 from harness.errors import MismatchError, ModelRefused
 from harness.model.pack import ModelImage, pack_model
+from harness.model.plan import Plan, make_plan
 from harness.model.spec import BoolArray, Float32Array, ModelSpec
 from harness.protocol.messages import (
     ImageBegin,
@@ -30,7 +32,9 @@ from harness.protocol.refusals import DeviceRefused
 from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Phase, Region, RunFlags, Trace
 
 _FLOAT_BYTES = 4
+_ARENA_ALIGNMENT = 8  # docs/PROTOCOL.md, "Work memory"
 _MASK_WORD_STEPS = 32  # a mask bit a step, padded to 4 bytes
+_MAX_STEPS = 65535  # of a request: 16 bits
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) of whatever takes time."""
@@ -85,17 +89,23 @@ class SequenceResult:
     ticks: int
 
 
-def load_model(device: Device, spec: ModelSpec) -> LoadedModel:
+def load_model(device: Device, spec: ModelSpec, max_steps: int | None = None, *, masked: bool = True) -> LoadedModel:
     """Send a model's weights to the device and put them in force.
 
     Whether they fit is answered by the device before anything is sent. The model in force is given up only when both
     do not fit side by side. What does not fit the arena goes to the flash store, unless it lies there already.
 
+    Args:
+        device: where to.
+        spec: the model.
+        max_steps: steps of the longest run to come; wanted of a model that keeps sequences.
+        masked: runs may have a mask.
+
     Raises:
         ModelRefused: too large for the device, with the numbers.
         LinkError, DeviceError, MismatchError: see `Device.request`.
     """
-    image = pack_model(spec)
+    image = pack_model(spec, max_steps, masked=masked)
     try:
         return LoadedModel(spec, image, load_image(device, image), CameBy.LINK)
     except DeviceRefused as refused:
@@ -144,12 +154,28 @@ def _too_large(device: Device, spec: ModelSpec, image: ModelImage, *, fits_store
     )
     if fits_store:
         store += ", and cannot be written here"
+    buffers = "state and buffers"
+    remedy = "make the model smaller, or split it into two"
+    if image.step_bytes:
+        buffers += f", {image.max_steps * image.step_bytes} of them to keep {image.max_steps} steps"
+        fitting_steps = _fitting_steps(device, image)
+        if fitting_steps > 0:
+            remedy = f"give sequences of at most {fitting_steps} steps"
     return ModelRefused(
         f"{spec.name} needs {needed_bytes} bytes on the device ({len(image.data)} for the weights, "
-        f"{image.work_bytes} for state and buffers), it has {info.arena_bytes}; {store}",
+        f"{image.work_bytes} for {buffers}), it has {info.arena_bytes}; {store}",
         code="model_too_large",
-        remedy="make the model smaller, or split it into two",
+        remedy=remedy,
     )
+
+
+def _fitting_steps(device: Device, image: ModelImage) -> int:
+    """Steps of the longest run for which an image that keeps sequences would fit, in the arena or in the store."""
+    info = device.info
+    in_store = len(image.data) <= info.store_bytes and info.capabilities & Capability.STORE_WRITE
+    image_bytes = 0 if in_store else -(-len(image.data) // _ARENA_ALIGNMENT) * _ARENA_ALIGNMENT
+    room_bytes = (info.arena_bytes - image_bytes) // _ARENA_ALIGNMENT * _ARENA_ALIGNMENT
+    return (room_bytes - image.work_bytes) // image.step_bytes + image.max_steps
 
 
 def _make_room(device: Device, image: ModelImage, flags: BeginFlags) -> None:
@@ -183,15 +209,17 @@ class SequenceRunner:
     Args:
         device: a device on which `spec` is in force.
         spec: the model.
+        plan: how its image runs it; None: as one that was loaded for runs with or without a mask.
     """
 
-    def __init__(self, device: Device, spec: ModelSpec) -> None:
+    def __init__(self, device: Device, spec: ModelSpec, plan: Plan | None = None) -> None:
         self._device = device
         self._spec = spec
+        self._plan = make_plan(spec) if plan is None else plan
         self._payload_bytes = device.info.max_payload_bytes
-        self._step_parts = _step_parts(spec)
-        self._end_parts = _end_parts(spec)
-        self._input_bytes = spec.input_size * _FLOAT_BYTES
+        passes = range(len(self._plan.passes))
+        self._step_parts = [_step_parts(spec, self._plan, pass_index) for pass_index in passes]
+        self._end_parts = [_end_parts(spec, self._plan, pass_index) for pass_index in passes]
 
     def run(
         self, x: Float32Array, mask: BoolArray | None = None, initial: Mapping[str, Float32Array] | None = None
@@ -203,33 +231,66 @@ class SequenceRunner:
             mask: (T,), False at a step that is to be skipped.
             initial: `<layer>.h0` and `<layer>.c0`, float32 (units), zero where not given.
         """
-        steps: list[bytes] = []
+        arrays: dict[str, Float32Array] = {}
         ticks = 0
         flags = RunFlags.RESET_STATE
         if initial:
             self._write_initial(initial)
             flags = RunFlags.NONE
-        per_request = self._steps_per_request(with_mask=mask is not None)
-        for start in range(0, len(x), per_request):
-            chunk = slice(start, min(start + per_request, len(x)))
-            reply, records = self._run_steps(x[chunk], None if mask is None else mask[chunk], flags)
-            steps.append(records)
+        for pass_index in range(len(self._plan.passes)):
+            ticks += self._run_pass(pass_index, x, mask, flags, arrays)
+            flags = RunFlags.NONE
+        for name, node in zip(output_names(self._spec), self._spec.outputs, strict=True):
+            if not self._spec.gives_sequence(node) and arrays[name].ndim == 2:
+                arrays[name] = arrays[name][-1]
+        return SequenceResult(arrays, ticks)
+
+    def _run_pass(
+        self,
+        pass_index: int,
+        x: Float32Array,
+        mask: BoolArray | None,
+        flags: RunFlags,
+        arrays: dict[str, Float32Array],
+    ) -> int:
+        """Run one pass from its first step to its end and add what it gives to `arrays`; returns the ticks."""
+        of_pass = self._plan.passes[pass_index]
+        step_count = len(x) if of_pass.steps is None else of_pass.steps
+        rows = np.empty((step_count, 0), np.float32) if of_pass.reverse_input is None else x
+        rows = rows[::-1] if of_pass.reverse_input else rows
+        mask = None if of_pass.reverse_mask is None or mask is None else mask
+        mask = mask[::-1] if of_pass.reverse_mask and mask is not None else mask
+        records: list[bytes] = []
+        ticks = 0
+        per_request = self._steps_per_request(pass_index, rows.shape[1] * _FLOAT_BYTES, with_mask=mask is not None)
+        for start in range(0, step_count, per_request):
+            chunk = slice(start, min(start + per_request, step_count))
+            reply, values = self._run_steps(pass_index, rows[chunk], None if mask is None else mask[chunk], flags)
+            records.append(values)
             ticks += reply.ticks
             flags = RunFlags.NONE
-        end_reply, end = self._run_end()
-        ticks += end_reply.ticks
-        return SequenceResult(self._assemble(b"".join(steps), len(x), end), ticks)
+        end_reply, end = self._run_end(pass_index, flags)
+        steps = np.frombuffer(b"".join(records), "<f4").reshape(step_count, _floats(self._step_parts[pass_index]))
+        arrays.update(_split(self._step_parts[pass_index], steps))
+        arrays.update(_split(self._end_parts[pass_index], np.frombuffer(end, "<f4")))
+        return ticks + end_reply.ticks
 
-    def _steps_per_request(self, *, with_mask: bool) -> int:
+    def _steps_per_request(self, pass_index: int, input_bytes: int, *, with_mask: bool) -> int:
         """As many as fit both frames; 1 where not even one does, which then goes by writes and reads."""
-        record_bytes = _floats(self._step_parts) * _FLOAT_BYTES
+        record_bytes = _floats(self._step_parts[pass_index]) * _FLOAT_BYTES
         room = self._payload_bytes - Run.size_bytes()
-        steps = min((self._payload_bytes - RunReply.size_bytes()) // record_bytes, room // self._input_bytes)
-        while with_mask and steps > 1 and _mask_bytes(steps) + steps * self._input_bytes > room:
+        steps = _MAX_STEPS
+        if record_bytes:
+            steps = min(steps, (self._payload_bytes - RunReply.size_bytes()) // record_bytes)
+        if input_bytes:
+            steps = min(steps, room // input_bytes)
+        while with_mask and steps > 1 and _mask_bytes(steps) + steps * input_bytes > room:
             steps -= 1
         return max(1, steps)
 
-    def _run_steps(self, x: Float32Array, mask: BoolArray | None, flags: RunFlags) -> tuple[RunReply, bytes]:
+    def _run_steps(
+        self, pass_index: int, x: Float32Array, mask: BoolArray | None, flags: RunFlags
+    ) -> tuple[RunReply, bytes]:
         data = b""
         if mask is not None:
             flags |= RunFlags.MASK
@@ -240,18 +301,21 @@ class SequenceRunner:
             _write(self._device, Region.INPUT, 0, x_bytes)
         else:
             data += x_bytes
-        record_bytes = len(x) * _floats(self._step_parts) * _FLOAT_BYTES
+        parts = self._step_parts[pass_index]
+        record_bytes = len(x) * _floats(parts) * _FLOAT_BYTES
         fits = RunReply.size_bytes() + record_bytes <= self._payload_bytes
         trace = Trace.H | Trace.C | Trace.OUTPUT if fits else Trace.NONE
-        reply = self._device.request(Run(steps=len(x), flags=flags, trace=trace, data=data))
-        return reply, self._checked(reply, record_bytes) if fits else self._read_parts(self._step_parts)
+        run = Run(steps=len(x), flags=flags, trace=trace, pass_index=pass_index, data=data)
+        reply = self._device.request(run)
+        return reply, self._checked(reply, record_bytes) if fits else self._read_parts(parts)
 
-    def _run_end(self) -> tuple[RunReply, bytes]:
-        end_bytes = _floats(self._end_parts) * _FLOAT_BYTES
+    def _run_end(self, pass_index: int, flags: RunFlags) -> tuple[RunReply, bytes]:
+        parts = self._end_parts[pass_index]
+        end_bytes = _floats(parts) * _FLOAT_BYTES
         fits = RunReply.size_bytes() + end_bytes <= self._payload_bytes
         trace = Trace.OUTPUT | Trace.FINAL_STATE if fits else Trace.NONE
-        reply = self._device.request(Run(steps=0, flags=RunFlags.END, trace=trace))
-        return reply, self._checked(reply, end_bytes) if fits else self._read_parts(self._end_parts)
+        reply = self._device.request(Run(steps=0, flags=flags | RunFlags.END, trace=trace, pass_index=pass_index))
+        return reply, self._checked(reply, end_bytes) if fits else self._read_parts(parts)
 
     def _checked(self, reply: RunReply, size_bytes: int) -> bytes:
         if len(reply.data) != size_bytes:
@@ -280,14 +344,6 @@ class SequenceRunner:
                 if state is not None:
                     _write(self._device, region, index, np.ascontiguousarray(state, dtype="<f4").tobytes())
 
-    def _assemble(self, records: bytes, step_count: int, end: bytes) -> dict[str, Float32Array]:
-        arrays = _split(self._step_parts, np.frombuffer(records, "<f4").reshape(step_count, -1))
-        arrays.update(_split(self._end_parts, np.frombuffer(end, "<f4")))
-        for name, node in zip(output_names(self._spec), self._spec.outputs, strict=True):
-            if not self._spec.gives_sequence(node) and arrays[name].ndim == 2:
-                arrays[name] = arrays[name][-1]
-        return arrays
-
 
 def _mask_bytes(steps: int) -> int:
     return -(-steps // _MASK_WORD_STEPS) * 4
@@ -300,30 +356,32 @@ def output_names(spec: ModelSpec) -> tuple[str, ...]:
     return tuple(f"output.{number}" for number in range(len(spec.outputs)))
 
 
-def _step_parts(spec: ModelSpec) -> tuple[_Part, ...]:
-    """A step's record, in the order of image_copy_step."""
+def _step_parts(spec: ModelSpec, plan: Plan, pass_index: int) -> tuple[_Part, ...]:
+    """The record of a pass' step, in the order of image_copy_step."""
     parts = []
     for index, node in spec.lstm_nodes():
-        parts.append(_Part(f"{node.name}.h", Region.OUTPUT, index, node.units))
-        parts.append(_Part(f"{node.name}.c", Region.STATE_C, index, node.units))
-    return (*parts, *_output_parts(spec, Phase.EVERY_STEP))
+        if plan.pass_of[index] == pass_index:
+            parts.append(_Part(f"{node.name}.h", Region.OUTPUT, index, node.units))
+            parts.append(_Part(f"{node.name}.c", Region.STATE_C, index, node.units))
+    return (*parts, *_output_parts(spec, plan, pass_index, Phase.EVERY_STEP))
 
 
-def _end_parts(spec: ModelSpec) -> tuple[_Part, ...]:
-    """The end's record, in the order of image_copy_end."""
-    parts = list(_output_parts(spec, Phase.AFTER_LAST_STEP))
+def _end_parts(spec: ModelSpec, plan: Plan, pass_index: int) -> tuple[_Part, ...]:
+    """The record of a pass' end, in the order of image_copy_end."""
+    parts = list(_output_parts(spec, plan, pass_index, Phase.AFTER_LAST_STEP))
     for index, node in spec.lstm_nodes():
-        parts.append(_Part(f"{node.name}.h_last", Region.STATE_H, index, node.units))
-        parts.append(_Part(f"{node.name}.c_last", Region.STATE_C, index, node.units))
+        if plan.pass_of[index] == pass_index:
+            parts.append(_Part(f"{node.name}.h_last", Region.STATE_H, index, node.units))
+            parts.append(_Part(f"{node.name}.c_last", Region.STATE_C, index, node.units))
     return tuple(parts)
 
 
-def _output_parts(spec: ModelSpec, phase: Phase) -> list[_Part]:
+def _output_parts(spec: ModelSpec, plan: Plan, pass_index: int, phase: Phase) -> list[_Part]:
     by_node = sorted(zip(spec.outputs, output_names(spec), strict=True))
     return [
         _Part(name, Region.OUTPUT, index, spec.nodes[index].units)
         for index, name in by_node
-        if spec.nodes[index].phase == phase
+        if spec.nodes[index].phase == phase and plan.pass_of[index] == pass_index
     ]
 
 

@@ -1,9 +1,10 @@
 """The pytest plugin: the targets as options, a device and a validator as fixtures.
 
     pytest                 native and QEMU, each left out with its reason where it is not there
-    pytest --native        only that one; an error where it is not there
+    pytest --native        only that one; an error where it is not there; --qemu, --renode likewise
     pytest --board=nucleo_f446re [--port=URL] [--hil-sn=SERIAL] [--no-flash]    only on that board
-    --hil-native, --hil-qemu, --hil-board, --hil-port, --hil-flash    the same by names that no other plugin owns
+    --hil-native, --hil-qemu, --hil-renode, --hil-board, --hil-port, --hil-flash
+                           the same by names that no other plugin owns
 
 Fixtures:
     device     a greeted `harness.device.Device`; the test runs once for each target
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from harness.workbench import Workbench
 
 KINDS = ("native", "qemu")
-"""Targets that need no hardware, in the order in which tests run: the fast one first."""
+"""Targets for which set-up gets all that they need, in the order in which tests run: the fast one first."""
 
-ALL_KINDS = (*KINDS, "board")
+ALL_KINDS = (*KINDS, "renode", "board")
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "native": {
@@ -40,6 +41,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "run on the firmware as a process of this machine",
     },
     "qemu": {"action": "store_true", "dest": "hil_qemu", "help": "run on the firmware under QEMU"},
+    "renode": {"action": "store_true", "dest": "hil_renode", "help": "run on the firmware under Renode"},
     "board": {"dest": "hil_board", "metavar": "NAME", "help": "run on a board"},
     "port": {
         "dest": "hil_port",
@@ -54,7 +56,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _SHORT_OPTIONS: dict[str, dict[str, Any]] = {
     **{
         f"--{name}": {**_OPTIONS[name], "help": f"the same as --hil-{name}"}
-        for name in ("native", "qemu", "board", "port")
+        for name in ("native", "qemu", "renode", "board", "port")
     },
     "--no-flash": {"action": "store_const", "const": "never", "dest": "hil_flash", "help": "--hil-flash=never"},
 }
@@ -101,7 +103,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and refuse options that do not go together."""
     from harness.errors import UsageError
 
-    config.addinivalue_line("markers", "hil_targets(*kinds): run the test only on these targets (native, qemu, board)")
+    kinds = ", ".join(ALL_KINDS)
+    config.addinivalue_line("markers", f"hil_targets(*kinds): run the test only on these targets ({kinds})")
     try:
         choices = _choices(config)
     except UsageError as error:
@@ -228,7 +231,7 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
 
 def _asked_for(config: pytest.Config) -> tuple[str, ...]:
     """The kinds of targets that the command line names."""
-    kinds = [kind for kind in KINDS if config.getoption(f"hil_{kind}")]
+    kinds = [kind for kind in (*KINDS, "renode") if config.getoption(f"hil_{kind}")]
     board_options = (config.getoption(f"hil_{name}") for name in ("board", "port", "sn", "flash"))
     return (*kinds, *(["board"] if any(value is not None for value in board_options) else []))
 

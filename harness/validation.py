@@ -18,6 +18,7 @@ from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable,
 from harness.inference import LoadedModel as ModelOnDevice
 from harness.inference import Progress, SequenceRunner, load_model
 from harness.model.inputs import Inputs
+from harness.model.plan import Plan
 from harness.model.spec import Float32Array, ModelSpec
 from harness.oracle.cache import Oracle
 from harness.oracle.keras_oracle import Expected
@@ -185,20 +186,25 @@ def _run_on_device(run: Validation, device: Device, progress: Progress | None) -
     assert run.inputs is not None
     run.hello = device.info
     with _Stage(run, "load_weights"):
-        run.on_device = load_model(device, run.loaded.spec)
+        masked = run.inputs.mask is not None
+        run.on_device = load_model(device, run.loaded.spec, run.inputs.steps, masked=masked)
     with _Stage(run, "device"):
-        run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress)
+        run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, run.on_device.image.plan)
 
 
 def run_batch(
-    device: Device, spec: ModelSpec, inputs: Inputs, progress: Progress | None = None
+    device: Device,
+    spec: ModelSpec,
+    inputs: Inputs,
+    progress: Progress | None = None,
+    plan: Plan | None = None,
 ) -> tuple[dict[str, Float32Array], int]:
     """Run every sequence of a batch on a loaded model, one after the other, each from its own initial state.
 
     Returns:
         The tensors of OUT.npz with the batch as first axis, and the ticks spent.
     """
-    runner = SequenceRunner(device, spec)
+    runner = SequenceRunner(device, spec, plan)
     results = []
     for row in range(inputs.batch):
         mask = None if inputs.mask is None else inputs.mask[row]

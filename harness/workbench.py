@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import count
 from types import TracebackType
 
 from harness.build.native import native_executable
@@ -15,19 +16,23 @@ from harness.build.platformio import current_elf, firmware_elf
 from harness.build.upload import upload
 from harness.device import Device
 from harness.errors import DeviceError, HilError, LinkError, LocalProtocolError, MismatchError, TargetUnavailable
+from harness.renode.find import find_renode
 from harness.targets.base import Target
 from harness.targets.board import BoardTarget
 from harness.targets.boards import board
 from harness.targets.choice import TargetChoice
 from harness.targets.native import NativeTarget
 from harness.targets.qemu import QemuTarget
+from harness.targets.renode import RenodeTarget
 from harness.transport.base import Transport
 
 TARGET_KINDS = ("qemu", "native")
-"""Every target that needs no hardware, the default one first."""
+"""Every target for which set-up gets all that it needs, the default one first."""
 
 _KEPT_LOGS = 50
 """A log is of use as long as somebody remembers the run."""
+
+_numbers = count(1)  # tells the logs of one process apart
 
 Say = Callable[[str], None]
 
@@ -46,11 +51,14 @@ def make_target(choice: TargetChoice, say: Say) -> Target:
     logs = work_dir() / "logs"
     for old in sorted(logs.glob("*.log"), key=lambda path: path.stat().st_mtime)[:-_KEPT_LOGS]:
         old.unlink(missing_ok=True)
-    log_path = logs / f"{choice.kind}-{os.getpid()}.log"
+    log_path = logs / f"{choice.kind}-{os.getpid()}-{next(_numbers)}.log"
     if choice.kind == "qemu":
         return QemuTarget(firmware_elf(say), log_path)
     if choice.kind == "native":
         return NativeTarget(native_executable(), log_path)
+    if choice.kind == "renode":
+        launcher = find_renode()  # before anything is built for it
+        return RenodeTarget(firmware_elf(say), log_path, launcher)
     if choice.kind == "board":
         return BoardTarget(
             board(choice.board),
@@ -132,13 +140,16 @@ class Workbench:
     def failed(self, error: HilError) -> HilError:
         """Discard the device if an error says that it cannot be trusted any more; gives the error to report.
 
-        Where the target died, that is how it died.
+        Where the target died, that is how it died; where it fell silent, the error names its log.
         """
         if not isinstance(error, (LinkError, DeviceError, MismatchError, LocalProtocolError)):
             return error
         death = self.target.post_mortem() if isinstance(error, LinkError) else None
+        log = self.target.log_path()
         self.close()
         if death is None:
+            if isinstance(error, LinkError) and log is not None:
+                return type(error)(f"{error.message}; log {log}", code=error.code, remedy=error.remedy)
             return error
         return DeviceError(
             f"{self.target.kind} ended in the middle of the run: {death}",

@@ -78,11 +78,25 @@ def _targets() -> list[dict[str, Any]]:
         missing = [program for program in PROGRAMS[kind] if shutil.which(program) is None]
         reason = f"{' and '.join(missing)} not on the PATH" if missing else None
         targets.append(_target(f"--{kind}", kind, kind, reason, "run `hil setup`" if missing else None))
+    targets.append(_target("--renode", "renode", "renode", *_renode_problem()))
     for name in board_names():
         error = make_target(TargetChoice("board", board=name), lambda _: None).unavailable()
         reason, remedy = (None, None) if error is None else (error.message, error.remedy)
         targets.append(_target(f"--board {name}", "board", name, reason, remedy))
     return targets
+
+
+def _renode_problem() -> tuple[str | None, str | None]:
+    """What stands in its way, and what to do."""
+    from harness.errors import TargetUnavailable
+    from harness.renode.find import find_renode
+
+    try:
+        find_renode()
+    except TargetUnavailable as error:
+        return error.message, error.remedy
+    missing = [program for program in PROGRAMS["renode"] if shutil.which(program) is None]
+    return (f"{' and '.join(missing)} not on the PATH", "run `hil setup`") if missing else (None, None)
 
 
 def _target(option: str, kind: str, name: str, reason: str | None, remedy: str | None) -> dict[str, Any]:

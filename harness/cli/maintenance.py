@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import all_parts, ready_target, say
+
+if TYPE_CHECKING:
+    from harness.renode.release import Package
 
 DEV_PARTS = ("ser2net",)
 """What only the project's own tests need."""
 
 
 def setup_command(
+    extra: Annotated[
+        list[str] | None, typer.Argument(metavar="[renode]", help="Also Renode, in a cache of this user.")
+    ] = None,
     dev: Annotated[bool, typer.Option("--dev", help="Also what the project's own checks need.")] = False,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="URL|FILE", help="Renode's package, where it is not fetched from its release."),
+    ] = None,
+    sha256: Annotated[str | None, typer.Option("--sha256", metavar="HEX", help="Of the package of --from.")] = None,
 ) -> int:
     """Install what is missing and build the firmware for every target."""
     from harness.bootstrap.system import ensure_system_parts
@@ -21,15 +32,34 @@ def setup_command(
     from harness.targets.choice import TargetChoice
     from harness.workbench import TARGET_KINDS
 
+    package = _renode_package(extra or [], source, sha256)
     if dev:
         _refuse_outside_a_clone("--dev")
+    if package is not None:
+        from harness.renode.install import install
+
+        install(package, say)
     # In a clone the launcher has made .venv already, with or without the tools of --dev; else pip has installed us.
     ensure_system_parts((*all_parts(), *(DEV_PARTS if dev else ())), say)
-    for kind in TARGET_KINDS:
+    for kind in (*TARGET_KINDS, *([] if package is None else ["renode"])):
         ready_target(TargetChoice(kind))
         say(f"{kind}: ready")
     say(f"set up; next: `{hil_command()} demo`" + ("" if not dev else ", `./hil test`"))
     return 0
+
+
+def _renode_package(extra: list[str], source: str | None, sha256: str | None) -> Package | None:
+    """The package of Renode that is asked for; None if none is."""
+    from harness.errors import UsageError
+    from harness.renode.release import package_from, release_package
+
+    if set(extra) - {"renode"}:
+        raise UsageError(f"set-up has no part {', '.join(extra)}", remedy="the only one is renode")
+    if not extra and (source is not None or sha256 is not None):
+        raise UsageError("--from and --sha256 are for Renode", remedy="write `hil setup renode --from ...`")
+    if not extra:
+        return None
+    return release_package() if source is None and sha256 is None else package_from(source, sha256)
 
 
 def run_tests_command(

@@ -13,6 +13,7 @@ import typer
 
 from harness.bootstrap.system import ensure_system_parts, missing_parts
 from harness.errors import BuildFailed
+from harness.renode.find import find_renode
 from harness.targets.base import Target
 from harness.targets.choice import FLASH_POLICIES, TargetChoice, chosen_target
 from harness.workbench import make_target
@@ -20,11 +21,13 @@ from harness.workbench import make_target
 _PARTS = {
     "qemu": ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm"),
     "native": ("gcc", "libc6-dev"),
+    "renode": ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi"),  # and Renode itself, which no package manager has
     "board": (),  # nothing is installed before a board is known to be there; PlatformIO brings what flashing needs
 }
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "qemu": ("arm-none-eabi-gcc", "qemu-system-arm"),
     "native": ("gcc",),
+    "renode": ("arm-none-eabi-gcc",),
     "board": (),
 }
 """What must be on the PATH for each kind of target."""
@@ -35,6 +38,7 @@ def _target_options(
     native: Annotated[
         bool, typer.Option("--native", help="The firmware as a process of this machine, under ASan and UBSan.")
     ] = False,
+    renode: Annotated[bool, typer.Option("--renode", help="The firmware's ELF under Renode.")] = False,
     board_name: Annotated[
         str | None, typer.Option("--board", metavar="NAME", help="A board; `hil list` shows which there are.")
     ] = None,
@@ -54,6 +58,7 @@ def _target_options(
     return chosen_target(
         qemu=qemu,
         native=native,
+        renode=renode,
         board_name=board_name,
         port=port,
         serial_number=serial_number,
@@ -93,6 +98,8 @@ def ready_target(choice: TargetChoice) -> Target:
         TargetUnavailable: parts are missing and cannot be installed here, with the command that would.
         BuildFailed: the firmware could not be built.
     """
+    if choice.kind == "renode":
+        find_renode()  # before anything is installed for it
     parts = _PARTS[choice.kind]
     if any(shutil.which(program) is None for program in PROGRAMS[choice.kind]):
         ensure_system_parts(parts, say)

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from harness.errors import ModelRefused
-from harness.model.spec import ActivationNode, DenseNode, Float32Array, LstmNode, ModelSpec, Node
-from harness.protocol.image import CRC_BYTES, ImageHeader, NodeRecord
+from harness.model.plan import Plan, make_plan
+from harness.model.spec import (
+    ActivationNode,
+    DenseNode,
+    Float32Array,
+    LstmNode,
+    MergeNode,
+    ModelSpec,
+    Node,
+    Source,
+    sources_of,
+)
+from harness.protocol.image import CRC_BYTES, ImageHeader, NodeRecord, SourceRecord
 from harness.protocol.wire import (
     IMAGE_MAGIC,
     IMAGE_VERSION,
     MAX_NODES,
+    MAX_SOURCES,
     NO_NODE,
     Activation,
     NodeFlags,
     NodeKind,
+    Operation,
+    Phase,
+    Read,
+    Tap,
     WeightLayout,
     crc32,
 )
@@ -29,6 +46,7 @@ _KINDS: dict[type, NodeKind] = {
     LstmNode: NodeKind.LSTM,
     DenseNode: NodeKind.DENSE,
     ActivationNode: NodeKind.ACTIVATION,
+    MergeNode: NodeKind.MERGE,
 }
 
 
@@ -40,25 +58,38 @@ class ModelImage:
         data: the whole image.
         work_bytes: memory that it needs beside itself on the device.
         crc32: the CRC-32 that ends it.
+        plan: the passes that it runs in.
+        max_steps: steps of the longest run that its work memory is for; 0: of any length.
+        step_bytes: bytes of `work_bytes` that each of these steps takes.
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     work_bytes: int
     crc32: int
+    plan: Plan
+    max_steps: int = 0
+    step_bytes: int = 0
 
 
-def pack_model(spec: ModelSpec) -> ModelImage:
+def pack_model(spec: ModelSpec, max_steps: int | None = None, *, masked: bool = True) -> ModelImage:
     """The image of a model.
 
+    Args:
+        spec: the model.
+        max_steps: the longest run that is to come. Wanted only of a model that keeps whole sequences.
+        masked: runs may have a mask.
+
     Raises:
-        ModelRefused: more nodes than an image holds, or a matrix too large for the engine.
+        ModelRefused: more nodes or sources than an image holds, or a matrix too large for the engine.
+        ValueError: the model keeps sequences, and neither it nor `max_steps` says how long they are.
     """
-    if len(spec.nodes) > MAX_NODES:
-        raise ModelRefused(
-            f"{spec.name} has {len(spec.nodes)} layers to compute, the device holds {MAX_NODES}",
-            remedy="split the model in two",
-        )
+    plan = make_plan(spec, masked=masked)
+    sources = [[_source_record(spec, plan, index, item) for item in sources_of(node)] for index, node in _nodes(spec)]
+    source_count = sum(map(len, sources))
+    _check_counts(spec, source_count)
+    steps = _kept_steps(spec, plan, max_steps)
     header_bytes = ImageHeader.size_bytes() + len(spec.nodes) * NodeRecord.size_bytes()
+    header_bytes += source_count * SourceRecord.size_bytes()
     records: list[NodeRecord] = []
     tensors = bytearray()
 
@@ -69,34 +100,32 @@ def pack_model(spec: ModelSpec) -> ModelImage:
         tensors.extend(np.ascontiguousarray(tensor, dtype="<f4").tobytes())
         return offset
 
-    for index, node in enumerate(spec.nodes):
+    for index, node in _nodes(spec):
         _check_size(node)
         weights, bias = _weight_rows(node)
-        flags = NodeFlags.NONE if bias is None else NodeFlags.BIAS
-        if index in spec.outputs:
-            flags |= NodeFlags.OUTPUT
-        if isinstance(node, LstmNode) and node.zero_output_for_mask:
-            flags |= NodeFlags.ZERO_OUTPUT_FOR_MASK
-        if isinstance(node, LstmNode) and not node.masked:
-            flags |= NodeFlags.IGNORE_MASK
         records.append(
             NodeRecord(
                 kind=_KINDS[type(node)],
                 phase=node.phase,
                 activation=node.activation,
                 recurrent_activation=(node.recurrent_activation if isinstance(node, LstmNode) else Activation.LINEAR),
-                flags=flags,
-                source=NO_NODE if node.source is None else node.source,
+                flags=_flags(spec, index),
+                first_source=sum(map(len, sources[:index])),
+                source_count=len(sources[index]),
+                pass_index=plan.pass_of[index],
+                operation=node.operation if isinstance(node, MergeNode) else Operation.CONCATENATE,
                 input_size=node.input_size,
                 units=node.units,
                 weights_offset=append(weights),
                 bias_offset=append(bias),
                 weight_layout=WeightLayout.ROWS,
+                keep_steps=steps.get(index, 0),
                 name=node.name,
             )
         )
 
-    work_bytes = _work_bytes(spec)
+    kept_floats = sum(spec.nodes[index].units * count for index, count in steps.items())
+    work_bytes = _state_bytes(spec) + kept_floats * _FLOAT_BYTES
     header = ImageHeader(
         magic=IMAGE_MAGIC,
         version=IMAGE_VERSION,
@@ -104,11 +133,70 @@ def pack_model(spec: ModelSpec) -> ModelImage:
         image_bytes=header_bytes + len(tensors) + CRC_BYTES,
         work_bytes=work_bytes,
         input_size=spec.input_size,
+        source_count=source_count,
         name=spec.name,
     )
-    data = header.pack() + b"".join(record.pack() for record in records) + bytes(tensors)
+    tables: list[NodeRecord | SourceRecord] = [*records, *(record for of_node in sources for record in of_node)]
+    data = header.pack() + b"".join(record.pack() for record in tables) + bytes(tensors)
     checksum = crc32(data)
-    return ModelImage(data + checksum.to_bytes(CRC_BYTES, "little"), work_bytes, checksum)
+    open_ended = [index for index in steps if plan.passes[plan.pass_of[index]].steps is None]
+    return ModelImage(
+        data=data + checksum.to_bytes(CRC_BYTES, "little"),
+        work_bytes=work_bytes,
+        crc32=checksum,
+        plan=plan,
+        max_steps=(max_steps or 0) if open_ended else 0,
+        step_bytes=sum(spec.nodes[index].units for index in open_ended) * _FLOAT_BYTES,
+    )
+
+
+def _nodes(spec: ModelSpec) -> Iterator[tuple[int, Node]]:
+    return iter(enumerate(spec.nodes))
+
+
+def _check_counts(spec: ModelSpec, source_count: int) -> None:
+    if len(spec.nodes) > MAX_NODES or source_count > MAX_SOURCES:
+        raise ModelRefused(
+            f"{spec.name} has {len(spec.nodes)} layers to compute, which read {source_count} values; "
+            f"the device holds {MAX_NODES} and {MAX_SOURCES}",
+            remedy="split the model in two",
+        )
+
+
+def _kept_steps(spec: ModelSpec, plan: Plan, max_steps: int | None) -> dict[int, int]:
+    """Steps to keep of each node that is kept."""
+    if max_steps is None and any(plan.passes[plan.pass_of[index]].steps is None for index in plan.kept):
+        raise ValueError(f"{spec.name} keeps whole sequences: say of how many steps")
+    return {index: plan.steps_of(index, max_steps or 0) for index in plan.kept}
+
+
+def _flags(spec: ModelSpec, index: int) -> NodeFlags:
+    node = spec.nodes[index]
+    flags = NodeFlags.OUTPUT if index in spec.outputs else NodeFlags.NONE
+    if isinstance(node, LstmNode | DenseNode) and node.bias is not None:
+        flags |= NodeFlags.BIAS
+    if isinstance(node, LstmNode):
+        flags |= NodeFlags.ZERO_OUTPUT_FOR_MASK if node.zero_output_for_mask else NodeFlags.NONE
+        flags |= NodeFlags.NONE if node.masked else NodeFlags.IGNORE_MASK
+        flags |= NodeFlags.NONE if node.initial is None else NodeFlags.INITIAL_STATE
+    return flags
+
+
+def _source_record(spec: ModelSpec, plan: Plan, reader: int, source: Source) -> SourceRecord:
+    """Keras' terms in the device's. Of the input nothing is said: it is sent in the order that is wanted."""
+    if source.node is None:
+        return SourceRecord(node=NO_NODE, size=spec.input_size)
+    units = spec.nodes[source.node].units
+    at_steps = spec.nodes[reader].phase is Phase.EVERY_STEP
+    direction = Read.REVERSED if source.reverse else Read.FORWARD
+    if source.rows:
+        stride = source.rows if at_steps else 0
+        return SourceRecord(node=source.node, read=direction, stride=stride, size=source.rows)
+    is_sequence = source.tap is Tap.OUTPUT and spec.gives_sequence(source.node) and not source.repeat
+    is_earlier = plan.pass_of[source.node] < plan.pass_of[reader]
+    if at_steps and is_sequence and is_earlier:
+        return SourceRecord(node=source.node, read=direction, stride=units, size=units)
+    return SourceRecord(node=source.node, tap=source.tap, size=units)
 
 
 def _weight_rows(node: Node) -> tuple[Float32Array | None, Float32Array | None]:
@@ -120,8 +208,8 @@ def _weight_rows(node: Node) -> tuple[Float32Array | None, Float32Array | None]:
     return None, None
 
 
-def _work_bytes(spec: ModelSpec) -> int:
-    """docs/PROTOCOL.md, "Work memory"; mirrors node_floats and scratch_floats of image_layout.c."""
+def _state_bytes(spec: ModelSpec) -> int:
+    """Work memory without kept steps: docs/PROTOCOL.md; mirrors node_floats and scratch_floats of image_layout.c."""
     floats = spec.input_size
     scratch = 0
     for node in spec.nodes:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.protocol.wire import Activation, Phase
+from harness.protocol.wire import Activation, Operation, Phase, Tap
 
 Float32Array: TypeAlias = NDArray[np.float32]
 Float64Array: TypeAlias = NDArray[np.float64]
@@ -23,12 +23,37 @@ GATES = ("i", "f", "c", "o")
 
 
 @dataclass(frozen=True)
+class Source:
+    """What a node reads, in Keras' terms: a sequence step by step, or a vector.
+
+    A node of AFTER_LAST_STEP that reads a sequence reads its last step, or all of it with `rows`.
+
+    Attributes:
+        node: index of a node before it; None: the model's input.
+        tap: its output, or the h or c that an LSTM ends with.
+        reverse: a sequence from its last step to its first, and a mask likewise.
+        repeat: a vector, the same at each of so many steps (RepeatVector); 0: it is no such.
+        rows: all values in their order, cut anew into rows of so many floats (Reshape, Flatten); 0: rows as they are.
+    """
+
+    node: int | None = None
+    tap: Tap = Tap.OUTPUT
+    reverse: bool = False
+    repeat: int = 0
+    rows: int = 0
+
+
+SourceLike: TypeAlias = Source | int | None
+"""A source; the index of a node stands for its output, None for the model's input, both as they are."""
+
+
+@dataclass(frozen=True)
 class LstmNode:
     """An LSTM layer.
 
     Attributes:
         name: the Keras layer's name.
-        source: index of the node that it reads; None: the model's input.
+        source: what it reads.
         phase: EVERY_STEP, or AFTER_LAST_STEP behind a layer that returns only its last output.
         kernel: float32 (input_size, 4 units), gates i, f, c, o.
         recurrent_kernel: float32 (units, 4 units).
@@ -38,10 +63,11 @@ class LstmNode:
         zero_output_for_mask: at a masked step the output is zero instead of the previous output.
         return_sequences: the layer's value is the output of every step, else that of the last one.
         masked: it obeys the mask of the run; else every step counts for it.
+        initial: where the h and c come from that it begins with; None: from the inputs of the run, or zeros.
     """
 
     name: str
-    source: int | None
+    source: SourceLike
     phase: Phase
     kernel: Float32Array
     recurrent_kernel: Float32Array
@@ -51,6 +77,7 @@ class LstmNode:
     zero_output_for_mask: bool = False
     return_sequences: bool = True
     masked: bool = True
+    initial: tuple[Source, Source] | None = None
 
     @property
     def input_size(self) -> int:
@@ -74,7 +101,7 @@ class DenseNode:
 
     Attributes:
         name: the Keras layer's name.
-        source: index of the node that it reads; None: the model's input.
+        source: what it reads.
         phase: EVERY_STEP or AFTER_LAST_STEP.
         kernel: float32 (input_size, units).
         bias: float32 (units), or None.
@@ -82,7 +109,7 @@ class DenseNode:
     """
 
     name: str
-    source: int | None
+    source: SourceLike
     phase: Phase
     kernel: Float32Array
     bias: Float32Array | None
@@ -109,7 +136,7 @@ class ActivationNode:
     """An Activation layer: as many values out as in."""
 
     name: str
-    source: int | None
+    source: SourceLike
     phase: Phase
     units: int
     activation: Activation
@@ -125,7 +152,54 @@ class ActivationNode:
         return 0
 
 
-Node: TypeAlias = LstmNode | DenseNode | ActivationNode
+@dataclass(frozen=True)
+class MergeNode:
+    """Several values made into one, element by element or one behind the other.
+
+    Attributes:
+        name: the Keras layer's name.
+        sources: what it reads; each of `units` values, but for CONCATENATE, where `units` is their sum.
+        phase: EVERY_STEP or AFTER_LAST_STEP.
+        units: values that it gives.
+        operation: what is done.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    phase: Phase
+    units: int
+    operation: Operation
+
+    @property
+    def activation(self) -> Activation:
+        """None."""
+        return Activation.LINEAR
+
+    @property
+    def input_size(self) -> int:
+        """As many as it gives."""
+        return self.units
+
+    @property
+    def parameters(self) -> int:
+        """None."""
+        return 0
+
+
+Node: TypeAlias = LstmNode | DenseNode | ActivationNode | MergeNode
+
+
+def as_source(source: SourceLike) -> Source:
+    """The source in full."""
+    return source if isinstance(source, Source) else Source(source)
+
+
+def sources_of(node: Node) -> tuple[Source, ...]:
+    """What a node reads: of an LSTM x, then the h and c that it begins with, if it names any."""
+    if isinstance(node, MergeNode):
+        return node.sources
+    initial = node.initial if isinstance(node, LstmNode) else None
+    return (as_source(node.source), *(initial or ()))
 
 
 @dataclass(frozen=True)

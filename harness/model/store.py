@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec, Node
-from harness.protocol.wire import Activation, Phase
+from harness.model.spec import ActivationNode, DenseNode, LstmNode, MergeNode, ModelSpec, Node, Source
+from harness.protocol.wire import Activation, Operation, Phase, Tap
 
-_KINDS: dict[str, type[Node]] = {"lstm": LstmNode, "dense": DenseNode, "activation": ActivationNode}
+_KINDS: dict[str, type[Node]] = {
+    "lstm": LstmNode,
+    "dense": DenseNode,
+    "activation": ActivationNode,
+    "merge": MergeNode,
+}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ENUMS: dict[str, type[IntEnum]] = {
     "phase": Phase,
     "activation": Activation,
     "recurrent_activation": Activation,
+    "operation": Operation,
 }
+_SOURCES = ("source", "sources", "initial")
 
 
 def spec_to_arrays(spec: ModelSpec) -> dict[str, NDArray[Any]]:
@@ -34,7 +41,7 @@ def spec_to_arrays(spec: ModelSpec) -> dict[str, NDArray[Any]]:
             if isinstance(value, np.ndarray):
                 arrays[f"{index}.{item.name}"] = value
             else:
-                plain[item.name] = int(value) if item.name in _ENUMS else value
+                plain[item.name] = _plain(item.name, value)
         nodes.append(plain)
     head = {item.name: getattr(spec, item.name) for item in fields(spec) if item.name != "nodes"}
     text = json.dumps({**head, "nodes": nodes})
@@ -51,12 +58,28 @@ def spec_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> ModelSpec:
     nodes: list[Node] = []
     for index, plain in enumerate(head.pop("nodes")):
         kind = _KINDS[plain.pop("kind")]
-        values: dict[str, Any] = {
-            name: _ENUMS[name](value) if name in _ENUMS else value for name, value in plain.items()
-        }
+        values: dict[str, Any] = {name: _of_plain(name, value) for name, value in plain.items()}
         for item in fields(kind):
             if f"{index}.{item.name}" in arrays:
                 values[item.name] = arrays[f"{index}.{item.name}"]
         nodes.append(kind(**values))
     head["outputs"] = tuple(head["outputs"])
     return ModelSpec(nodes=tuple(nodes), **head)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A field of a node as JSON has it."""
+    if isinstance(value, Source):
+        return {**asdict(value), "tap": int(value.tap)}
+    if isinstance(value, tuple):
+        return [_plain(name, item) for item in value]
+    return int(value) if name in _ENUMS else value
+
+
+def _of_plain(name: str, value: Any) -> Any:
+    """The field that `_plain` gave."""
+    if name in _SOURCES and isinstance(value, dict):
+        return Source(**{**value, "tap": Tap(value["tap"])})
+    if name in _SOURCES and isinstance(value, list):
+        return tuple(_of_plain(name, item) for item in value)
+    return _ENUMS[name](value) if name in _ENUMS else value

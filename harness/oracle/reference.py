@@ -14,15 +14,28 @@ NaN and infinity are values here: they spread as arithmetic says, without a warn
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from harness.model.inputs import Inputs
-from harness.model.spec import BoolArray, DenseNode, LstmNode, ModelSpec
-from harness.oracle.activations import ACTIVATIONS, Array
-from harness.protocol.wire import Phase
+from harness.model.spec import (
+    BoolArray,
+    DenseNode,
+    LstmNode,
+    MergeNode,
+    ModelSpec,
+    Source,
+    as_source,
+    sources_of,
+)
+from harness.protocol.wire import Activation, Operation, Phase, Tap
+
+Array: TypeAlias = NDArray[np.floating[Any]]
 
 
 def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) -> dict[str, Array]:
@@ -41,26 +54,55 @@ def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) ->
     values: list[Array] = []
     with np.errstate(all="ignore"):
         for node in spec.nodes:
-            source = inputs.x.astype(dtype) if node.source is None else values[node.source]
-            if node.phase is Phase.AFTER_LAST_STEP and source.ndim == 3:
-                source = source[:, -1]
+            read = [
+                _read(spec, source, node.phase, inputs.x.astype(dtype), values, tensors) for source in sources_of(node)
+            ]
             if isinstance(node, LstmNode):
-                mask = inputs.mask if node.masked else None
-                run = lstm(node, source, mask, *_initial_states(node, inputs, source))
+                is_backwards = as_source(node.source).reverse
+                mask = _directed(inputs.mask, is_backwards) if node.masked and inputs.mask is not None else None
+                h0, c0 = read[1:] if node.initial is not None else _initial_states(node, inputs, read[0])
+                run = lstm(node, read[0], mask, h0, c0)
                 tensors[f"{node.name}.h"] = run.h
                 tensors[f"{node.name}.c"] = run.c
                 tensors[f"{node.name}.h_last"] = run.h_last
                 tensors[f"{node.name}.c_last"] = run.c_last
                 values.append(run.h if node.return_sequences else run.h[:, -1])
             elif isinstance(node, DenseNode):
-                values.append(ACTIVATIONS[node.activation](_affine(source, node.kernel, node.bias)))
+                values.append(ACTIVATIONS[node.activation](_affine(read[0], node.kernel, node.bias)))
+            elif isinstance(node, MergeNode):
+                values.append(OPERATIONS[node.operation](read))
             else:
-                values.append(ACTIVATIONS[node.activation](source))
+                values.append(ACTIVATIONS[node.activation](read[0]))
     if len(spec.outputs) == 1:
         tensors["output"] = values[spec.outputs[0]]
     else:
         tensors.update({f"output.{place}": values[index] for place, index in enumerate(spec.outputs)})
     return tensors
+
+
+def _read(
+    spec: ModelSpec, source: Source, phase: Phase, x: Array, values: list[Array], tensors: dict[str, Array]
+) -> Array:
+    """What a node of that phase reads, (B, T, size) or (B, size)."""
+    at_steps = phase is Phase.EVERY_STEP
+    if source.node is None:
+        value = x
+    elif source.tap is Tap.OUTPUT:
+        value = values[source.node]
+    else:
+        value = tensors[f"{spec.nodes[source.node].name}.{'h' if source.tap is Tap.STATE_H else 'c'}_last"]
+    if source.rows:
+        value = value.reshape(len(value), -1, source.rows)
+        value = value if at_steps else value[:, 0]
+    elif value.ndim == 3 and (source.repeat or not at_steps):
+        value = value[:, -1]
+    if source.repeat:
+        value = np.repeat(value[:, np.newaxis], source.repeat, axis=1)
+    return _directed(value, source.reverse)
+
+
+def _directed(sequence: NDArray[Any], reverse: bool) -> NDArray[Any]:
+    return sequence[:, ::-1] if reverse else sequence
 
 
 @dataclass(frozen=True)
@@ -121,3 +163,60 @@ def _initial_states(node: LstmNode, inputs: Inputs, source: Array) -> tuple[Arra
     h0 = inputs.initial.get(f"{node.name}.h0", zeros).astype(source.dtype)
     c0 = inputs.initial.get(f"{node.name}.c0", zeros).astype(source.dtype)
     return h0, c0
+
+
+def linear(x: Array) -> Array:
+    """The identity."""
+    return x
+
+
+def tanh(x: Array) -> Array:
+    """Hyperbolic tangent."""
+    result: Array = np.tanh(x)
+    return result
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), written so that the exponential is at most 1 and small results keep their digits."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def hard_sigmoid(x: Array) -> Array:
+    """Keras 3: relu6(x + 3) / 6 (keras/src/backend/tensorflow/nn.py)."""
+    return np.clip(x + 3, 0, 6) / 6
+
+
+def hard_sigmoid_keras2(x: Array) -> Array:
+    """Keras 1 and 2: clip(0.2 x + 0.5, 0, 1) (keras/backend.py of Keras 2)."""
+    result: Array = np.clip(x.dtype.type(0.2) * x + x.dtype.type(0.5), 0, 1)
+    return result
+
+
+def softmax(x: Array) -> Array:
+    """exp(x) / sum(exp(x)) over the last axis. The row's maximum is taken off first, so that nothing overflows."""
+    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
+    result: Array = e / np.sum(e, axis=-1, keepdims=True)
+    return result
+
+
+ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
+    Activation.LINEAR: linear,
+    Activation.TANH: tanh,
+    Activation.SIGMOID: sigmoid,
+    Activation.HARD_SIGMOID: hard_sigmoid,
+    Activation.HARD_SIGMOID_KERAS2: hard_sigmoid_keras2,
+    Activation.SOFTMAX: softmax,
+}
+"""Every activation of the engine."""
+
+OPERATIONS: dict[Operation, Callable[[list[Array]], Array]] = {
+    Operation.CONCATENATE: lambda read: np.concatenate(read, axis=-1),
+    Operation.ADD: lambda read: reduce(np.add, read),
+    Operation.SUBTRACT: lambda read: read[0] - read[1],
+    Operation.MULTIPLY: lambda read: reduce(np.multiply, read),
+    Operation.AVERAGE: lambda read: reduce(np.add, read) / read[0].dtype.type(len(read)),
+    Operation.MAXIMUM: lambda read: reduce(np.maximum, read),
+    Operation.MINIMUM: lambda read: reduce(np.minimum, read),
+}
+"""Every operation of a MERGE; NaN spreads through each of them."""

@@ -15,8 +15,8 @@ from harness.protocol.records import Record, Width
 HEADER_PATH = Path(__file__).parents[2] / "firmware" / "lib" / "wire" / "wire_defs.h"
 
 _CONSTANTS = (
-    "PROTOCOL_MAJOR", "PROTOCOL_MINOR", "MAX_PAYLOAD_BYTES", "MAX_NODES", "NO_NODE", "SESSION_NONE",
-    "FRAME_DELIMITER", "REPLY_BIT", "IMAGE_MAGIC", "IMAGE_VERSION",
+    "PROTOCOL_MAJOR", "PROTOCOL_MINOR", "MAX_PAYLOAD_BYTES", "MAX_NODES", "MAX_SOURCES", "NO_NODE",
+    "SESSION_NONE", "FRAME_DELIMITER", "REPLY_BIT", "IMAGE_MAGIC", "IMAGE_VERSION",
 )  # fmt: skip
 
 ENUMS: tuple[tuple[str, type[IntEnum | IntFlag]], ...] = (
@@ -33,6 +33,9 @@ ENUMS: tuple[tuple[str, type[IntEnum | IntFlag]], ...] = (
     ("REGION", wire.Region),
     ("NODE", wire.NodeKind),
     ("PHASE", wire.Phase),
+    ("OP", wire.Operation),
+    ("TAP", wire.Tap),
+    ("READ", wire.Read),
     ("LAYOUT", wire.WeightLayout),
     ("ACT", wire.Activation),
     ("NODE_FLAG", wire.NodeFlags),
@@ -44,6 +47,7 @@ RECORDS: tuple[type[Record], ...] = (
     *messages.EVENTS,
     image.ImageHeader,
     image.NodeRecord,
+    image.SourceRecord,
 )
 
 _C_TYPES = {"B": "uint8_t", "H": "uint16_t", "I": "uint32_t", "Q": "uint64_t"}

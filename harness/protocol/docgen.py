@@ -78,7 +78,7 @@ def _messages() -> list[str]:
     for event in messages.EVENTS:
         lines += [f"### {event.TYPE.name} (0x{event.TYPE | wire.REPLY_BIT:02X}, device only)"]
         lines += [first_line(event), *_table(event)]
-    for record in (image.ImageHeader, image.NodeRecord):
+    for record in (image.ImageHeader, image.NodeRecord, image.SourceRecord):
         lines += [f"### {record.__name__}", first_line(record), *_table(record)]
     return lines
 
@@ -96,7 +96,8 @@ def _table(record: type[Record]) -> list[str]:
 
 
 def _numbers() -> list[str]:
-    lines = [f"- MAX_PAYLOAD_BYTES {wire.MAX_PAYLOAD_BYTES}, MAX_NODES {wire.MAX_NODES}, NO_NODE 0x{wire.NO_NODE:X}"]
+    lines = [f"- MAX_PAYLOAD_BYTES {wire.MAX_PAYLOAD_BYTES}, MAX_NODES {wire.MAX_NODES}"]
+    lines[0] += f", MAX_SOURCES {wire.MAX_SOURCES}, NO_NODE 0x{wire.NO_NODE:X}"
     lines += [f"- IMAGE_MAGIC 0x{wire.IMAGE_MAGIC:08X} (the bytes `HILM`), IMAGE_VERSION {wire.IMAGE_VERSION}", ""]
     lines += ["| of | values |", "|---|---|"]
     for _, enum in ENUMS:

@@ -298,7 +298,12 @@ class Run(Request[RunReply]):
     steps: int = u16("time steps")
     flags: RunFlags = u8("RESET_STATE first, END after the last step, MASK given, STAGED_INPUT", enum=RunFlags)
     trace: Trace = u8("what the reply holds of each step", enum=Trace)
-    data: bytes = tail("with MASK a bit a step, padded to 4 bytes; then float32 x[steps][input_size]")
+    pass_index: int = u8("pass that the steps are of")
+    reserved: int = u8("0")
+    reserved2: int = u16("0")
+    data: bytes = tail(
+        "with MASK a bit a step, padded to 4 bytes; then float32 x[steps][input_size], if the pass reads it"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

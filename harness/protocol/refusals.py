@@ -26,9 +26,12 @@ _TEXTS = {
     ErrorCode.BAD_TENSOR: "a tensor of node {detail} leaves the image (offset {detail2})",
     ErrorCode.BAD_WORK_SIZE: "the image says {detail} bytes of work memory, it needs {detail2}",
     ErrorCode.STORE_FAILED: "its flash could not be written at {detail:#010x} (FLASH_SR {detail2:#x})",
+    ErrorCode.BAD_SOURCE: "source {detail2}, of node {detail}, is unknown, inconsistent or not there in time",
     ErrorCode.NO_MODEL: "no model is loaded",
     ErrorCode.BAD_RUN: "flags {detail:#x} and trace {detail2:#x} do not go together",
     ErrorCode.REPLY_TOO_LARGE: "the reply would have {detail} bytes, at most {detail2}",
+    ErrorCode.BAD_PASS: "pass {detail} may not be run now, at most pass {detail2}",
+    ErrorCode.BEYOND_SEQUENCE: "step {detail} of the pass is wanted, {detail2} are there",
 }
 
 

@@ -21,8 +21,11 @@ Larger frames gain under 1 % of the line and cost more when one is lost."""
 MAX_NODES = 32
 """Most nodes in an image: 32 node records of RAM on the device are 2 KB."""
 
+MAX_SOURCES = 64
+"""Most sources of all nodes of an image: two a node, 1 KB of RAM on the device."""
+
 NO_NODE = 0xFFFF
-"""As a node's source: the model's input."""
+"""As the node of a source: the model's input."""
 
 SESSION_NONE = 0
 """The session id of a device that has booted and not been greeted yet."""
@@ -96,9 +99,12 @@ class ErrorCode(IntEnum):
     BAD_TENSOR = 23
     BAD_WORK_SIZE = 24
     STORE_FAILED = 25
+    BAD_SOURCE = 26
     NO_MODEL = 32
     BAD_RUN = 33
     REPLY_TOO_LARGE = 34
+    BAD_PASS = 35
+    BEYOND_SEQUENCE = 36
 
 
 @unique
@@ -183,7 +189,7 @@ class Region(IntEnum):
 IMAGE_MAGIC = int.from_bytes(b"HILM", "little")
 """First word of an image."""
 
-IMAGE_VERSION = 1
+IMAGE_VERSION = 2
 """Layout version of the image, apart from the protocol's."""
 
 
@@ -194,14 +200,46 @@ class NodeKind(IntEnum):
     LSTM = 1
     DENSE = 2
     ACTIVATION = 3
+    MERGE = 4
 
 
 @unique
 class Phase(IntEnum):
-    """When a node runs."""
+    """When in its pass a node runs."""
 
     EVERY_STEP = 0
     AFTER_LAST_STEP = 1
+
+
+@unique
+class Operation(IntEnum):
+    """What a MERGE does with its sources."""
+
+    CONCATENATE = 0
+    ADD = 1
+    SUBTRACT = 2
+    MULTIPLY = 3
+    AVERAGE = 4
+    MAXIMUM = 5
+    MINIMUM = 6
+
+
+@unique
+class Tap(IntEnum):
+    """Which value of a node a source is."""
+
+    OUTPUT = 0
+    STATE_H = 1
+    STATE_C = 2
+
+
+@unique
+class Read(IntEnum):
+    """How a source is read: as it stands now, or row by row from the steps that were kept."""
+
+    NOW = 0
+    FORWARD = 1
+    REVERSED = 2
 
 
 @unique
@@ -213,10 +251,9 @@ class WeightLayout(IntEnum):
 
 @unique
 class Activation(IntEnum):
-    """Activation functions, by Keras 3's names and with its default arguments.
+    """Activation functions. The two hard_sigmoids are different functions.
 
-    The two hard_sigmoids are different functions: HARD_SIGMOID is Keras 3's relu6(x + 3) / 6, HARD_SIGMOID_KERAS2 is
-    clip(0.2 x + 0.5, 0, 1).
+    HARD_SIGMOID is Keras 3's relu6(x + 3) / 6, HARD_SIGMOID_KERAS2 is clip(0.2 x + 0.5, 0, 1).
     """
 
     LINEAR = 0
@@ -225,27 +262,6 @@ class Activation(IntEnum):
     HARD_SIGMOID = 3
     HARD_SIGMOID_KERAS2 = 4
     SOFTMAX = 5
-    RELU = 6
-    RELU6 = 7
-    LEAKY_RELU = 8
-    ELU = 9
-    SELU = 10
-    SOFTSIGN = 11
-    SOFTPLUS = 12
-    SILU = 13
-    GELU = 14
-    MISH = 15
-    EXPONENTIAL = 16
-    HARD_TANH = 17
-    HARD_SILU = 18
-    HARD_SHRINK = 19
-    SOFT_SHRINK = 20
-    TANH_SHRINK = 21
-    SQUAREPLUS = 22
-    SPARSE_PLUS = 23
-    SPARSE_SIGMOID = 24
-    LOG_SIGMOID = 25
-    LOG_SOFTMAX = 26
 
 
 class NodeFlags(IntFlag):
@@ -256,3 +272,4 @@ class NodeFlags(IntFlag):
     OUTPUT = 2
     ZERO_OUTPUT_FOR_MASK = 4
     IGNORE_MASK = 8
+    INITIAL_STATE = 16

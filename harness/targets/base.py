@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import HilError
@@ -13,7 +14,7 @@ class Target(Protocol):
 
     @property
     def kind(self) -> str:
-        """native, qemu or board."""
+        """native, qemu, renode or board."""
 
     def unavailable(self) -> HilError | None:
         """Why it cannot be started here, with what to do; None if it can."""
@@ -38,3 +39,6 @@ class Target(Protocol):
 
     def post_mortem(self) -> str | None:
         """If it died by itself: how, with the end of its log."""
+
+    def log_path(self) -> Path | None:
+        """Where messages of what runs the firmware are kept, if there are any."""

@@ -160,6 +160,9 @@ class BoardTarget:
         """Nobody can tell from here."""
         return None
 
+    def log_path(self) -> None:
+        """A board keeps no log."""
+
     def _locate(self) -> _Place:
         address = parse_address(self._port)
         if address.url is None:

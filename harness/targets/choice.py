@@ -17,7 +17,7 @@ class TargetChoice:
     """A target, and if it is a board: which one and how.
 
     Attributes:
-        kind: qemu, native or board.
+        kind: qemu, native, renode or board.
         is_default: whether nobody asked for it.
         board: name of the board.
         port: its port as it was given; None: to be found.
@@ -49,6 +49,7 @@ def chosen_target(
     *,
     qemu: bool = False,
     native: bool = False,
+    renode: bool = False,
     board_name: str | None = None,
     port: str | None = None,
     serial_number: str | None = None,
@@ -62,9 +63,9 @@ def chosen_target(
     """
     board_options = {"--board": board_name, "--port": port, "--sn": serial_number}
     board_option = next((option for option, value in board_options.items() if value is not None), None)
+    without_board = {"qemu": qemu, "native": native, "renode": renode}
     asked = [
-        *(["--qemu"] if qemu else []),
-        *(["--native"] if native else []),
+        *(f"--{kind}" for kind, is_asked in without_board.items() if is_asked),
         *([board_option] if board_option else []),
     ]
     if len(asked) > 1:
@@ -75,7 +76,7 @@ def chosen_target(
                 f"{'--no-flash' if no_flash else '--flash'} is for boards",
                 remedy=f"name one: --board {board_names()[0]}",
             )
-        return TargetChoice("native") if native else TargetChoice("qemu", is_default=not qemu)
+        return TargetChoice(asked[0].removeprefix("--")) if asked else TargetChoice("qemu", is_default=True)
     name = DEFAULT_BOARD if board_name is None else board_name
     board(name)
     parse_address(port)

@@ -6,15 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HilError, TargetUnavailable
-from harness.targets.process import ChildProcess, start_on_pipes
+from harness.targets.process import ProcessTarget, start_on_pipes
 from harness.transport.base import Transport
 
-_EXIT_WAIT_S = 2.0
-"""A sanitizer writes its report between closing the line and ending."""
 
-
-class NativeTarget:
+class NativeTarget(ProcessTarget):
     """The firmware as a host process.
 
     Args:
@@ -24,16 +20,12 @@ class NativeTarget:
 
     kind = "native"
 
-    def __init__(self, executable: Path, log_path: Path) -> None:
-        self._executable = executable
-        self._log_path = log_path
-        self._process: ChildProcess | None = None
+    exit_wait_s = 2.0
+    """A sanitizer writes its report between closing the line and ending."""
 
-    def unavailable(self) -> HilError | None:
-        """Why it cannot be started here, or None."""
-        if self._executable.is_file():
-            return None
-        return TargetUnavailable(f"native is not available: {self._executable} is not there", remedy="run `hil setup`")
+    def __init__(self, executable: Path, log_path: Path) -> None:
+        super().__init__([executable], log_path)
+        self._executable = executable
 
     def start(self) -> Transport:
         """Start the process."""
@@ -43,22 +35,6 @@ class NativeTarget:
         self._process, line = start_on_pipes(argv, self._log_path, "the native firmware", env=env)
         return line
 
-    def stop(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.stop()
-
     def description(self) -> dict[str, Any]:
         """Nothing beyond what the firmware says."""
         return {}
-
-    def notes(self) -> tuple[str, ...]:
-        """Nothing."""
-        return ()
-
-    def post_mortem(self) -> str | None:
-        """How it died, if it did."""
-        if self._process is None:
-            return None
-        self._process.wait(_EXIT_WAIT_S)
-        return self._process.post_mortem()

@@ -1,4 +1,4 @@
-"""A child process that ends with us, however we end, and whose log is kept."""
+"""Child processes that end with us, however we end, and whose logs are kept; targets that are such a process."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.errors import TargetUnavailable
+from harness.errors import HilError, TargetUnavailable
 from harness.transport.pipes import Pipes
 
 _STOP_TIMEOUT_S = 3.0
 """An emulator ends within milliseconds of SIGTERM; after this it is killed."""
+
+_INPUT_END_TIMEOUT_S = 10.0
+"""Renode takes 1 s to end in order, on a machine that is busy several."""
 
 _LOG_TAIL_LINES = 15
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -28,6 +31,7 @@ class ChildProcess:
         log_path: where its standard error goes (and its standard output, unless `line` is given).
         line: descriptors that become its standard input and output.
         env: its whole environment; None: ours.
+        ends_with_input: it ends in order when its standard input ends, which is held open until then.
     """
 
     def __init__(
@@ -36,14 +40,17 @@ class ChildProcess:
         log_path: Path,
         line: tuple[int, int] | None = None,
         env: dict[str, str] | None = None,
+        *,
+        ends_with_input: bool = False,
     ) -> None:
         self._log_path = log_path
+        closed = subprocess.PIPE if ends_with_input else subprocess.DEVNULL
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("wb") as log:
             try:
                 self._process = subprocess.Popen(
                     argv,
-                    stdin=subprocess.DEVNULL if line is None else line[0],
+                    stdin=closed if line is None else line[0],
                     stdout=log if line is None else line[1],
                     stderr=log,
                     env=env,
@@ -66,15 +73,26 @@ class ChildProcess:
             return None
 
     def stop(self) -> None:
-        """End it: SIGTERM, then SIGKILL."""
+        """End it, and what it has started: by the end of its input if that is its way, then SIGTERM, then SIGKILL."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+            self.wait(_INPUT_END_TIMEOUT_S)
         if self._process.poll() is None:
-            self._process.terminate()
-            if self.wait(_STOP_TIMEOUT_S) is None:
-                self._process.kill()
-                self._process.wait()
+            self._signal(signal.SIGTERM)
+            self.wait(_STOP_TIMEOUT_S)
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self._process.pid, number)  # a launcher may be a script, with the program as its child
+        except ProcessLookupError:
+            pass  # they have ended
 
     def log_tail(self) -> str:
         """The last lines of its log."""
+        if not self._log_path.is_file():  # somebody has tidied up
+            return ""
         lines = self._log_path.read_text(errors="replace").strip().splitlines()
         return "\n".join(lines[-_LOG_TAIL_LINES:])
 
@@ -108,6 +126,56 @@ def start_on_pipes(
     finally:
         os.close(its_input)
         os.close(its_output)
+
+
+class ProcessTarget:
+    """What targets have in common that are a process of this machine. They start it and keep it in `_process`.
+
+    Args:
+        needs: files without which it cannot be started.
+        log_path: where the process's own messages go.
+    """
+
+    kind: str
+
+    exit_wait_s = 1.0
+    """What it may take to end after its line was closed because it is dying."""
+
+    def __init__(self, needs: Sequence[Path], log_path: Path) -> None:
+        self._needs = needs
+        self._log_path = log_path
+        self._process: ChildProcess | None = None
+
+    def unavailable(self) -> HilError | None:
+        """Why it cannot be started here, or None."""
+        for path in self._needs:
+            if not path.is_file():
+                return self.not_available(f"{path} is not there")
+        return None
+
+    def not_available(self, reason: str) -> TargetUnavailable:
+        """The error for something that it needs and that is missing."""
+        return TargetUnavailable(f"{self.kind} is not available: {reason}", remedy="run `hil setup`")
+
+    def stop(self) -> None:
+        """End the process. May be called twice, and without `start`."""
+        if self._process is not None:
+            self._process.stop()
+
+    def notes(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def post_mortem(self) -> str | None:
+        """How the process died, if it did."""
+        if self._process is None:
+            return None
+        self._process.wait(self.exit_wait_s)
+        return self._process.post_mortem()
+
+    def log_path(self) -> Path | None:
+        """Where its messages are kept, once there are any."""
+        return self._log_path if self._log_path.is_file() and self._log_path.stat().st_size else None
 
 
 def _death_signal() -> Callable[[], None] | None:

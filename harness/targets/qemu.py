@@ -12,21 +12,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HilError, TargetUnavailable
-from harness.targets.process import ChildProcess, start_on_pipes
+from harness.errors import HilError
+from harness.targets.process import ProcessTarget, start_on_pipes
 from harness.transport.base import Transport
 
 PROGRAM = "qemu-system-arm"
 MACHINE = "netduinoplus2"
 
-_EXIT_WAIT_S = 1.0
-"""An emulator that lost its line because it is dying has ended long before."""
-
 _GATHER_S = 0.0002
 """QEMU sends a byte in 3 us if nobody is woken for it, so these are some 60 bytes: a short reply, whole."""
 
 
-class QemuTarget:
+class QemuTarget(ProcessTarget):
     """The firmware under qemu-system-arm.
 
     Args:
@@ -48,47 +45,26 @@ class QemuTarget:
         flash_file: Path | None = None,
         flash_address: int = 0,
     ) -> None:
+        super().__init__([elf], log_path)
         self._elf = elf
-        self._log_path = log_path
         self._count_instructions = count_instructions
         self._flash_file = flash_file
         self._flash_address = flash_address
-        self._process: ChildProcess | None = None
 
     def unavailable(self) -> HilError | None:
         """Why it cannot be started here, or None."""
         if shutil.which(PROGRAM) is None:
-            reason = f"{PROGRAM} is not on the PATH"
-        elif not self._elf.is_file():
-            reason = f"{self._elf} is not there"
-        else:
-            return None
-        return TargetUnavailable(f"qemu is not available: {reason}", remedy="run `hil setup`")
+            return self.not_available(f"{PROGRAM} is not on the PATH")
+        return super().unavailable()
 
     def start(self) -> Transport:
         """Start QEMU with the line on its standard input and output: pipes cost it less per byte than sockets."""
         self._process, line = start_on_pipes(self._argv(), self._log_path, "QEMU", gather_s=_GATHER_S)
         return line
 
-    def stop(self) -> None:
-        """End QEMU."""
-        if self._process is not None:
-            self._process.stop()
-
     def description(self) -> dict[str, Any]:
         """Machine and version."""
         return {"machine": MACHINE, "emulator": version()}
-
-    def notes(self) -> tuple[str, ...]:
-        """Nothing."""
-        return ()
-
-    def post_mortem(self) -> str | None:
-        """How QEMU died, if it did."""
-        if self._process is None:
-            return None
-        self._process.wait(_EXIT_WAIT_S)  # its line is closed a moment before it has ended
-        return self._process.post_mortem()
 
     def _argv(self) -> list[str]:
         argv = [PROGRAM, "-M", MACHINE, "-kernel", str(self._elf), "-nographic", "-monitor", "none"]

@@ -6,7 +6,7 @@ import pytest
 
 from build_helpers import run_c_tool
 
-PE, FE, NF, ORE, RXNE = (1 << bit for bit in (0, 1, 2, 3, 5))
+PE, FE, NF, ORE, RXNE, TC, TXE = (1 << bit for bit in (0, 1, 2, 3, 5, 6, 7))
 
 
 def numbers(lines: list[tuple[str, str]]) -> dict[str, int]:
@@ -50,13 +50,23 @@ def test_one_interrupt_takes_all_bytes_that_are_there() -> None:
 
 @pytest.mark.parametrize("first_index", [0, 2**32 - 500], ids=["at first", "where the indices wrap"])
 def test_a_full_ring_loses_the_newest_bytes_and_counts_them(first_index: int) -> None:
-    lines = run_c_tool("usart_tool", "flood", "1030", str(first_index))
-    assert values(lines, "received") == bytes(index % 256 for index in range(1024))
-    assert (numbers(lines)["bytes_received"], numbers(lines)["ring_overflows"]) == (1024, 6)
+    lines = run_c_tool("usart_tool", "flood", "2054", str(first_index))
+    assert values(lines, "received") == bytes(index % 256 for index in range(2048))
+    assert (numbers(lines)["bytes_received"], numbers(lines)["ring_overflows"]) == (2048, 6)
 
 
 def test_sends_in_order_and_then_rests() -> None:
-    lines = run_c_tool("usart_tool", "send", "hello")
+    lines = run_c_tool("usart_tool", "send", "hello", f"{TXE | TC:x}")
     assert values(lines, "dr") == b"hello"
     assert numbers(lines)["txeie"] == 0, "or the interrupt would come for ever"
     assert numbers(lines)["bytes_sent"] == 5
+
+
+def test_sends_nothing_while_the_line_is_busy() -> None:
+    lines = run_c_tool("usart_tool", "send", "hello", "0")
+    assert (values(lines, "dr"), numbers(lines)["txeie"]) == (b"", 1)
+
+
+def test_on_a_line_that_is_never_busy_nobody_asks() -> None:
+    lines = run_c_tool("usart_tool", "send", "hello", "at-once", "0")
+    assert (values(lines, "dr"), numbers(lines)["txeie"]) == (b"hello", 0)

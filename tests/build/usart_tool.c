@@ -5,7 +5,8 @@
 //   usart_tool burst N          one interrupt, with N bytes that come into DR as soon as the one before it is read
 //   usart_tool flood N INDEX    N received bytes that nobody reads, into a ring whose indices begin at INDEX; prints
 //                               the counters
-//   usart_tool send HEX         prints what was put into DR, and whether the interrupt is off at the end
+//   usart_tool send TEXT SR...  an interrupt at each of these states; prints what was put into DR, and whether the
+//                               interrupt is off at the end; with `at-once` behind TEXT on a line that is never busy
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +64,7 @@ static void interrupt(uint32_t status, uint32_t data) {
 int main(int argc, char **argv) {
     const char *const command = argc > 2 ? argv[1] : "";
     if (strcmp(command, "baud") == 0) {
-        usart_start((uint32_t)strtoul(argv[2], NULL, 10));
+        usart_start((uint32_t)strtoul(argv[2], NULL, 10), false);
         printf("brr %u\n", now[BRR]);
     } else if (strcmp(command, "receive") == 0) {
         for (int i = 2; i < argc; i++) {
@@ -86,10 +87,19 @@ int main(int argc, char **argv) {
         }
         print_received();
     } else if (strcmp(command, "send") == 0) {
+        int next = 3;
+        if (argc > next && strcmp(argv[next], "at-once") == 0) {
+            usart_start(16000000u, true);
+            next++;
+        }
         board_uart_write((const uint8_t *)argv[2], strlen(argv[2]));
-        now[SR] = USART_SR_TXE | USART_SR_TC;
-        usart_interrupt();
-        board_uart_flush();
+        for (; next < argc; next++) {
+            now[SR] = (uint32_t)strtoul(argv[next], NULL, 16);
+            usart_interrupt();
+        }
+        if ((now[SR] & USART_SR_TC) != 0u) {
+            board_uart_flush();
+        }
         printf("txeie %u\n", (now[CR1] & USART_CR1_TXEIE) != 0u);
         print_counters();
     }

@@ -51,7 +51,7 @@ def test_every_target_is_there_with_its_reason(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run(["list", "--json"]) == 0
     targets = {target["name"]: target for target in json.loads(capsys.readouterr().out)["targets"]}
-    assert list(targets) == ["qemu", "native", "nucleo_f446re"]
+    assert list(targets) == ["qemu", "native", "renode", "nucleo_f446re"]
     assert "qemu-system-arm" in targets["qemu"]["reason"]
     assert "gcc" in targets["native"]["reason"]
     for target in targets.values():

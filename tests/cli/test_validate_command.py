@@ -145,7 +145,7 @@ def test_a_model_that_does_not_fit_is_refused_with_the_numbers(
         (["--native", "--rtol", "nan"], "--rtol"),
         (["--native", "--batch", "0"], "--batch"),
         (["--native", "--kernel", "packed"], "--kernel"),
-        (["--renode"], "--renode"),
+        (["--renode", "--native"], "both given"),
         (["--board", "nucleo"], "nucleo_f446re"),
         (["--native", "--board", "nucleo_f446re"], "both given"),
         (["--qemu", "--port", "/dev/ttyACM0"], "both given"),

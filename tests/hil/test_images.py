@@ -13,45 +13,53 @@ from harness.device import Device
 from harness.errors import ModelRefused
 from harness.inference import SequenceRunner, load_image, load_model
 from harness.model.pack import ModelImage, pack_model
-from harness.protocol.image import ImageHeader, NodeRecord
+from harness.protocol.image import ImageHeader, NodeRecord, SourceRecord
 from harness.protocol.messages import ImageBegin, ImageCommit, Read, Run, StateReset, Write
 from harness.protocol.refusals import DeviceRefused
-from harness.protocol.wire import Activation, BeginFlags, ErrorCode, NodeFlags, Region, RunFlags, Trace, crc32
+from harness.protocol.wire import BeginFlags, ErrorCode, NodeFlags, Region, RunFlags, Trace, crc32
 
 GOOD = seeds.random_lstm(3, 5, seed=1)
+BIAS_OUTPUT = NodeFlags.BIAS | NodeFlags.OUTPUT
 HEADER_BYTES = ImageHeader.size_bytes()
 NODE_BYTES = NodeRecord.size_bytes()
 
 
-def sealed(body: bytes, work_bytes: int) -> ModelImage:
+def sealed(body: bytes) -> ModelImage:
     """An image with a right CRC over wrong contents."""
     checksum = crc32(body)
-    return ModelImage(body + checksum.to_bytes(4, "little"), work_bytes, checksum)
+    return replace(pack_model(GOOD), data=body + checksum.to_bytes(4, "little"), crc32=checksum)
 
 
 def with_header(**changes: object) -> ModelImage:
     image = pack_model(GOOD)
     header = replace(ImageHeader.unpack(image.data), **changes)  # type: ignore[arg-type]
-    return sealed(header.pack() + image.data[HEADER_BYTES:-4], image.work_bytes)
+    return sealed(header.pack() + image.data[HEADER_BYTES:-4])
 
 
 def with_node(**changes: object) -> ModelImage:
     image = pack_model(GOOD)
     node = replace(NodeRecord.unpack(image.data[HEADER_BYTES:]), **changes)  # type: ignore[arg-type]
     body = image.data[:HEADER_BYTES] + node.pack() + image.data[HEADER_BYTES + NODE_BYTES : -4]
-    return sealed(body, image.work_bytes)
+    return sealed(body)
+
+
+def with_source(**changes: object) -> ModelImage:
+    image = pack_model(GOOD)
+    source = replace(SourceRecord.unpack(image.data[HEADER_BYTES + NODE_BYTES :]), **changes)  # type: ignore[arg-type]
+    start = HEADER_BYTES + NODE_BYTES
+    return sealed(image.data[:start] + source.pack() + image.data[start + SourceRecord.size_bytes() : -4])
 
 
 def truncated() -> ModelImage:
     image = pack_model(GOOD)
-    return ModelImage(image.data[:-40], image.work_bytes, image.crc32)
+    return replace(image, data=image.data[:-40])
 
 
 def flipped() -> ModelImage:
     image = pack_model(GOOD)
     data = bytearray(image.data)
     data[200] ^= 1
-    return ModelImage(bytes(data), image.work_bytes, image.crc32)
+    return replace(image, data=bytes(data))
 
 
 BAD_IMAGES: dict[str, tuple[Callable[[], ModelImage], ErrorCode]] = {
@@ -63,20 +71,44 @@ BAD_IMAGES: dict[str, tuple[Callable[[], ModelImage], ErrorCode]] = {
     "no nodes": (lambda: with_header(node_count=0), ErrorCode.BAD_SIZE),
     "too many nodes": (lambda: with_header(node_count=33), ErrorCode.BAD_SIZE),
     "nodes beyond the image": (lambda: with_header(node_count=32), ErrorCode.BAD_SIZE),
-    "no input": (lambda: with_header(input_size=0), ErrorCode.BAD_SIZE),
+    "no input": (lambda: with_header(input_size=0), ErrorCode.BAD_SOURCE),
     "reserved field of the header": (lambda: with_header(reserved=1), ErrorCode.BAD_SIZE),
+    "input beyond all bounds": (lambda: with_header(input_size=65536), ErrorCode.BAD_SIZE),
+    "second part of the input beyond all bounds": (lambda: with_header(static_size=65536), ErrorCode.BAD_SIZE),
+    "no sources": (lambda: with_header(source_count=0), ErrorCode.BAD_SIZE),
+    "too many sources": (lambda: with_header(source_count=65), ErrorCode.BAD_SIZE),
+    "sources beyond the image": (lambda: with_header(source_count=64), ErrorCode.BAD_SIZE),
     "work memory": (lambda: with_header(work_bytes=8), ErrorCode.BAD_WORK_SIZE),
     "kind": (lambda: with_node(kind=77), ErrorCode.BAD_NODE),
     "phase": (lambda: with_node(phase=2), ErrorCode.BAD_NODE),
     "an LSTM after the last step": (lambda: with_node(phase=1), ErrorCode.BAD_NODE),
     "activation": (lambda: with_node(activation=200), ErrorCode.BAD_NODE),
     "an activation with tensors": (lambda: with_node(kind=3, input_size=3, units=3), ErrorCode.BAD_NODE),
-    "recurrent activation": (lambda: with_node(recurrent_activation=max(Activation) + 1), ErrorCode.BAD_NODE),
+    "softmax in an LSTM": (lambda: with_node(recurrent_activation=5), ErrorCode.BAD_NODE),
     "layout of the weights": (lambda: with_node(weight_layout=3), ErrorCode.BAD_NODE),
     "flags": (lambda: with_node(flags=0x8000), ErrorCode.BAD_NODE),
-    "reserved field of a node": (lambda: with_node(reserved2=1), ErrorCode.BAD_NODE),
-    "reads itself": (lambda: with_node(source=0), ErrorCode.BAD_NODE),
-    "input size": (lambda: with_node(input_size=4), ErrorCode.BAD_NODE),
+    "reserved field of a node": (lambda: with_node(reserved=1), ErrorCode.BAD_NODE),
+    "reads itself": (lambda: with_source(node=0), ErrorCode.BAD_SOURCE),
+    "a source behind the table": (lambda: with_node(first_source=1), ErrorCode.BAD_SOURCE),
+    "sources behind the table": (lambda: with_node(first_source=0xFFFF, source_count=255), ErrorCode.BAD_SOURCE),
+    "a node without source": (lambda: with_node(source_count=0), ErrorCode.BAD_SOURCE),
+    "a pass for which there is no node": (lambda: with_node(pass_index=1), ErrorCode.BAD_NODE),
+    "an operation of an LSTM": (lambda: with_node(operation=1), ErrorCode.BAD_NODE),
+    "an unknown operation": (lambda: with_node(kind=4, operation=7), ErrorCode.BAD_NODE),
+    "a state to begin with that is not there": (lambda: with_node(flags=BIAS_OUTPUT | 16), ErrorCode.BAD_SOURCE),
+    "kept steps that no memory holds": (lambda: with_node(keep_steps=0xFFFFFFFF), ErrorCode.BAD_WORK_SIZE),
+    "kept steps that the work memory leaves out": (lambda: with_node(keep_steps=1), ErrorCode.BAD_WORK_SIZE),
+    "a tap": (lambda: with_source(tap=3), ErrorCode.BAD_SOURCE),
+    "a state of the input": (lambda: with_source(tap=1), ErrorCode.BAD_SOURCE),
+    "a way to read": (lambda: with_source(read=3), ErrorCode.BAD_SOURCE),
+    "the kept steps of the input": (lambda: with_source(read=1), ErrorCode.BAD_SOURCE),
+    "beyond the input": (lambda: with_source(offset=1), ErrorCode.BAD_SOURCE),
+    "far beyond the input": (lambda: with_source(offset=0xFFFFFFFE), ErrorCode.BAD_SOURCE),
+    "a stride in the input": (lambda: with_source(stride=3), ErrorCode.BAD_SOURCE),
+    "a source of nothing": (lambda: with_source(size=0), ErrorCode.BAD_SOURCE),
+    "a source of too much": (lambda: with_source(size=0xFFFFFFFF), ErrorCode.BAD_SOURCE),
+    "a node that is not there": (lambda: with_source(node=1), ErrorCode.BAD_SOURCE),
+    "input size": (lambda: with_node(input_size=4), ErrorCode.BAD_SOURCE),
     "no output": (lambda: with_node(flags=NodeFlags.BIAS), ErrorCode.BAD_NODE),
     "no units": (lambda: with_node(units=0), ErrorCode.BAD_SIZE),
     "units beyond all bounds": (lambda: with_node(units=0xFFFFFFFF), ErrorCode.BAD_SIZE),
@@ -104,7 +136,7 @@ def test_a_bad_image_leaves_the_old_one_in_force(device: Device, name: str) -> N
 def test_the_crc_of_the_commit_must_be_the_images(device: Device) -> None:
     image = pack_model(GOOD)
     with pytest.raises(DeviceRefused) as refused:
-        load_image(device, ModelImage(image.data, image.work_bytes, image.crc32 ^ 1))
+        load_image(device, replace(image, crc32=image.crc32 ^ 1))
     assert refused.value.reply.code == ErrorCode.CRC_MISMATCH
 
 

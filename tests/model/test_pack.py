@@ -10,7 +10,7 @@ import pytest
 import seeds
 from harness.errors import ModelRefused
 from harness.model.pack import pack_model
-from harness.protocol.image import ImageHeader, NodeRecord
+from harness.protocol.image import ImageHeader, NodeRecord, SourceRecord
 from harness.protocol.wire import IMAGE_MAGIC, NO_NODE, NodeFlags, NodeKind, Phase, crc32
 
 
@@ -21,6 +21,13 @@ def records(data: bytes) -> tuple[ImageHeader, list[NodeRecord]]:
     return header, [NodeRecord.unpack(data[start + i * size :]) for i in range(header.node_count)]
 
 
+def sources(data: bytes) -> list[SourceRecord]:
+    header = ImageHeader.unpack(data)
+    size = SourceRecord.size_bytes()
+    start = ImageHeader.size_bytes() + header.node_count * NodeRecord.size_bytes()
+    return [SourceRecord.unpack(data[start + i * size :]) for i in range(header.source_count)]
+
+
 def test_the_seed_model_node_by_node() -> None:
     spec = seeds.rows_of_an_image()
     image = pack_model(spec)
@@ -28,8 +35,9 @@ def test_the_seed_model_node_by_node() -> None:
     assert header.magic == IMAGE_MAGIC
     assert header.image_bytes == len(image.data)
     assert int.from_bytes(image.data[-4:], "little") == image.crc32 == crc32(image.data[:-4])
-    assert (lstm.kind, lstm.source, lstm.units, lstm.input_size) == (NodeKind.LSTM, NO_NODE, 75, 28)
-    assert (dense.kind, dense.source, dense.phase) == (NodeKind.DENSE, 0, Phase.AFTER_LAST_STEP)
+    assert (lstm.kind, lstm.first_source, lstm.units, lstm.input_size) == (NodeKind.LSTM, 0, 75, 28)
+    assert (dense.kind, dense.first_source, dense.phase) == (NodeKind.DENSE, 1, Phase.AFTER_LAST_STEP)
+    assert [(source.node, source.size) for source in sources(image.data)] == [(NO_NODE, 28), (0, 75), (1, 10)]
     assert (activation.kind, activation.flags) == (NodeKind.ACTIVATION, NodeFlags.OUTPUT)
     assert image.work_bytes == 4 * (28 + (28 + 3 * 75) + 10 + 10 + 4 * 75)
 

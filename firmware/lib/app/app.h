@@ -15,7 +15,7 @@ typedef struct {
     link_frame_t request; // its buffer holds the inputs until the run ends
     wire_run_t run;
     const uint8_t *mask; // a bit a step, or NULL
-    const uint8_t *x;    // NULL: the input was staged
+    const uint8_t *x;    // NULL: the input was staged, or the pass reads none
     uint32_t steps_done;
     uint64_t ticks;
     uint8_t *next; // where the next record goes in the reply

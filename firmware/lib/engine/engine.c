@@ -7,6 +7,7 @@
 #include "dsp/basic_math_functions.h"
 #include "dsp/matrix_functions.h"
 #include "dsp/support_functions.h"
+#include "wire_defs.h"
 
 // Keras' gate order (keras/src/layers/rnn/lstm.py). May be defined otherwise only by a test that plants a swap to see
 // whether it is caught.
@@ -64,6 +65,26 @@ void engine_activation(uint8_t activation, const float *x, uint32_t count, float
     arm_copy_f32(x, output, count);
     activation_apply(activation, output, count);
     engine_canonical_nan(output, count);
+}
+
+void engine_combine(uint8_t operation, const float *x, uint32_t count, float *output) {
+    for (uint32_t i = 0; i < count; i++) {
+        const float a = output[i];
+        const float b = x[i];
+        switch (operation) {
+            case WIRE_OP_SUBTRACT: output[i] = a - b; break;
+            case WIRE_OP_MULTIPLY: output[i] = a * b; break;
+            case WIRE_OP_MAXIMUM: output[i] = a > b || a != a ? a : b; break;
+            case WIRE_OP_MINIMUM: output[i] = a < b || a != a ? a : b; break;
+            default: output[i] = a + b; break;
+        }
+    }
+}
+
+void engine_divide(float *output, uint32_t count, float divisor) {
+    for (uint32_t i = 0; i < count; i++) {
+        output[i] /= divisor;
+    }
 }
 
 void engine_canonical_nan(float *values, uint32_t count) {

@@ -35,6 +35,13 @@ void engine_dense(const engine_dense_t *dense, const float *x, float *output);
 // output[count] = activation(x)
 void engine_activation(uint8_t activation, const float *x, uint32_t count, float *output);
 
+// output[count] = output op x, for an operation of enum wire_op other than WIRE_OP_CONCATENATE; of WIRE_OP_AVERAGE the
+// sum, to be divided when all have been added. NaN spreads through maximum and minimum as through the others.
+void engine_combine(uint8_t operation, const float *x, uint32_t count, float *output);
+
+// output[count] /= divisor
+void engine_divide(float *output, uint32_t count, float divisor);
+
 // Makes every NaN the same one, 0x7FC00000: targets give NaNs of different sign and payload.
 void engine_canonical_nan(float *values, uint32_t count);
 

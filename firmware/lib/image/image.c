@@ -4,6 +4,7 @@
 
 #include "engine.h"
 #include "image_layout.h"
+#include "image_sources.h"
 
 static engine_lstm_t lstm_of(const image_node_t *node) {
     const wire_node_record_t *const record = node->record;
@@ -17,12 +18,16 @@ static engine_lstm_t lstm_of(const image_node_t *node) {
     };
 }
 
-static void lstm_step(const image_t *image, const image_node_t *node, bool masked) {
+static const float *row(const image_input_t *input, uint32_t step) {
+    return input->first + (ptrdiff_t)step * input->stride;
+}
+
+static void lstm_step(const image_t *image, const image_node_t *node, uint32_t step, bool masked) {
     const wire_node_record_t *const record = node->record;
     const size_t output_size = record->units * sizeof(float);
     if (!masked || (record->flags & WIRE_NODE_FLAG_IGNORE_MASK) != 0) {
         const engine_lstm_t lstm = lstm_of(node);
-        memcpy(node->xh, node->source, record->input_size * sizeof(float));
+        memcpy(node->xh, row(&node->inputs[0], step), record->input_size * sizeof(float));
         engine_lstm_step(&lstm, node->xh, node->c, image->scratch);
         memcpy(node->output, node->xh + record->input_size, output_size);
     } else if ((record->flags & WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK) != 0) {
@@ -30,29 +35,54 @@ static void lstm_step(const image_t *image, const image_node_t *node, bool maske
     }
 }
 
-static void run_phase(const image_t *image, uint8_t phase, bool masked) {
-    for (uint32_t i = 0; i < image->node_count; i++) {
-        const image_node_t *const node = &image->nodes[i];
-        const wire_node_record_t *const record = node->record;
-        if (record->phase != phase) {
-            continue;
-        }
-        switch (record->kind) {
-            case WIRE_NODE_LSTM: lstm_step(image, node, masked); break;
-            case WIRE_NODE_DENSE: {
-                const engine_dense_t dense = {
-                    .weights = node->weights,
-                    .bias = node->bias,
-                    .input_size = record->input_size,
-                    .units = record->units,
-                    .activation = record->activation,
-                };
-                engine_dense(&dense, node->source, node->output);
-                break;
-            }
-            default: engine_activation(record->activation, node->source, record->units, node->output); break;
+static void merge_step(const image_t *image, const image_node_t *node, uint32_t step) {
+    const wire_node_record_t *const record = node->record;
+    const wire_source_record_t *const sources = &image->sources[record->first_source];
+    const bool joins = record->operation == WIRE_OP_CONCATENATE;
+    float *to = node->output;
+    for (uint32_t i = 0; i < record->source_count; i++) {
+        const float *const from = row(&node->inputs[i], step);
+        if (joins || i == 0) {
+            memcpy(to, from, sources[i].size * sizeof(float));
+            to += joins ? sources[i].size : 0;
+        } else {
+            engine_combine(record->operation, from, record->units, to);
         }
     }
+    if (record->operation == WIRE_OP_AVERAGE) {
+        engine_divide(node->output, record->units, (float)record->source_count);
+    }
+    engine_canonical_nan(node->output, record->units);
+}
+
+static void node_step(const image_t *image, const image_node_t *node, uint32_t step, bool masked) {
+    const wire_node_record_t *const record = node->record;
+    switch (record->kind) {
+        case WIRE_NODE_LSTM: lstm_step(image, node, step, masked); break;
+        case WIRE_NODE_MERGE: merge_step(image, node, step); break;
+        case WIRE_NODE_DENSE: {
+            const engine_dense_t dense = {
+                .weights = node->weights,
+                .bias = node->bias,
+                .input_size = record->input_size,
+                .units = record->units,
+                .activation = record->activation,
+            };
+            engine_dense(&dense, row(&node->inputs[0], step), node->output);
+            break;
+        }
+        default: {
+            engine_activation(record->activation, row(&node->inputs[0], step), record->units, node->output);
+            break;
+        }
+    }
+    if (node->kept != NULL) {
+        memcpy(node->kept + (size_t)step * record->units, node->output, record->units * sizeof(float));
+    }
+}
+
+static bool is_of(const image_node_t *node, uint32_t pass_index, uint8_t phase) {
+    return node->record->pass_index == pass_index && node->record->phase == phase;
 }
 
 image_error_t image_open(image_t *image, const image_source_t *source, uint8_t *work, size_t work_size) {
@@ -71,108 +101,96 @@ image_error_t image_open(image_t *image, const image_source_t *source, uint8_t *
 }
 
 void image_reset_state(image_t *image) {
-    const size_t input_bytes = image->header->input_size * sizeof(float);
-    memset((uint8_t *)image->work + input_bytes, 0, image->header->work_bytes - input_bytes);
+    const size_t input_bytes = ((size_t)image->header->input_size + image->header->static_size) * sizeof(float);
+    memset((uint8_t *)image->work + input_bytes, 0, image->state_bytes - input_bytes);
+    image->ended = 0;
+    image->running = false;
+}
+
+bool image_reads_input(const image_t *image, uint32_t pass_index) {
+    return pass_index < image->pass_count && (image->input_passes >> pass_index & 1u) != 0;
+}
+
+image_error_t image_admits(const image_t *image, const wire_run_t *run) {
+    const bool resets = (run->flags & WIRE_RUN_RESET_STATE) != 0;
+    const bool ends = (run->flags & WIRE_RUN_END) != 0;
+    const uint32_t next = resets ? 0 : image->ended;
+    const uint32_t pass_index = run->pass_index;
+    if (pass_index >= image->pass_count || pass_index > next) {
+        return (image_error_t){.code = WIRE_ERR_BAD_PASS, .detail = pass_index, .detail2 = next};
+    }
+    const bool goes_on = !resets && image->running && pass_index == image->ended;
+    const uint64_t steps = (goes_on ? (uint64_t)image->steps[pass_index] : 0u) + run->steps;
+    for (uint32_t i = 0; i < image->node_count; i++) {
+        const image_node_t *const node = &image->nodes[i];
+        if (node->record->pass_index != pass_index || (node->record->phase == WIRE_PHASE_AFTER_LAST_STEP && !ends)) {
+            continue;
+        }
+        if (node->kept != NULL && steps > node->record->keep_steps) {
+            return (image_error_t){
+                .code = WIRE_ERR_BEYOND_SEQUENCE, .detail = (uint32_t)steps, .detail2 = node->record->keep_steps};
+        }
+        const image_error_t error = image_check_stored(image, node, steps);
+        if (error.code != 0) {
+            return error;
+        }
+    }
+    return (image_error_t){.code = 0};
+}
+
+static void begin_lstm(const image_node_t *node) {
+    const wire_node_record_t *const record = node->record;
+    const size_t state_bytes = record->units * sizeof(float);
+    memset(node->output, 0, state_bytes);
+    if ((record->flags & WIRE_NODE_FLAG_INITIAL_STATE) != 0) {
+        memcpy(node->xh + record->input_size, node->inputs[1].first, state_bytes);
+        memcpy(node->c, node->inputs[2].first, state_bytes);
+    }
+}
+
+void image_begin(image_t *image, uint32_t pass_index) {
+    if (image->running && image->ended == pass_index) {
+        return;
+    }
+    image->ended = pass_index;
+    image->running = true;
+    image->steps[pass_index] = 0;
+    for (uint32_t i = 0; i < image->node_count; i++) {
+        const image_node_t *const node = &image->nodes[i];
+        if (is_of(node, pass_index, WIRE_PHASE_EVERY_STEP)) {
+            image_find_inputs(image, node);
+            if (node->record->kind == WIRE_NODE_LSTM) {
+                begin_lstm(node);
+            }
+        }
+    }
 }
 
 void image_step(image_t *image, bool masked) {
-    run_phase(image, WIRE_PHASE_EVERY_STEP, masked);
+    const uint32_t step = image->steps[image->ended]++;
+    for (uint32_t i = 0; i < image->node_count; i++) {
+        const image_node_t *const node = &image->nodes[i];
+        if (is_of(node, image->ended, WIRE_PHASE_EVERY_STEP)) {
+            node_step(image, node, step, masked);
+        }
+    }
 }
 
 void image_finish(image_t *image) {
-    run_phase(image, WIRE_PHASE_AFTER_LAST_STEP, false);
-}
-
-// What a node adds to a step's record or to the end's, in this order: the one list that sizes and copies share.
-typedef struct {
-    const float *parts[2];
-    uint32_t count;
-} node_values_t;
-
-static void add(node_values_t *values, bool wanted, const float *part) {
-    if (wanted) {
-        values->parts[values->count++] = part;
-    }
-}
-
-static node_values_t lstm_values(const image_node_t *node, uint32_t trace) {
-    node_values_t values = {.count = 0};
-    if (node->record->kind == WIRE_NODE_LSTM) {
-        add(&values, (trace & WIRE_TRACE_H) != 0, node->output);
-        add(&values, (trace & WIRE_TRACE_C) != 0, node->c);
-    }
-    return values;
-}
-
-static node_values_t final_states(const image_node_t *node, uint32_t trace) {
-    node_values_t values = {.count = 0};
-    if (node->record->kind == WIRE_NODE_LSTM) {
-        add(&values, (trace & WIRE_TRACE_FINAL_STATE) != 0, node->xh + node->record->input_size);
-        add(&values, (trace & WIRE_TRACE_FINAL_STATE) != 0, node->c);
-    }
-    return values;
-}
-
-static node_values_t outputs(const image_node_t *node, uint32_t trace, uint8_t phase) {
-    node_values_t values = {.count = 0};
-    const bool is_output = (node->record->flags & WIRE_NODE_FLAG_OUTPUT) != 0 && node->record->phase == phase;
-    add(&values, is_output && (trace & WIRE_TRACE_OUTPUT) != 0, node->output);
-    return values;
-}
-
-// Copies the values of a node behind `*to`, or only counts them where `to` is NULL.
-static uint32_t take(const image_node_t *node, node_values_t values, uint8_t **to) {
-    const uint32_t units = node->record->units;
-    for (uint32_t i = 0; i < values.count && to != NULL; i++) {
-        memcpy(*to, values.parts[i], units * sizeof(float));
-        *to += units * sizeof(float);
-    }
-    return values.count * units;
-}
-
-static uint32_t take_step(const image_t *image, uint32_t trace, uint8_t **to) {
-    uint32_t floats = 0;
     for (uint32_t i = 0; i < image->node_count; i++) {
-        floats += take(&image->nodes[i], lstm_values(&image->nodes[i], trace), to);
+        const image_node_t *const node = &image->nodes[i];
+        if (is_of(node, image->ended, WIRE_PHASE_AFTER_LAST_STEP)) {
+            image_find_inputs(image, node);
+            node_step(image, node, 0, false);
+        }
     }
-    for (uint32_t i = 0; i < image->node_count; i++) {
-        floats += take(&image->nodes[i], outputs(&image->nodes[i], trace, WIRE_PHASE_EVERY_STEP), to);
-    }
-    return floats;
-}
-
-static uint32_t take_end(const image_t *image, uint32_t trace, uint8_t **to) {
-    uint32_t floats = 0;
-    for (uint32_t i = 0; i < image->node_count; i++) {
-        floats += take(&image->nodes[i], outputs(&image->nodes[i], trace, WIRE_PHASE_AFTER_LAST_STEP), to);
-    }
-    for (uint32_t i = 0; i < image->node_count; i++) {
-        floats += take(&image->nodes[i], final_states(&image->nodes[i], trace), to);
-    }
-    return floats;
-}
-
-uint32_t image_step_floats(const image_t *image, uint32_t trace) {
-    return take_step(image, trace, NULL);
-}
-
-uint32_t image_end_floats(const image_t *image, uint32_t trace) {
-    return take_end(image, trace, NULL);
-}
-
-uint8_t *image_copy_step(const image_t *image, uint32_t trace, uint8_t *to) {
-    take_step(image, trace, &to);
-    return to;
-}
-
-uint8_t *image_copy_end(const image_t *image, uint32_t trace, uint8_t *to) {
-    take_end(image, trace, &to);
-    return to;
+    image->ended++;
+    image->running = false;
 }
 
 uint8_t *image_region(const image_t *image, uint8_t region, uint32_t node, size_t *size) {
     if (region == WIRE_REGION_INPUT) {
-        *size = image->header->input_size * sizeof(float);
+        *size = ((size_t)image->header->input_size + image->header->static_size) * sizeof(float);
         return (uint8_t *)image->input;
     }
     if (node >= image->node_count) {

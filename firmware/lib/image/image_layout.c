@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "activation.h"
+#include "image_sources.h"
 #include "wire_crc.h"
 
 // CMSIS-DSP's matrix counts rows and columns in 16 bits.
@@ -18,50 +18,48 @@ static image_error_t fail(uint16_t code, uint32_t detail, uint32_t detail2) {
     return (image_error_t){.code = code, .detail = detail, .detail2 = detail2};
 }
 
-static const wire_node_record_t *records_of(const uint8_t *bytes) {
-    return (const wire_node_record_t *)(const void *)(bytes + sizeof(wire_image_header_t));
-}
-
 static bool tensor_fits(uint32_t offset, uint64_t floats, uint64_t start, uint64_t end) {
     return offset % sizeof(float) == 0 && offset >= start && offset + floats * sizeof(float) <= end;
 }
 
 static bool kind_is_sound(const wire_node_record_t *record) {
-    const bool reserved_is_zero = record->reserved == 0 && record->reserved2 == 0;
-    const bool phase_is_known = record->phase <= WIRE_PHASE_AFTER_LAST_STEP;
-    const uint32_t known_flags =
-        WIRE_NODE_FLAG_BIAS | WIRE_NODE_FLAG_OUTPUT | WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK | WIRE_NODE_FLAG_IGNORE_MASK;
-    if (!reserved_is_zero || !phase_is_known || (record->flags & ~known_flags) != 0 ||
-        record->weight_layout != WIRE_LAYOUT_ROWS || !activation_is_known(record->activation)) {
+    const bool is_known = record->reserved == 0 && record->phase <= WIRE_PHASE_AFTER_LAST_STEP &&
+                          record->activation <= WIRE_ACT_SOFTMAX && record->operation <= WIRE_OP_MINIMUM &&
+                          record->weight_layout == WIRE_LAYOUT_ROWS;
+    const uint32_t known_flags = WIRE_NODE_FLAG_BIAS | WIRE_NODE_FLAG_OUTPUT | WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK |
+                                 WIRE_NODE_FLAG_IGNORE_MASK | WIRE_NODE_FLAG_INITIAL_STATE;
+    const bool is_kept = record->keep_steps != 0; // there is one value behind the last step, and it stays anyway
+    const bool has_tensors =
+        record->weights_offset != 0 || record->bias_offset != 0 || (record->flags & WIRE_NODE_FLAG_BIAS) != 0;
+    if (!is_known || (record->flags & ~known_flags) != 0 || (is_kept && record->phase == WIRE_PHASE_AFTER_LAST_STEP) ||
+        (record->operation != 0 && record->kind != WIRE_NODE_MERGE) ||
+        ((record->flags & WIRE_NODE_FLAG_INITIAL_STATE) != 0 && record->kind != WIRE_NODE_LSTM)) {
         return false;
     }
     switch (record->kind) {
-        case WIRE_NODE_LSTM:
-            return record->phase == WIRE_PHASE_EVERY_STEP && activation_is_known(record->recurrent_activation);
+        case WIRE_NODE_LSTM: // softmax over the units has no meaning for gates here; steps only
+            return record->phase == WIRE_PHASE_EVERY_STEP && record->activation < WIRE_ACT_SOFTMAX &&
+                   record->recurrent_activation < WIRE_ACT_SOFTMAX;
         case WIRE_NODE_DENSE: return true;
-        case WIRE_NODE_ACTIVATION: // has no tensors
-            return record->units == record->input_size && record->weights_offset == 0 && record->bias_offset == 0 &&
-                   (record->flags & WIRE_NODE_FLAG_BIAS) == 0;
+        case WIRE_NODE_MERGE:
+            return record->activation == WIRE_ACT_LINEAR && record->units == record->input_size && !has_tensors;
+        case WIRE_NODE_ACTIVATION: return record->units == record->input_size && !has_tensors;
         default: return false;
     }
 }
 
-static bool source_is_sound(const wire_node_record_t *records, uint32_t index, uint32_t input_size) {
-    const wire_node_record_t *const record = &records[index];
-    if (record->source == WIRE_NO_NODE) {
-        return record->phase == WIRE_PHASE_EVERY_STEP && record->input_size == input_size;
-    }
-    if (record->source >= index) {
-        return false;
-    }
-    const wire_node_record_t *const source = &records[record->source];
-    return source->units == record->input_size && source->phase <= record->phase;
+static bool has_weights(const wire_node_record_t *record) {
+    return record->kind == WIRE_NODE_LSTM || record->kind == WIRE_NODE_DENSE;
+}
+
+static uint64_t tables_bytes(const wire_image_header_t *header) {
+    return sizeof *header + (uint64_t)header->node_count * sizeof(wire_node_record_t) +
+           (uint64_t)header->source_count * sizeof(wire_source_record_t);
 }
 
 static image_error_t check_node(const uint8_t *bytes, const wire_image_header_t *header, uint32_t index) {
-    const wire_node_record_t *const records = records_of(bytes);
-    const wire_node_record_t *const record = &records[index];
-    if (!kind_is_sound(record) || !source_is_sound(records, index, header->input_size)) {
+    const wire_node_record_t *const record = &image_node_records(bytes)[index];
+    if (!kind_is_sound(record) || record->pass_index >= header->node_count) {
         return fail(WIRE_ERR_BAD_NODE, index, record->kind);
     }
     const bool is_lstm = record->kind == WIRE_NODE_LSTM;
@@ -70,10 +68,11 @@ static image_error_t check_node(const uint8_t *bytes, const wire_image_header_t 
     if (record->units == 0 || record->input_size == 0 || rows > MAX_ROWS || columns > MAX_ROWS) {
         return fail(WIRE_ERR_BAD_SIZE, index, record->units);
     }
-    if (record->kind == WIRE_NODE_ACTIVATION) {
-        return ok();
+    const image_error_t error = image_check_sources(bytes, index);
+    if (error.code != 0 || !has_weights(record)) {
+        return error;
     }
-    const uint64_t start = sizeof *header + (uint64_t)header->node_count * sizeof *record;
+    const uint64_t start = tables_bytes(header);
     const uint64_t end = header->image_bytes - CRC_BYTES;
     const bool has_bias = (record->flags & WIRE_NODE_FLAG_BIAS) != 0;
     if (!tensor_fits(record->weights_offset, rows * columns, start, end) ||
@@ -117,14 +116,16 @@ image_error_t image_check(const image_source_t *source, uint32_t *work_bytes) {
     if (sent != computed || source->crc32 != computed) {
         return fail(WIRE_ERR_CRC_MISMATCH, sent != computed ? sent : source->crc32, computed);
     }
-    const uint64_t tables = sizeof *header + (uint64_t)header->node_count * sizeof(wire_node_record_t);
-    if (header->node_count == 0 || header->node_count > WIRE_MAX_NODES || tables + CRC_BYTES > size ||
-        header->input_size == 0 || header->input_size > MAX_ROWS || header->reserved != 0) {
+    const bool counts_are_sound = header->node_count > 0 && header->node_count <= WIRE_MAX_NODES &&
+                                  header->source_count > 0 && header->source_count <= WIRE_MAX_SOURCES;
+    const bool reserved_is_zero = header->reserved == 0 && header->reserved2 == 0;
+    if (!counts_are_sound || !reserved_is_zero || tables_bytes(header) + CRC_BYTES > size ||
+        header->input_size > MAX_ROWS || header->static_size > MAX_ROWS) {
         return fail(WIRE_ERR_BAD_SIZE, header->node_count, header->input_size);
     }
 
-    // No sum below overflows 32 bits: at most 33 terms of at most 4 * 65535.
-    uint32_t floats = header->input_size;
+    // In 64 bits: 32 nodes may ask for 65535 floats of 2^32 steps each.
+    uint64_t floats = (uint64_t)header->input_size + header->static_size;
     uint32_t scratch = 0;
     bool has_output = false;
     for (uint32_t i = 0; i < header->node_count; i++) {
@@ -132,18 +133,19 @@ image_error_t image_check(const image_source_t *source, uint32_t *work_bytes) {
         if (error.code != 0) {
             return error;
         }
-        const wire_node_record_t *const record = &records_of(bytes)[i];
-        floats += node_floats(record);
+        const wire_node_record_t *const record = &image_node_records(bytes)[i];
+        floats += (uint64_t)node_floats(record) + (uint64_t)record->keep_steps * record->units;
         scratch = scratch_floats(record) > scratch ? scratch_floats(record) : scratch;
         has_output = has_output || (record->flags & WIRE_NODE_FLAG_OUTPUT) != 0;
     }
     if (!has_output) {
         return fail(WIRE_ERR_BAD_NODE, header->node_count, 0);
     }
-    *work_bytes = (floats + scratch) * (uint32_t)sizeof(float);
-    if (header->work_bytes != *work_bytes) {
-        return fail(WIRE_ERR_BAD_WORK_SIZE, header->work_bytes, *work_bytes);
+    const uint64_t needed = (floats + scratch) * sizeof(float);
+    if (header->work_bytes != needed) {
+        return fail(WIRE_ERR_BAD_WORK_SIZE, header->work_bytes, needed > UINT32_MAX ? UINT32_MAX : (uint32_t)needed);
     }
+    *work_bytes = header->work_bytes;
     return ok();
 }
 
@@ -151,25 +153,39 @@ static const float *tensor_at(const uint8_t *bytes, uint32_t offset) {
     return (const float *)(const void *)(bytes + offset);
 }
 
+// Counts the passes, and marks those whose steps read the input of a step.
+static void note_pass(image_t *image, const wire_node_record_t *record) {
+    const uint32_t pass_index = record->pass_index;
+    image->pass_count = pass_index >= image->pass_count ? pass_index + 1u : image->pass_count;
+    for (uint32_t i = 0; i < record->source_count; i++) {
+        const wire_source_record_t *const source = &image->sources[record->first_source + i];
+        if (source->node == WIRE_NO_NODE && source->offset < image->header->input_size) {
+            image->input_passes |= 1u << pass_index;
+        }
+    }
+}
+
 void image_lay_out(image_t *image, const uint8_t *bytes, uint8_t *work) {
     const wire_image_header_t *const header = (const wire_image_header_t *)(const void *)bytes;
     *image = (image_t){
         .bytes = bytes,
         .header = header,
+        .sources = image_source_records(bytes),
         .work = (float *)(void *)work,
         .node_count = header->node_count,
     };
     memcpy(&image->crc32, bytes + header->image_bytes - CRC_BYTES, sizeof image->crc32);
     float *next = image->work;
+    uint32_t scratch = 0;
     image->input = next;
-    next += header->input_size;
+    next += header->input_size + header->static_size;
     for (uint32_t i = 0; i < image->node_count; i++) {
-        const wire_node_record_t *const record = &records_of(bytes)[i];
+        const wire_node_record_t *const record = &image_node_records(bytes)[i];
         image_node_t *const node = &image->nodes[i];
         node->record = record;
-        node->weights = record->kind == WIRE_NODE_ACTIVATION ? NULL : tensor_at(bytes, record->weights_offset);
+        node->weights = has_weights(record) ? tensor_at(bytes, record->weights_offset) : NULL;
         node->bias = (record->flags & WIRE_NODE_FLAG_BIAS) != 0 ? tensor_at(bytes, record->bias_offset) : NULL;
-        node->source = record->source == WIRE_NO_NODE ? image->input : image->nodes[record->source].output;
+        node->inputs = &image->inputs[record->first_source];
         if (record->kind == WIRE_NODE_LSTM) {
             node->xh = next;
             node->c = node->xh + record->input_size + record->units;
@@ -178,6 +194,15 @@ void image_lay_out(image_t *image, const uint8_t *bytes, uint8_t *work) {
             node->output = next;
         }
         next += node_floats(record);
+        scratch = scratch_floats(record) > scratch ? scratch_floats(record) : scratch;
+        note_pass(image, record);
     }
     image->scratch = next;
+    next += scratch;
+    image->state_bytes = (size_t)(next - image->work) * sizeof(float);
+    for (uint32_t i = 0; i < image->node_count; i++) {
+        image_node_t *const node = &image->nodes[i];
+        node->kept = node->record->keep_steps == 0 ? NULL : next;
+        next += (size_t)node->record->keep_steps * node->record->units;
+    }
 }

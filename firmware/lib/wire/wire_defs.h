@@ -13,12 +13,13 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire is little-end
 #define WIRE_PROTOCOL_MINOR 0u
 #define WIRE_MAX_PAYLOAD_BYTES 0x410u
 #define WIRE_MAX_NODES 32u
+#define WIRE_MAX_SOURCES 64u
 #define WIRE_NO_NODE 0xFFFFu
 #define WIRE_SESSION_NONE 0u
 #define WIRE_FRAME_DELIMITER 0u
 #define WIRE_REPLY_BIT 128u
 #define WIRE_IMAGE_MAGIC 0x4D4C4948u
-#define WIRE_IMAGE_VERSION 1u
+#define WIRE_IMAGE_VERSION 2u
 
 // First byte of every frame. A reply is its request's type with bit 7 set.
 enum wire_msg {
@@ -65,9 +66,12 @@ enum wire_err {
     WIRE_ERR_BAD_TENSOR = 23u,
     WIRE_ERR_BAD_WORK_SIZE = 24u,
     WIRE_ERR_STORE_FAILED = 25u,
+    WIRE_ERR_BAD_SOURCE = 26u,
     WIRE_ERR_NO_MODEL = 32u,
     WIRE_ERR_BAD_RUN = 33u,
     WIRE_ERR_REPLY_TOO_LARGE = 34u,
+    WIRE_ERR_BAD_PASS = 35u,
+    WIRE_ERR_BEYOND_SEQUENCE = 36u,
 };
 
 // What executes the firmware, as far as the firmware can tell.
@@ -139,12 +143,38 @@ enum wire_node {
     WIRE_NODE_LSTM = 1u,
     WIRE_NODE_DENSE = 2u,
     WIRE_NODE_ACTIVATION = 3u,
+    WIRE_NODE_MERGE = 4u,
 };
 
-// When a node runs.
+// When in its pass a node runs.
 enum wire_phase {
     WIRE_PHASE_EVERY_STEP = 0u,
     WIRE_PHASE_AFTER_LAST_STEP = 1u,
+};
+
+// What a MERGE does with its sources.
+enum wire_op {
+    WIRE_OP_CONCATENATE = 0u,
+    WIRE_OP_ADD = 1u,
+    WIRE_OP_SUBTRACT = 2u,
+    WIRE_OP_MULTIPLY = 3u,
+    WIRE_OP_AVERAGE = 4u,
+    WIRE_OP_MAXIMUM = 5u,
+    WIRE_OP_MINIMUM = 6u,
+};
+
+// Which value of a node a source is.
+enum wire_tap {
+    WIRE_TAP_OUTPUT = 0u,
+    WIRE_TAP_STATE_H = 1u,
+    WIRE_TAP_STATE_C = 2u,
+};
+
+// How a source is read: as it stands now, or row by row from the steps that were kept.
+enum wire_read {
+    WIRE_READ_NOW = 0u,
+    WIRE_READ_FORWARD = 1u,
+    WIRE_READ_REVERSED = 2u,
 };
 
 // How a node's weights lie in the image.
@@ -152,7 +182,7 @@ enum wire_layout {
     WIRE_LAYOUT_ROWS = 0u,
 };
 
-// Activation functions, by Keras 3's names and with its default arguments.
+// Activation functions. The two hard_sigmoids are different functions.
 enum wire_act {
     WIRE_ACT_LINEAR = 0u,
     WIRE_ACT_TANH = 1u,
@@ -160,27 +190,6 @@ enum wire_act {
     WIRE_ACT_HARD_SIGMOID = 3u,
     WIRE_ACT_HARD_SIGMOID_KERAS2 = 4u,
     WIRE_ACT_SOFTMAX = 5u,
-    WIRE_ACT_RELU = 6u,
-    WIRE_ACT_RELU6 = 7u,
-    WIRE_ACT_LEAKY_RELU = 8u,
-    WIRE_ACT_ELU = 9u,
-    WIRE_ACT_SELU = 10u,
-    WIRE_ACT_SOFTSIGN = 11u,
-    WIRE_ACT_SOFTPLUS = 12u,
-    WIRE_ACT_SILU = 13u,
-    WIRE_ACT_GELU = 14u,
-    WIRE_ACT_MISH = 15u,
-    WIRE_ACT_EXPONENTIAL = 16u,
-    WIRE_ACT_HARD_TANH = 17u,
-    WIRE_ACT_HARD_SILU = 18u,
-    WIRE_ACT_HARD_SHRINK = 19u,
-    WIRE_ACT_SOFT_SHRINK = 20u,
-    WIRE_ACT_TANH_SHRINK = 21u,
-    WIRE_ACT_SQUAREPLUS = 22u,
-    WIRE_ACT_SPARSE_PLUS = 23u,
-    WIRE_ACT_SPARSE_SIGMOID = 24u,
-    WIRE_ACT_LOG_SIGMOID = 25u,
-    WIRE_ACT_LOG_SOFTMAX = 26u,
 };
 
 // Options of a node.
@@ -189,6 +198,7 @@ enum wire_node_flag {
     WIRE_NODE_FLAG_OUTPUT = 2u,
     WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK = 4u,
     WIRE_NODE_FLAG_IGNORE_MASK = 8u,
+    WIRE_NODE_FLAG_INITIAL_STATE = 16u,
 };
 
 // What every frame begins with.
@@ -310,8 +320,11 @@ typedef struct {
     uint16_t steps; // time steps
     uint8_t flags; // RESET_STATE first, END after the last step, MASK given, STAGED_INPUT
     uint8_t trace; // what the reply holds of each step
+    uint8_t pass_index; // pass that the steps are of
+    uint8_t reserved; // 0
+    uint16_t reserved2; // 0
 } wire_run_t;
-static_assert(sizeof(wire_run_t) == 4, "layout of wire_run_t");
+static_assert(sizeof(wire_run_t) == 8, "layout of wire_run_t");
 
 // What the steps computed: a record a step, then (END) the outputs computed after the last step.
 typedef struct {
@@ -351,11 +364,14 @@ typedef struct {
     uint16_t node_count; // nodes that follow, 1 to MAX_NODES
     uint32_t image_bytes; // size of the whole image, CRC-32 included
     uint32_t work_bytes; // memory that it needs beside the image
-    uint32_t input_size; // features of one step of the model's input
-    uint32_t reserved; // 0
+    uint32_t input_size; // floats of the model's input that come with each step
+    uint32_t static_size; // floats of the model's input behind them that do not change with the steps
+    uint16_t source_count; // sources behind the nodes, 1 to MAX_SOURCES
+    uint16_t reserved; // 0
+    uint32_t reserved2; // 0
     char name[40]; // name of the model
 } wire_image_header_t;
-static_assert(sizeof(wire_image_header_t) == 64, "layout of wire_image_header_t");
+static_assert(sizeof(wire_image_header_t) == 72, "layout of wire_image_header_t");
 
 // One computation and where its tensors lie. Offsets count from the start of the image.
 typedef struct {
@@ -364,16 +380,30 @@ typedef struct {
     uint8_t activation; // activation; of an LSTM the one of the candidate and of the output
     uint8_t recurrent_activation; // LSTM: activation of the gates i, f and o
     uint16_t flags; // bits of node
-    uint16_t source; // node that it reads, a lower one; NO_NODE: the model's input
+    uint16_t first_source; // its first source
+    uint8_t source_count; // its sources, which follow each other
+    uint8_t pass_index; // pass that it runs in
+    uint8_t operation; // MERGE: what is done
+    uint8_t weight_layout; // how the weights lie
+    uint32_t reserved; // 0
     uint32_t input_size; // floats that it reads
     uint32_t units; // floats that it gives
     uint32_t weights_offset; // LSTM: float32[4 units][input_size + units]; Dense: float32[units][input_size]
     uint32_t bias_offset; // LSTM: float32[4 units]; Dense: float32[units]; 0 without bias
-    uint8_t weight_layout; // how the weights lie
-    uint8_t reserved; // 0
-    uint16_t reserved2; // 0
+    uint32_t keep_steps; // most steps of which the output is kept for others to read; 0: none is
     char name[28]; // name of the Keras layer, cut to fit
 } wire_node_record_t;
-static_assert(sizeof(wire_node_record_t) == 56, "layout of wire_node_record_t");
+static_assert(sizeof(wire_node_record_t) == 64, "layout of wire_node_record_t");
+
+// What a node reads: at its step k `size` floats of a node's value, from `offset + k stride` on.
+typedef struct {
+    uint16_t node; // a lower node; NO_NODE: the model's input
+    uint8_t tap; // which of its values
+    uint8_t read; // NOW: the value as it stands; else of the kept steps, from the first or from the last row
+    uint32_t offset; // floats before the first row
+    uint32_t stride; // floats from row to row; 0: always the same row
+    uint32_t size; // floats of a row
+} wire_source_record_t;
+static_assert(sizeof(wire_source_record_t) == 16, "layout of wire_source_record_t");
 
 #endif

@@ -72,7 +72,7 @@ void board_init(void) {
     }
     memcpy(info.build_id, ld_build_id_note + BUILD_ID_OFFSET, sizeof info.build_id);
     start_ticks();
-    usart_start(clock.apb1_hz);
+    usart_start(clock.apb1_hz, info.runs_on == WIRE_RUNS_ON_QEMU);
 }
 
 const board_info_t *board_info(void) {

@@ -8,7 +8,9 @@
 
 #define USART_BAUD 115200u
 
-void usart_start(uint32_t clock_hz);
+// `dr_is_always_free`: bytes leave as soon as they are written, so TXE need not be asked. So it is on QEMU, never on a
+// chip.
+void usart_start(uint32_t clock_hz, bool dr_is_always_free);
 
 // True while a received byte waits to be read.
 bool usart_has_received(void);

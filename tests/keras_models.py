@@ -6,31 +6,34 @@ from pathlib import Path
 from typing import Any
 
 from harness.model.spec import DenseNode, LstmNode, ModelSpec
-from harness.oracle.runtime import hard_sigmoid_keras2, import_keras, quiet
+from harness.oracle.runtime import HARD_SIGMOIDS, KERAS_3, hard_sigmoid_keras2, import_keras, quiet
 from harness.protocol.wire import Activation
 
 
-def keras_model(spec: ModelSpec) -> Any:
+def keras_model(spec: ModelSpec, package: str = KERAS_3) -> Any:
     """A Sequential model, or a Functional one where there is a mask input, with the spec's names, options, weights."""
-    keras = import_keras()
+    keras = import_keras(package)
     layers: list[Any] = [keras.Input((spec.steps, spec.input_size), name=spec.input_name)]
     for node in spec.nodes:
         if isinstance(node, LstmNode):
             layer = keras.layers.LSTM(
                 node.units,
                 name=node.name,
-                activation=_activation(node.activation),
-                recurrent_activation=_activation(node.recurrent_activation),
+                activation=_activation(node.activation, package),
+                recurrent_activation=_activation(node.recurrent_activation, package),
                 use_bias=node.bias is not None,
                 return_sequences=node.return_sequences,
                 zero_output_for_mask=node.zero_output_for_mask,
             )
         elif isinstance(node, DenseNode):
             layer = keras.layers.Dense(
-                node.units, name=node.name, activation=_activation(node.activation), use_bias=node.bias is not None
+                node.units,
+                name=node.name,
+                activation=_activation(node.activation, package),
+                use_bias=node.bias is not None,
             )
         else:
-            layer = keras.layers.Activation(_activation(node.activation), name=node.name)
+            layer = keras.layers.Activation(_activation(node.activation, package), name=node.name)
         layers.append(layer)
     model = keras.Sequential(layers, name=spec.name) if spec.mask_input is None else _with_mask(keras, spec, layers)
     for node in spec.nodes:
@@ -55,20 +58,22 @@ def _with_mask(keras: Any, spec: ModelSpec, layers: list[Any]) -> Any:
     return keras.Model([x, mask], value, name=spec.name)
 
 
-def save_spec(spec: ModelSpec, folder: Path) -> Path:
-    """The spec as a file `<name>.keras` in `folder`."""
-    return save_model(keras_model(spec), folder)
+def save_spec(spec: ModelSpec, folder: Path, suffix: str = ".keras", package: str = KERAS_3) -> Path:
+    """The spec as a file `<name><suffix>` in `folder`, written by one of the two Keras."""
+    return save_model(keras_model(spec, package), folder, suffix)
 
 
-def save_model(model: Any, folder: Path) -> Path:
-    """A Keras model as a file `<name>.keras` in `folder`."""
-    path = folder / f"{model.name}.keras"
+def save_model(model: Any, folder: Path, suffix: str = ".keras") -> Path:
+    """A Keras model as a file `<name><suffix>` in `folder`."""
+    path = folder / f"{model.name}{suffix}"
     with quiet():
         model.save(path)
     return path
 
 
-def _activation(activation: Activation) -> Any:
+def _activation(activation: Activation, package: str) -> Any:
+    if activation is HARD_SIGMOIDS[package]:
+        return "hard_sigmoid"
     if activation is Activation.HARD_SIGMOID_KERAS2:
         return hard_sigmoid_keras2()
     return activation.name.lower()

@@ -112,7 +112,9 @@ class Files:
 
 @takes_target
 def validate_command(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Keras models (.keras).", readable=False)],
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL...", help="Keras models (.keras, .h5).", readable=False)
+    ],
     target: TargetChoice,
     inputs: Annotated[
         str | None, typer.Option("--inputs", metavar="X.npz", help="Inputs, or a folder of them. Default: random.")

@@ -3,8 +3,11 @@
 Keras and TensorFlow are imported nowhere else, and only inside functions: `runtime.import_keras` is the one door.
 Knows no device and no protocol beyond the enumerations that `model.spec` uses.
 
-    runtime       imports Keras quietly, with TensorFlow behind it
-    model_file    checks a .keras file before Keras sees it
+    runtime       imports Keras 3 or Keras 2 quietly, with TensorFlow behind it
+    model_file    reads and checks a model's file before Keras sees it
+    config_check  its part for the description of the model: known layers only, no large sizes
+    hdf5_file     its part for HDF5, with hdf5_reader in a process of its own
+    calls         the calls that a Keras model's graph consists of
     graph         a Keras model -> its inputs and its chain of layers; refuses what is no chain
     layers        Keras layers -> nodes of a ModelSpec; refuses by name what the device cannot run
     load          a file -> LoadedModel

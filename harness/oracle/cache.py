@@ -29,7 +29,7 @@ from harness.model.inputs import Inputs
 from harness.model.store import spec_from_arrays, spec_to_arrays
 from harness.oracle.keras_oracle import Expected, check_inputs, expected
 from harness.oracle.load import LoadedModel, load_model
-from harness.oracle.model_file import check_model_file
+from harness.oracle.model_file import read_file
 from harness.oracle.reference import reference
 
 _FORMAT = 1
@@ -74,7 +74,8 @@ class Oracle:
         """A model from its file, without Keras where it was read before. Errors: see `load_model`."""
         if self._folder is None:
             return load_model(path)
-        key = _key("model", check_model_file(path))
+        # The name says which format it is. What is known by this key has passed the checks.
+        key = _key("model", path.suffix, hashlib.sha256(read_file(path)).hexdigest())
         stored = self._read(key)
         if stored is not None:
             facts = _facts(stored)
@@ -138,7 +139,9 @@ def environment_facts() -> dict[str, Any]:
     """Everything beside model and inputs that an answer depends on."""
     return {
         "format": _FORMAT,
-        "versions": {name: _version(name) for name in ("keras", "tensorflow", "numpy", "h5py", "ml_dtypes")},
+        "versions": {
+            name: _version(name) for name in ("keras", "tensorflow", "numpy", "tf_keras", "h5py", "ml_dtypes")
+        },
         "sources": _sources_digest(),
         "settings": {
             name: value

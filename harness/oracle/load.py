@@ -1,4 +1,4 @@
-"""A .keras file -> what the harness knows of the model, and the Keras object itself for the oracle."""
+"""A model's file -> what the harness knows of the model, and the Keras object itself for the oracle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.model.spec import GATES, LstmNode, ModelSpec
 from harness.oracle.graph import chain, graph_inputs
 from harness.oracle.layers import model_spec
 from harness.oracle.model_file import check_model_file
-from harness.oracle.runtime import import_keras, quiet
+from harness.oracle.runtime import keras_api, quiet
 
 __all__ = ["LoadedModel", "from_keras", "gate_parameters", "load_model", "model_spec"]
 
@@ -39,27 +39,27 @@ class LoadedModel:
 
 
 def load_model(path: str | os.PathLike[str]) -> LoadedModel:
-    """Reads a .keras file. No code in the file is run, and nothing is compiled.
+    """Reads a .keras, .h5 or .hdf5 file. No code in the file is run, and nothing is compiled.
 
     Raises:
-        ModelRefused: no such file, not a Keras 3 file, damaged, or it holds what this version does not run.
-        OracleError: Keras is not there.
+        ModelRefused: no such file, none that Keras wrote, damaged, or it holds what this version does not run.
+        OracleError: the Keras that the file needs is not there.
     """
     path = Path(path)
-    sha256 = check_model_file(path)
-    keras = import_keras()
+    file = check_model_file(path)
+    keras = keras_api(file.keras)
     try:
-        with quiet():
-            keras_model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with file.copy() as copy, quiet():
+            keras_model = keras.module.saving.load_model(copy, compile=False, safe_mode=True)
     # The container and the class names are known to be good; what Keras still dislikes is in the file.
     except Exception as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelRefused(
-            f"Keras {keras.__version__} cannot load {path}: {reason}",
+            f"{keras.name} {keras.version} cannot load {path}: {reason.replace(str(copy), path.name)}",
             code="model_not_loadable",
-            remedy="Load it in Python with keras.saving.load_model to see all of Keras' message.",
+            remedy=f"Load it in Python with {keras.name}.saving.load_model to see all of Keras' message.",
         ) from error
-    return from_keras(keras_model, path, sha256)
+    return from_keras(keras_model, path, file.sha256)
 
 
 def from_keras(keras_model: Any, path: Path = Path(), sha256: str = "") -> LoadedModel:

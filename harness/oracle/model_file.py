@@ -1,7 +1,11 @@
-"""Checks a .keras file before Keras opens it: a zip with `config.json`, `metadata.json` and `model.weights.h5`.
+"""Reads and checks a model's file before Keras opens it, and says which Keras is its oracle.
 
-Keras builds whatever classes a file names. Here only known layers reach it: the rest is refused by name, within
-milliseconds and before TensorFlow is loaded.
+    .keras         a zip of `config.json`, `metadata.json` and `model.weights.h5`
+    .h5, .hdf5     a whole model in HDF5, described by the attribute `model_config`
+    .npz           the weights of LSTM layers alone, see `npz_model.py`
+
+Keras builds whatever classes a file names, and libhdf5 may crash on what it reads. Here only known layers and readable
+arrays reach them: the rest is refused by name and before TensorFlow is loaded.
 """
 
 from __future__ import annotations
@@ -9,64 +13,93 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any
 
 from harness.errors import ModelRefused
-from harness.oracle.refusals import CONTAINERS, LAYERS, refused_custom_code, refused_layer
-from harness.oracle.runtime import HARD_SIGMOID_KERAS2
+from harness.oracle.config_check import check_config
+from harness.oracle.hdf5_file import Hdf5Content, read_hdf5
+from harness.oracle.runtime import HARD_SIGMOID_KERAS2, KERAS_2, KERAS_3
 
 MAX_CONFIG_BYTES = 16 << 20
 """Largest config.json that is read: a model of MAX_NODES layers has one of about 50 KB."""
 
-MAX_UNPACKED_BYTES = 1 << 30
-"""Most bytes that a file may unpack to, so that a small file cannot fill the memory. The device holds 512 KB."""
+MAX_FILE_BYTES = 256 << 20
+"""Largest file, also unpacked, so that none can fill the memory. The device holds 512 KB."""
+
+HDF5_SUFFIXES = (".h5", ".hdf5")
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_ZIP_MAGIC = b"PK\x03\x04"
 
 _SAVE_AGAIN = "Load it where it was made and save it again: model.save('model.keras')."
 
 
-def check_model_file(path: Path) -> str:
-    """Reads and checks a .keras file without Keras.
+@dataclass(frozen=True)
+class ModelFile:
+    """A file that passed its checks.
 
-    Returns:
-        SHA-256 of the file, in hex.
+    Attributes:
+        path: where it is.
+        content: its bytes; what is loaded is these, whatever becomes of the file.
+        sha256: of the content, in hex.
+        keras: the Keras that loads it and is its oracle, KERAS_3 or KERAS_2.
+    """
+
+    path: Path
+    content: bytes
+    sha256: str
+    keras: str
+
+    @contextmanager
+    def copy(self) -> Iterator[Path]:
+        """A file of this content under a name by which Keras knows what it is."""
+        with _temporary(self.content, f"model{self.path.suffix}") as path:
+            yield path
+
+
+def check_model_file(path: Path) -> ModelFile:
+    """Reads and checks a .keras or HDF5 file without Keras.
 
     Raises:
-        ModelRefused: there is no such file, it is none of Keras 3's, or it holds something that is not run.
+        ModelRefused: there is no such file, it is none of Keras', or it holds something that is not run.
     """
-    content = _read(path)
-    config, metadata = _unpack(path, content)
-    written_by = str(metadata.get("keras_version", "3"))
-    if written_by.startswith(("1.", "2.")):
+    if path.suffix not in (".keras", *HDF5_SUFFIXES):
         raise ModelRefused(
-            f"{path} was written by Keras {written_by}; this version reads the files of Keras 3.",
+            f"{path} is no model file by its name; .keras, .h5 and .hdf5 are read.",
             code="model_format",
-            remedy="Build the model in Keras 3 with the same weights. Its hard_sigmoid is not Keras 2's, "
-            f"which a model names as '{HARD_SIGMOID_KERAS2}'.",
+            remedy="Give the file that Keras wrote with model.save('model.keras') or model.save('model.h5').",
         )
-    _check_container(config)
-    return hashlib.sha256(content).hexdigest()
-
-
-def _read(path: Path) -> bytes:
-    if path.suffix in (".h5", ".hdf5"):
-        raise ModelRefused(
-            f"{path} is an HDF5 file; this version reads .keras.",
-            code="model_format",
-            remedy=_SAVE_AGAIN,
-        )
-    if path.suffix != ".keras":
-        raise ModelRefused(
-            f"{path} is not a .keras file; this version reads .keras.",
-            code="model_format",
-            remedy="Give the file that Keras 3 wrote with model.save('model.keras').",
-        )
+    content = read_file(path)
+    _check_magic(path, content)
     try:
-        return path.read_bytes()
+        keras = _check_zip(path, content) if path.suffix == ".keras" else _check_hdf5(path, content)
+    except ModelRefused:
+        raise
+    # Whatever zipfile, json and libhdf5 find wrong with a file is the file's fault: zlib.error, EOFError, ...
+    except Exception as error:
+        raise ModelRefused(
+            f"{path} is no complete Keras model: {_reason(error)}.",
+            code="model_damaged",
+            remedy=f"Copy it again from where it was made. {_SAVE_AGAIN}",
+        ) from error
+    return ModelFile(path, content, hashlib.sha256(content).hexdigest(), keras)
+
+
+def read_file(path: Path) -> bytes:
+    """All of a file.
+
+    Raises:
+        ModelRefused: it is not there, cannot be read, or is larger than MAX_FILE_BYTES.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise ModelRefused(
             f"There is no file {path}.", code="model_not_found", remedy="Check the path to the model."
@@ -77,87 +110,114 @@ def _read(path: Path) -> bytes:
             code="model_unreadable",
             remedy="Give a file that can be read.",
         ) from error
-
-
-def _unpack(path: Path, content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The files config.json and metadata.json, the latter empty where there is none."""
-    if content.startswith(_HDF5_MAGIC):
+    if len(content) > MAX_FILE_BYTES:
         raise ModelRefused(
-            f"{path} is an HDF5 file in spite of its name; this version reads Keras 3's .keras.",
-            code="model_format",
-            remedy=_SAVE_AGAIN,
+            f"{path} has more than {MAX_FILE_BYTES} bytes.",
+            code="model_too_large",
+            remedy="The device holds 0.5 MB of weights: give a smaller model.",
         )
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if archive.getinfo("config.json").file_size > MAX_CONFIG_BYTES:
-                raise ValueError(f"config.json is larger than {MAX_CONFIG_BYTES} bytes")
-            if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
-                raise ValueError(f"it unpacks to more than {MAX_UNPACKED_BYTES} bytes")
-            config = json.loads(archive.read("config.json"))
-            metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in archive.namelist() else {}
-            damaged = archive.testzip()
+    return content
+
+
+def read_hdf5_bytes(content: bytes) -> Hdf5Content:
+    """What HDF5 bytes hold. Errors: see `read_hdf5`."""
+    with _temporary(content, "checked.h5") as path:
+        return read_hdf5(path)
+
+
+def _check_magic(path: Path, content: bytes) -> None:
+    """Refuses a file of the one format under the name of the other."""
+    for magic, name, suffix in ((_HDF5_MAGIC, "an HDF5", ".h5"), (_ZIP_MAGIC, "a zip (.keras)", ".keras")):
+        if content.startswith(magic) and path.suffix != suffix and (path.suffix == ".keras" or suffix == ".keras"):
+            raise ModelRefused(
+                f"{path} is {name} file in spite of its name.",
+                code="model_format",
+                remedy=f"Rename it to {path.with_suffix(suffix).name}, or save it again with model.save.",
+            )
+
+
+def _check_zip(path: Path, content: bytes) -> str:
+    """A .keras file. Gives its oracle; raises ModelRefused, or anything else for what is wrong with its bytes."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if archive.getinfo("config.json").file_size > MAX_CONFIG_BYTES:
+            raise ValueError(f"config.json is larger than {MAX_CONFIG_BYTES} bytes")
+        if sum(member.file_size for member in archive.infolist()) > MAX_FILE_BYTES:
+            raise ValueError(f"it unpacks to more than {MAX_FILE_BYTES} bytes")
+        config = json.loads(archive.read("config.json"))
+        metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in archive.namelist() else {}
+        damaged = archive.testzip()
         if damaged:
             raise ValueError(f"{damaged} is damaged")
-        if not isinstance(config, dict) or not isinstance(config.get("config"), dict) or not isinstance(metadata, dict):
-            raise ValueError("config.json describes no model")
-    # Whatever zipfile and json find wrong with a file is the file's fault: zlib.error, NotImplementedError, ...
-    except Exception as error:
+        weights = archive.read("model.weights.h5")
+    if not isinstance(metadata, dict):
+        raise ValueError("metadata.json describes nothing")
+    keras = _oracle_of(path, str(metadata.get("keras_version", "3")))
+    held = read_hdf5_bytes(weights)
+    check_config(config, names_modules=True, elements=_elements(held))
+    return keras
+
+
+def _check_hdf5(path: Path, content: bytes) -> str:
+    """A whole model in HDF5. Gives its oracle; errors as of `_check_zip`."""
+    held = read_hdf5_bytes(content)
+    if "model_config" not in held.texts:
+        raise _without_model(path, held)
+    # Old files do not say by whom they were written; Keras 3 always does.
+    keras = _oracle_of(path, held.texts.get("keras_version", "2"))
+    check_config(json.loads(held.texts["model_config"]), names_modules=False, elements=_elements(held))
+    return keras
+
+
+def _without_model(path: Path, held: Hdf5Content) -> ModelRefused:
+    if is_weights_file(held):
+        return ModelRefused(
+            f"{path} holds weights only, not the model that they belong to.",
+            code="weights_only",
+            remedy=f"Give the model's own file and these weights: hil validate MODEL --weights {path}.",
+        )
+    return ModelRefused(
+        f"{path} is an HDF5 file that Keras did not write: it has no attribute model_config.",
+        code="model_format",
+        remedy="Give the file that Keras wrote with model.save('model.h5').",
+    )
+
+
+def is_weights_file(held: Hdf5Content) -> bool:
+    """Whether a file has weights as Keras stores them, with or without a model."""
+    return held.layers is not None or any("/vars/" in f"/{name}" for name in held.arrays)
+
+
+def _oracle_of(path: Path, version: str) -> str:
+    """The Keras that loads what a version of Keras wrote."""
+    major = version.split(".", maxsplit=1)[0]
+    if not major.isdecimal():
+        raise ValueError(f"it was written by Keras '{version}', which is no version")
+    if int(major) < 2:
         raise ModelRefused(
-            f"{path} is no complete Keras model: {_reason(error)}.",
-            code="model_damaged",
-            remedy=f"Copy it again from where it was made. {_SAVE_AGAIN}",
-        ) from error
-    return config, metadata
+            f"{path} was written by Keras {version}; files of Keras 2 and 3 are read.",
+            code="model_format",
+            remedy="Build the model in Keras 3 with the same weights. Its hard_sigmoid is not Keras 1's, "
+            f"which a model names as '{HARD_SIGMOID_KERAS2}'.",
+        )
+    return KERAS_2 if int(major) == 2 else KERAS_3
+
+
+def _elements(held: Hdf5Content) -> int:
+    return sum(prod(shape) for shape, _ in held.arrays.values())
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return "it has no config.json"
-    return str(error).rstrip(".") or type(error).__name__
+        missing = "config.json" if "config.json" in str(error) else "model.weights.h5"
+        return f"it has no {missing}" if missing in str(error) else f"it lacks {error}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".") or type(error).__name__
 
 
-def _check_container(container: dict[str, Any]) -> None:
-    """Goes through a Sequential or Functional model's own description, and the models inside it."""
-    class_name = str(container.get("class_name"))
-    name = str(container["config"].get("name", class_name))
-    if _is_custom(container) or class_name not in CONTAINERS:
-        raise refused_custom_code(name, f"the class {container.get('registered_name') or class_name}")
-    layers = container["config"].get("layers")
-    for layer in layers if isinstance(layers, list) else []:
-        if isinstance(layer, dict) and isinstance(layer.get("config"), dict):
-            _check_layer(layer)
-
-
-def _check_layer(layer: dict[str, Any]) -> None:
-    class_name = str(layer.get("class_name"))
-    name = str(layer["config"].get("name", class_name))
-    if class_name in CONTAINERS:
-        _check_container(layer)
-        return
-    if _is_custom(layer):
-        raise refused_custom_code(name, f"the class {layer.get('registered_name') or class_name}")
-    if class_name not in LAYERS:
-        raise refused_layer(name, class_name)
-    for part in _descriptions(layer["config"]):
-        if part.get("class_name") == "function":
-            if part.get("config") != HARD_SIGMOID_KERAS2:
-                raise refused_custom_code(name, f"the function {part.get('config')}")
-        elif _is_custom(part) or part.get("class_name") == "__lambda__":
-            raise refused_custom_code(name, f"the class {part.get('registered_name') or part.get('class_name')}")
-
-
-def _is_custom(description: dict[str, Any]) -> bool:
-    """Whether a serialized object names a class that is not Keras' own."""
-    return "class_name" in description and str(description.get("module")).split(".")[0] != "keras"
-
-
-def _descriptions(value: Any) -> Iterator[dict[str, Any]]:
-    """Every serialized object inside a layer's configuration."""
-    if isinstance(value, dict):
-        if "class_name" in value:
-            yield value
-        for part in value.values():
-            yield from _descriptions(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _descriptions(part)
+@contextmanager
+def _temporary(content: bytes, name: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="lstm-hil-") as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        yield path

@@ -19,6 +19,8 @@ _REMEDIES = {
     "(batch, steps), False at a masked step.",
     "TimeDistributed": "Remove the TimeDistributed wrapper: Dense and Activation work on every step by themselves.",
     "Embedding": "Remove the Embedding layer, and put the embedded vectors into the inputs file.",
+    "CuDNNLSTM": "Make the same model in tf_keras with LSTM(..., recurrent_activation='sigmoid'), load_weights from "
+    "this file into it, which converts them, and save it.",
     "BatchNormalization": "Fold the normalization into the weights of the layer behind it.",
 }
 

@@ -31,6 +31,9 @@ KERAS_2 = "tf_keras"
 HARD_SIGMOIDS = {KERAS_3: Activation.HARD_SIGMOID, KERAS_2: Activation.HARD_SIGMOID_KERAS2}
 """What each means by "hard_sigmoid": relu6(x + 3) / 6 and clip(0.2 x + 0.5, 0, 1)."""
 
+HARD_SIGMOID_TEXTS = {KERAS_3: "relu6(x + 3) / 6", KERAS_2: "clip(0.2 x + 0.5, 0, 1)"}
+"""The same for people."""
+
 HARD_SIGMOID_KERAS2 = "lstm_hil>hard_sigmoid_keras2"
 """Registered name of the hard_sigmoid of Keras 1 and 2, clip(0.2 x + 0.5, 0, 1), which Keras 3 no longer has."""
 

@@ -17,6 +17,7 @@ from harness.compare.verdict import json_number
 from harness.errors import HilError
 from harness.model.spec import Float32Array, LstmNode, Node
 from harness.oracle.load import gate_parameters
+from harness.oracle.runtime import HARD_SIGMOID_TEXTS
 from harness.protocol.messages import HelloReply
 from harness.protocol.wire import Capability, RunsOn, TickSource
 from harness.targets.base import Target
@@ -213,6 +214,7 @@ def _oracle(run: Validation) -> dict[str, Any] | None:
     return {
         "name": run.expected.oracle,
         "versions": run.expected.versions,
+        "hard_sigmoid": HARD_SIGMOID_TEXTS[run.expected.oracle],
         "from_cache": run.oracle_from_cache,
         "max_abs_to_float64": json_number(max(distances.values())) if distances else None,
         "max_abs_to_float64_by_tensor": {name: json_number(value) for name, value in distances.items()},

@@ -18,6 +18,7 @@ from harness.compare.verdict import TensorResult
 from harness.errors import HilError
 from harness.inference import Progress
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
+from harness.oracle.runtime import HARD_SIGMOID_TEXTS, HARD_SIGMOIDS
 from harness.targets.base import Target
 from harness.validation import Validation, place_of
 
@@ -55,6 +56,9 @@ def print_run(console: Console, run: Validation, target: Target | None = None) -
         distance = max(run.max_abs_to_float64.values())
         known = " (said in an earlier run)" if run.oracle_from_cache else ""
         console.print(f"oracle  {escape(versions)}; within {distance:.2g} of float64{known}")
+        if run.loaded is not None and _has_hard_sigmoid(run.loaded.spec):
+            meaning = HARD_SIGMOID_TEXTS[run.expected.oracle]
+            console.print(f"        hard_sigmoid of {run.expected.oracle} is {meaning}")
     if target is not None:
         _print_target(console, target)
     if run.on_device is not None:
@@ -66,6 +70,12 @@ def print_run(console: Console, run: Validation, target: Target | None = None) -
     _print_results(console, run.results)
     if run.error is not None:
         print_error(console, run.error)
+
+
+def _has_hard_sigmoid(spec: ModelSpec) -> bool:
+    """Whether it matters which Keras says what hard_sigmoid is."""
+    used = {node.activation for node in spec.nodes} | {node.recurrent_activation for _, node in spec.lstm_nodes()}
+    return bool(used & set(HARD_SIGMOIDS.values()))
 
 
 def _print_results(console: Console, results: tuple[TensorResult, ...]) -> None:

@@ -34,3 +34,19 @@ def agreed(loaded: LoadedModel, inputs: Inputs) -> Expected:
     narrowed = {name: array.astype(np.float32) for name, array in float64.items()}
     assert all_passed(compare(got.tensors, narrowed, tolerances(distances)))
     return got
+
+
+def assert_same(first: ModelSpec, second: ModelSpec) -> None:
+    """Two specs are the same in all but the names of files."""
+    assert (first.name, first.input_name, first.mask_input, first.input_size, first.steps, first.outputs) == (
+        second.name,
+        second.input_name,
+        second.mask_input,
+        second.input_size,
+        second.steps,
+        second.outputs,
+    )
+    for one, other in zip(first.nodes, second.nodes, strict=True):
+        assert type(one) is type(other)
+        for name, value in vars(one).items():
+            np.testing.assert_array_equal(value, getattr(other, name), err_msg=f"{one.name}.{name}")

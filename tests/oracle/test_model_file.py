@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 from harness.errors import ModelRefused
 from harness.oracle.model_file import MAX_CONFIG_BYTES, check_model_file
+from harness.oracle.runtime import KERAS_2, KERAS_3
 
 INPUT = {"module": "keras.layers", "class_name": "InputLayer", "config": {"name": "x"}, "registered_name": None}
 
@@ -30,7 +35,17 @@ def sequential(*layers: Any) -> Any:
     return layer("Sequential", "keras", layers=[INPUT, *layers])
 
 
-def keras_file(folder: Path, config: Any, weights: bytes = b"") -> Path:
+@cache
+def some_weights() -> bytes:
+    """HDF5 with an array large enough for every model here."""
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        file["layers/lstm/cell/vars/0"] = np.zeros((3, 12), np.float32)
+    return memory.getvalue()
+
+
+def keras_file(folder: Path, config: Any, weights: bytes | None = None) -> Path:
+    weights = some_weights() if weights is None else weights
     path = folder / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", config if isinstance(config, (str, bytes)) else json.dumps(config))
@@ -47,7 +62,7 @@ def refusal(path: Path) -> ModelRefused:
 
 def test_a_good_file_gives_its_hash(tmp_path: Path) -> None:
     path = keras_file(tmp_path, sequential(layer("LSTM", units=3, activation="tanh"), layer("Dropout"), layer("Dense")))
-    assert len(check_model_file(path)) == 64
+    assert len(check_model_file(path).sha256) == 64
 
 
 def test_this_module_needs_no_keras() -> None:
@@ -55,13 +70,13 @@ def test_this_module_needs_no_keras() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
-@pytest.mark.parametrize("name", ["model.h5", "model.hdf5", "weights.npz", "model.tflite", "model"])
+@pytest.mark.parametrize("name", ["model.pb", "model.tflite", "model"])
 def test_other_formats(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"content")
     error = refusal(path)
     assert error.code == "model_format"
-    assert "this version reads .keras" in error.message
+    assert ".keras, .h5 and .hdf5 are read" in error.message
 
 
 def test_no_such_file_and_a_folder(tmp_path: Path) -> None:
@@ -76,7 +91,14 @@ def test_hdf5_under_another_name(tmp_path: Path) -> None:
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     error = refusal(path)
     assert "HDF5" in error.message
-    assert "model.save" in error.remedy
+    assert "renamed.h5" in error.remedy
+
+
+def test_a_zip_under_the_name_of_hdf5(tmp_path: Path) -> None:
+    path = keras_file(tmp_path, sequential(layer("LSTM"))).rename(tmp_path / "renamed.h5")
+    error = refusal(path)
+    assert error.code == "model_format"
+    assert "renamed.keras" in error.remedy
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04" + bytes(50)])
@@ -94,8 +116,9 @@ def test_truncated_zip(tmp_path: Path, cut: int) -> None:
 
 
 def test_damaged_weights(tmp_path: Path) -> None:
-    path = keras_file(tmp_path, sequential(layer("LSTM")), weights=b"w" * 500)
-    path.write_bytes(path.read_bytes().replace(b"w" * 500, b"v" * 500))
+    path = keras_file(tmp_path, sequential(layer("LSTM")))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(some_weights(), some_weights()[:-1] + b"v"))
     assert "model.weights.h5 is damaged" in refusal(path).message
 
 
@@ -119,19 +142,47 @@ def test_small_file_with_a_huge_config(tmp_path: Path) -> None:
 
 
 def test_small_file_that_unpacks_to_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.oracle.model_file.MAX_UNPACKED_BYTES", 1000)
-    assert "unpacks to more" in refusal(keras_file(tmp_path, sequential(layer("LSTM")), weights=bytes(1000))).message
+    monkeypatch.setattr("harness.oracle.model_file.MAX_FILE_BYTES", 4000)
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", json.dumps(sequential(layer("LSTM"))))
+        archive.writestr("model.weights.h5", bytes(4000))
+    assert "unpacks to more" in refusal(path).message
 
 
-@pytest.mark.parametrize(("version", "good"), [("2.15.0", False), ("3.0.0", True), ("3.15.1", True), ("4.0", True)])
-def test_files_of_keras_2_have_another_hard_sigmoid(tmp_path: Path, version: str, good: bool) -> None:
+@pytest.mark.parametrize(
+    ("version", "oracle"),
+    [
+        (None, KERAS_3),
+        ("2.13.1", KERAS_2),
+        ("2.3.0-tf", KERAS_2),
+        ("3.0.0", KERAS_3),
+        ("3.15.1", KERAS_3),
+        ("4.0", KERAS_3),
+    ],
+)
+def test_the_oracle_is_the_keras_that_wrote_the_file(tmp_path: Path, version: str | None, oracle: str) -> None:
     path = keras_file(tmp_path, sequential(layer("LSTM")))
+    if version is not None:
+        add_version(path, version)
+    assert check_model_file(path).keras == oracle
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "message"),
+    [("1.2.2", "model_format", "written by Keras 1.2.2"), ("banana", "model_damaged", "no version")],
+)
+def test_files_of_no_keras_that_is_known(tmp_path: Path, version: str, code: str, message: str) -> None:
+    path = keras_file(tmp_path, sequential(layer("LSTM")))
+    add_version(path, version)
+    error = refusal(path)
+    assert error.code == code
+    assert message in error.message
+
+
+def add_version(path: Path, version: str) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("metadata.json", json.dumps({"keras_version": version}))
-    if good:
-        check_model_file(path)
-    else:
-        assert f"written by Keras {version}" in refusal(path).message
 
 
 @pytest.mark.parametrize(
@@ -143,6 +194,7 @@ def test_files_of_keras_2_have_another_hard_sigmoid(tmp_path: Path, version: str
         ("Embedding", "embedded vectors"),
         ("BatchNormalization", "Fold"),
         ("GRU", "LSTM, Dense"),
+        ("CuDNNLSTM", "recurrent_activation='sigmoid'"),
         ("Bidirectional", "LSTM, Dense"),
         ("RNN", "LSTM, Dense"),
         ("Conv1D", "LSTM, Dense"),
@@ -186,6 +238,51 @@ def test_custom_code_is_never_run(tmp_path: Path, config: Any, name: str) -> Non
     error = refusal(keras_file(tmp_path, config))
     assert error.code == "custom_object"
     assert name in error.message
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"inbound_nodes": [{"args": [{"module": "mine", "class_name": "Act", "config": {}}]}]},
+        {"build_config": {"class_name": "__lambda__", "config": {"code": "4wEAAAA="}}},
+    ],
+    ids=["call", "build"],
+)
+def test_custom_code_beside_the_configuration(tmp_path: Path, where: dict[str, Any]) -> None:
+    assert refusal(keras_file(tmp_path, sequential({**layer("LSTM"), **where}))).code == "custom_object"
+
+
+def test_a_layer_as_an_activation(tmp_path: Path) -> None:
+    error = refusal(keras_file(tmp_path, lstm_with(layer("Lambda"))))
+    assert error.code == "option_not_supported"
+    assert "'lstm' has a Lambda in its configuration" in error.message
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        sequential(layer("LSTM", units=10**9)),
+        sequential(layer("Dense", units=10**9)),
+        sequential(layer("LSTM", batch_input_shape=[None, 10**9, 3])),
+        sequential(layer("LSTM", batch_shape=[10**9, None, 3])),
+        sequential(layer("LSTM", batch_shape=[None, 5000, 3], unroll=True)),
+    ],
+    ids=["units", "dense", "steps", "batch", "unrolled"],
+)
+def test_sizes_that_ask_for_much_memory_or_time(tmp_path: Path, config: Any) -> None:
+    assert refusal(keras_file(tmp_path, config)).code == "option_not_supported"
+
+
+def test_more_units_than_there_are_weights(tmp_path: Path) -> None:
+    error = refusal(keras_file(tmp_path, sequential(layer("LSTM", units=2000))))
+    assert error.code == "model_damaged"
+    assert "16000000 weights" in error.message
+
+
+def test_containers_nested_without_end(tmp_path: Path) -> None:
+    before, after = json.dumps(sequential("here")).split('"here"')
+    config = 300 * before + json.dumps(layer("LSTM")) + 300 * after
+    assert refusal(keras_file(tmp_path, config)).code == "model_damaged"
 
 
 def test_the_keras_2_hard_sigmoid_is_known(tmp_path: Path) -> None:

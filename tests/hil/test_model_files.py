@@ -1,0 +1,48 @@
+"""Models of Keras 2 on every target: the device computes what the Keras computes that wrote the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import seeds
+from harness.compare.verdict import all_passed, compare
+from harness.oracle.runtime import KERAS_2, KERAS_3
+from harness.protocol.wire import Activation
+from harness.report.terminal import make_console, print_run
+from harness.validation import Validation
+from keras_models import save_spec
+
+Validate = Callable[..., Validation]
+
+
+@pytest.fixture(scope="module")
+def two_meanings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same weights with "hard_sigmoid", saved by each Keras."""
+    folder = tmp_path_factory.mktemp("models")
+    paths = {}
+    for package, suffix, meaning in (
+        (KERAS_2, ".h5", Activation.HARD_SIGMOID_KERAS2),
+        (KERAS_3, ".keras", Activation.HARD_SIGMOID),
+    ):
+        node = seeds.random_lstm_node(3, 6, seed=3, scale=3.0, recurrent_activation=meaning)
+        paths[package] = save_spec(replace(seeds.random_lstm(3, 6), nodes=(node,)), folder, suffix, package)
+    return paths
+
+
+def test_hard_sigmoid_is_the_one_of_the_keras_that_wrote_the_file(
+    validate: Validate, two_meanings: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = {package: validate(path) for package, path in two_meanings.items()}
+    for package, run in runs.items():
+        assert run
+        assert run.expected is not None
+        assert run.expected.oracle == package
+    got, other = runs[KERAS_2], runs[KERAS_3]
+    assert other.expected is not None
+    assert not all_passed(compare(other.expected.tensors, got.got, other.tolerances))
+    print_run(make_console(), got)
+    assert "hard_sigmoid of tf_keras is clip(0.2 x + 0.5, 0, 1)" in capsys.readouterr().out

@@ -1,24 +1,19 @@
-// Applies one activation (enum wire_act, or "exp") to float32 values from standard input, for the test-suite.
+// Applies a function to rows of float32 values from standard input, for the test-suite.
+// usage: activation_tool ENUM_WIRE_ACT VALUES_PER_ROW
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "activation.h"
 
 int main(int argc, char **argv) {
-    float value;
-    if (argc != 2) {
+    static float row[1024];
+    const size_t length = argc == 3 ? (size_t)atoi(argv[2]) : 0;
+    if (length < 1 || length > sizeof row / sizeof row[0]) {
         return EXIT_FAILURE;
     }
-    const int is_exp = strcmp(argv[1], "exp") == 0;
-    const uint8_t kind = (uint8_t)atoi(argv[1]);
-    while (fread(&value, sizeof value, 1, stdin) == 1) {
-        if (is_exp) {
-            value = activation_exp(value);
-        } else {
-            activation_apply(kind, &value, 1);
-        }
-        fwrite(&value, sizeof value, 1, stdout);
+    while (fread(row, sizeof row[0], length, stdin) == length) {
+        activation_apply((uint8_t)atoi(argv[1]), row, (uint32_t)length);
+        fwrite(row, sizeof row[0], length, stdout);
     }
     return EXIT_SUCCESS;
 }

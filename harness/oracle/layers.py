@@ -11,11 +11,8 @@ from harness.model.spec import ActivationNode, DenseNode, Float32Array, LstmNode
 from harness.oracle.calls import class_name
 from harness.oracle.graph import Link, chain, graph_inputs
 from harness.oracle.refusals import refused_option, refused_structure
-from harness.oracle.runtime import KERAS_3, api_of, hard_sigmoid_keras2
+from harness.oracle.runtime import KERAS_3, KerasApi, api_of, hard_sigmoid_keras2
 from harness.protocol.wire import Activation, Phase
-
-_GATE_ACTIVATIONS = frozenset(Activation) - {Activation.SOFTMAX}
-"""What an LSTM may use. Softmax needs all values of a row, and no one puts it into a gate."""
 
 
 def model_spec(keras_model: Any) -> ModelSpec:
@@ -68,11 +65,11 @@ def _node(link: Link, source: int | None, phase: Phase) -> Node:
             phase=phase,
             kernel=_weights(layer.kernel),
             bias=_weights(layer.bias) if layer.use_bias else None,
-            activation=_activation(layer, "activation", frozenset(Activation)),
+            activation=_activation(layer, "activation"),
         )
     if kind == "Softmax":
         return ActivationNode(layer.name, source, phase, 0, _softmax(layer, phase))
-    return ActivationNode(layer.name, source, phase, 0, _activation(layer, "activation", frozenset(Activation)))
+    return ActivationNode(layer.name, source, phase, 0, _activation(layer, "activation"))
 
 
 def _lstm_node(link: Link, source: int | None, phase: Phase) -> LstmNode:
@@ -99,8 +96,8 @@ def _lstm_node(link: Link, source: int | None, phase: Phase) -> LstmNode:
         kernel=_weights(cell.kernel),
         recurrent_kernel=_weights(cell.recurrent_kernel),
         bias=_weights(cell.bias) if cell.use_bias else None,
-        activation=_activation(layer, "activation", _GATE_ACTIVATIONS),
-        recurrent_activation=_activation(layer, "recurrent_activation", _GATE_ACTIVATIONS),
+        activation=_activation(layer, "activation"),
+        recurrent_activation=_activation(layer, "recurrent_activation"),
         zero_output_for_mask=bool(layer.zero_output_for_mask),
         return_sequences=bool(layer.return_sequences),
         masked=link.masked,
@@ -116,24 +113,26 @@ def _softmax(layer: Any, phase: Phase) -> Activation:
     return Activation.SOFTMAX
 
 
-def _activation(layer: Any, option: str, allowed: frozenset[Activation]) -> Activation:
+def _activation(layer: Any, option: str) -> Activation:
     function = getattr(layer, option)
-    keras = api_of(layer)
-    of_keras = keras.activations
+    known = _known_activations(api_of(layer))
+    if function not in known:
+        names = ", ".join(sorted({each.name.lower() for each in known.values()}))
+        raise refused_option(layer.name, f"{option}={getattr(function, '__name__', function)}", f"Use one of {names}.")
+    return known[function]
+
+
+def _known_activations(keras: KerasApi) -> dict[Any, Activation]:
+    """Keras' functions, as far as this version of it has them."""
+    by_name = {activation.name.lower(): activation for activation in Activation}
+    aliases = {"celu": Activation.ELU, "swish": Activation.SILU, "hard_sigmoid": keras.hard_sigmoid}
+    named = {**by_name, **aliases}.items()
     known = {
-        of_keras.linear: Activation.LINEAR,
-        of_keras.tanh: Activation.TANH,
-        of_keras.sigmoid: Activation.SIGMOID,
-        of_keras.hard_sigmoid: keras.hard_sigmoid,
-        of_keras.softmax: Activation.SOFTMAX,
+        getattr(keras.activations, name): activation for name, activation in named if hasattr(keras.activations, name)
     }
     if keras.name == KERAS_3:
         known[hard_sigmoid_keras2()] = Activation.HARD_SIGMOID_KERAS2
-    activation = known.get(function)
-    if activation is None or activation not in allowed:
-        names = ", ".join(each.name.lower() for each in sorted(allowed))
-        raise refused_option(layer.name, f"{option}={getattr(function, '__name__', function)}", f"Use one of {names}.")
-    return activation
+    return known
 
 
 def _with_sizes(nodes: list[Node], input_size: int) -> tuple[Node, ...]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -33,9 +33,8 @@ from harness.model.spec import (
     as_source,
     sources_of,
 )
-from harness.protocol.wire import Activation, Operation, Phase, Tap
-
-Array: TypeAlias = NDArray[np.floating[Any]]
+from harness.oracle.activations import ACTIVATIONS, Array
+from harness.protocol.wire import Operation, Phase, Tap
 
 
 def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) -> dict[str, Array]:
@@ -164,51 +163,6 @@ def _initial_states(node: LstmNode, inputs: Inputs, source: Array) -> tuple[Arra
     c0 = inputs.initial.get(f"{node.name}.c0", zeros).astype(source.dtype)
     return h0, c0
 
-
-def linear(x: Array) -> Array:
-    """The identity."""
-    return x
-
-
-def tanh(x: Array) -> Array:
-    """Hyperbolic tangent."""
-    result: Array = np.tanh(x)
-    return result
-
-
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), written so that the exponential is at most 1 and small results keep their digits."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
-
-
-def hard_sigmoid(x: Array) -> Array:
-    """Keras 3: relu6(x + 3) / 6 (keras/src/backend/tensorflow/nn.py)."""
-    return np.clip(x + 3, 0, 6) / 6
-
-
-def hard_sigmoid_keras2(x: Array) -> Array:
-    """Keras 1 and 2: clip(0.2 x + 0.5, 0, 1) (keras/backend.py of Keras 2)."""
-    result: Array = np.clip(x.dtype.type(0.2) * x + x.dtype.type(0.5), 0, 1)
-    return result
-
-
-def softmax(x: Array) -> Array:
-    """exp(x) / sum(exp(x)) over the last axis. The row's maximum is taken off first, so that nothing overflows."""
-    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    result: Array = e / np.sum(e, axis=-1, keepdims=True)
-    return result
-
-
-ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
-    Activation.LINEAR: linear,
-    Activation.TANH: tanh,
-    Activation.SIGMOID: sigmoid,
-    Activation.HARD_SIGMOID: hard_sigmoid,
-    Activation.HARD_SIGMOID_KERAS2: hard_sigmoid_keras2,
-    Activation.SOFTMAX: softmax,
-}
-"""Every activation of the engine."""
 
 OPERATIONS: dict[Operation, Callable[[list[Array]], Array]] = {
     Operation.CONCATENATE: lambda read: np.concatenate(read, axis=-1),

@@ -251,9 +251,10 @@ class WeightLayout(IntEnum):
 
 @unique
 class Activation(IntEnum):
-    """Activation functions. The two hard_sigmoids are different functions.
+    """Activation functions, by Keras 3's names and with its default arguments.
 
-    HARD_SIGMOID is Keras 3's relu6(x + 3) / 6, HARD_SIGMOID_KERAS2 is clip(0.2 x + 0.5, 0, 1).
+    The two hard_sigmoids are different functions: HARD_SIGMOID is Keras 3's relu6(x + 3) / 6, HARD_SIGMOID_KERAS2 is
+    clip(0.2 x + 0.5, 0, 1).
     """
 
     LINEAR = 0
@@ -262,6 +263,27 @@ class Activation(IntEnum):
     HARD_SIGMOID = 3
     HARD_SIGMOID_KERAS2 = 4
     SOFTMAX = 5
+    RELU = 6
+    RELU6 = 7
+    LEAKY_RELU = 8
+    ELU = 9
+    SELU = 10
+    SOFTSIGN = 11
+    SOFTPLUS = 12
+    SILU = 13
+    GELU = 14
+    MISH = 15
+    EXPONENTIAL = 16
+    HARD_TANH = 17
+    HARD_SILU = 18
+    HARD_SHRINK = 19
+    SOFT_SHRINK = 20
+    TANH_SHRINK = 21
+    SQUAREPLUS = 22
+    SPARSE_PLUS = 23
+    SPARSE_SIGMOID = 24
+    LOG_SIGMOID = 25
+    LOG_SOFTMAX = 26
 
 
 class NodeFlags(IntFlag):

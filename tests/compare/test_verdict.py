@@ -16,7 +16,8 @@ from harness.compare.tolerance import Tolerance, distance_to_float64, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare, json_number
 from harness.model.inputs import random_inputs
 from harness.model.spec import LstmNode, ModelSpec
-from harness.oracle.reference import ACTIVATIONS, reference
+from harness.oracle.activations import ACTIVATIONS
+from harness.oracle.reference import reference
 from harness.protocol.wire import Activation
 
 Tensors = dict[str, Any]

@@ -16,7 +16,7 @@ from harness.model.pack import ModelImage, pack_model
 from harness.protocol.image import ImageHeader, NodeRecord, SourceRecord
 from harness.protocol.messages import ImageBegin, ImageCommit, Read, Run, StateReset, Write
 from harness.protocol.refusals import DeviceRefused
-from harness.protocol.wire import BeginFlags, ErrorCode, NodeFlags, Region, RunFlags, Trace, crc32
+from harness.protocol.wire import Activation, BeginFlags, ErrorCode, NodeFlags, Region, RunFlags, Trace, crc32
 
 GOOD = seeds.random_lstm(3, 5, seed=1)
 BIAS_OUTPUT = NodeFlags.BIAS | NodeFlags.OUTPUT
@@ -84,7 +84,7 @@ BAD_IMAGES: dict[str, tuple[Callable[[], ModelImage], ErrorCode]] = {
     "an LSTM after the last step": (lambda: with_node(phase=1), ErrorCode.BAD_NODE),
     "activation": (lambda: with_node(activation=200), ErrorCode.BAD_NODE),
     "an activation with tensors": (lambda: with_node(kind=3, input_size=3, units=3), ErrorCode.BAD_NODE),
-    "softmax in an LSTM": (lambda: with_node(recurrent_activation=5), ErrorCode.BAD_NODE),
+    "recurrent activation": (lambda: with_node(recurrent_activation=max(Activation) + 1), ErrorCode.BAD_NODE),
     "layout of the weights": (lambda: with_node(weight_layout=3), ErrorCode.BAD_NODE),
     "flags": (lambda: with_node(flags=0x8000), ErrorCode.BAD_NODE),
     "reserved field of a node": (lambda: with_node(reserved=1), ErrorCode.BAD_NODE),

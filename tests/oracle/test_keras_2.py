@@ -78,7 +78,7 @@ def test_hard_sigmoid_is_the_one_of_keras_2(keras: KerasApi) -> None:
     ("options", "names"),
     [
         ({"time_major": True}, "time_major=True"),
-        ({"activation": "exponential"}, "activation=exponential"),
+        ({"activation": "log_softmax"}, "activation=log_softmax"),
         ({"dtype": "float64"}, "the dtype float64"),
     ],
 )

@@ -1,115 +1,64 @@
 #include "activation.h"
 
-#include <float.h>
-#include <string.h>
+#include <stddef.h>
 
+#include "activation_parts.h"
+#include "elementary.h"
 #include "wire_defs.h"
 
-_Static_assert(FLT_EVAL_METHOD == 0,
-               "float arithmetic must round after each operation, or targets differ in the last bit");
+typedef float (*of_one_t)(float x);
+typedef void (*of_all_t)(float *values, uint32_t count);
 
-#define LOG2_E 1.44269504f
-// ln 2 in two parts (Cody and Waite): n times the first is exact for the n that occur.
-#define LN2_HIGH 0.693359375f
-#define LN2_LOW (-2.12194440e-4f)
+static const of_one_t of_one[] = {
+    [WIRE_ACT_TANH] = smooth_tanh,
+    [WIRE_ACT_SIGMOID] = smooth_sigmoid,
+    [WIRE_ACT_HARD_SIGMOID] = piecewise_hard_sigmoid,
+    [WIRE_ACT_HARD_SIGMOID_KERAS2] = piecewise_hard_sigmoid_keras2,
+    [WIRE_ACT_RELU] = piecewise_relu,
+    [WIRE_ACT_RELU6] = piecewise_relu6,
+    [WIRE_ACT_LEAKY_RELU] = piecewise_leaky_relu,
+    [WIRE_ACT_ELU] = smooth_elu,
+    [WIRE_ACT_SELU] = smooth_selu,
+    [WIRE_ACT_SOFTSIGN] = smooth_softsign,
+    [WIRE_ACT_SOFTPLUS] = smooth_softplus,
+    [WIRE_ACT_SILU] = smooth_silu,
+    [WIRE_ACT_GELU] = smooth_gelu,
+    [WIRE_ACT_MISH] = smooth_mish,
+    [WIRE_ACT_EXPONENTIAL] = elementary_exp,
+    [WIRE_ACT_HARD_TANH] = piecewise_hard_tanh,
+    [WIRE_ACT_HARD_SILU] = piecewise_hard_silu,
+    [WIRE_ACT_HARD_SHRINK] = piecewise_hard_shrink,
+    [WIRE_ACT_SOFT_SHRINK] = piecewise_soft_shrink,
+    [WIRE_ACT_TANH_SHRINK] = smooth_tanh_shrink,
+    [WIRE_ACT_SQUAREPLUS] = smooth_squareplus,
+    [WIRE_ACT_SPARSE_PLUS] = piecewise_sparse_plus,
+    [WIRE_ACT_SPARSE_SIGMOID] = piecewise_sparse_sigmoid,
+    [WIRE_ACT_LOG_SIGMOID] = smooth_log_sigmoid,
+};
 
-static float power_of_two(int32_t exponent) { // for -126 to 127
-    const uint32_t bits = (uint32_t)(exponent + 127) << 23;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+static of_all_t of_all(uint8_t kind) {
+    switch (kind) {
+        case WIRE_ACT_SOFTMAX: return vector_softmax;
+        case WIRE_ACT_LOG_SOFTMAX: return vector_log_softmax;
+        default: return NULL;
+    }
 }
 
-float activation_exp(float x) {
-    if (x != x) {
-        return x;
-    }
-    if (x > 88.7228394f) { // ln FLT_MAX
-        return power_of_two(127) * 2.0f;
-    }
-    if (x < -103.972084f) { // ln of half the smallest denormal
-        return 0.0f;
-    }
-    const float scaled = x * LOG2_E;
-    const int32_t n = (int32_t)(scaled + (scaled < 0.0f ? -0.5f : 0.5f));
-    const float r = (x - (float)n * LN2_HIGH) - (float)n * LN2_LOW;
-    // Cephes expf: minimax polynomial on [-ln2/2, ln2/2].
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    const float y = p * (r * r) + r + 1.0f;
-    // In two factors: n reaches 128, and below -126 the product must round to a denormal once.
-    const int32_t half = n / 2;
-    return y * power_of_two(half) * power_of_two(n - half);
+static of_one_t of_each(uint8_t kind) {
+    return kind < sizeof of_one / sizeof of_one[0] ? of_one[kind] : NULL;
 }
 
-float activation_sigmoid(float x) {
-    return 1.0f / (1.0f + activation_exp(-x));
-}
-
-float activation_tanh(float x) {
-    const float magnitude = x < 0.0f ? -x : x;
-    if (magnitude >= 0.625f) {
-        const float y = 1.0f - 2.0f / (activation_exp(2.0f * magnitude) + 1.0f);
-        return x < 0.0f ? -y : y;
-    }
-    // Cephes tanhf: near zero the quotient above would lose the digits that count.
-    const float z = x * x;
-    float p = -5.70498872745e-3f;
-    p = p * z + 2.06390887954e-2f;
-    p = p * z - 5.37397155531e-2f;
-    p = p * z + 1.33314422036e-1f;
-    p = p * z - 3.33332819422e-1f;
-    return p * z * x + x;
-}
-
-// Keras 3: relu6(x + 3) / 6 (keras/src/backend/tensorflow/nn.py)
-static float hard_sigmoid(float x) {
-    const float shifted = x + 3.0f;
-    if (shifted < 0.0f) {
-        return 0.0f;
-    }
-    return (shifted > 6.0f ? 6.0f : shifted) / 6.0f;
-}
-
-// Keras 2: clip(0.2 x + 0.5, 0, 1) (keras/backend.py)
-static float hard_sigmoid_keras2(float x) {
-    const float line = 0.2f * x + 0.5f;
-    if (line < 0.0f) {
-        return 0.0f;
-    }
-    return line > 1.0f ? 1.0f : line;
-}
-
-static void softmax(float *values, uint32_t count) {
-    float largest = values[0];
-    for (uint32_t i = 1; i < count; i++) {
-        largest = values[i] > largest ? values[i] : largest;
-    }
-    float sum = 0.0f;
-    for (uint32_t i = 0; i < count; i++) {
-        values[i] = activation_exp(values[i] - largest);
-        sum += values[i];
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        values[i] /= sum;
-    }
+bool activation_is_known(uint8_t kind) {
+    return kind == WIRE_ACT_LINEAR || of_each(kind) != NULL || of_all(kind) != NULL;
 }
 
 void activation_apply(uint8_t kind, float *values, uint32_t count) {
-    float (*function)(float) = NULL;
-    switch (kind) {
-        case WIRE_ACT_TANH: function = activation_tanh; break;
-        case WIRE_ACT_SIGMOID: function = activation_sigmoid; break;
-        case WIRE_ACT_HARD_SIGMOID: function = hard_sigmoid; break;
-        case WIRE_ACT_HARD_SIGMOID_KERAS2: function = hard_sigmoid_keras2; break;
-        case WIRE_ACT_SOFTMAX: softmax(values, count); return;
-        default: return; // linear; the image's check lets no other kind through
+    const of_one_t one = of_each(kind);
+    const of_all_t all = of_all(kind);
+    if (all != NULL) {
+        all(values, count);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        values[i] = function(values[i]);
+    for (uint32_t i = 0; one != NULL && i < count; i++) {
+        values[i] = one(values[i]);
     }
 }

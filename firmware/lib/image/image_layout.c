@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "activation.h"
 #include "image_sources.h"
 #include "wire_crc.h"
 
@@ -24,7 +25,7 @@ static bool tensor_fits(uint32_t offset, uint64_t floats, uint64_t start, uint64
 
 static bool kind_is_sound(const wire_node_record_t *record) {
     const bool is_known = record->reserved == 0 && record->phase <= WIRE_PHASE_AFTER_LAST_STEP &&
-                          record->activation <= WIRE_ACT_SOFTMAX && record->operation <= WIRE_OP_MINIMUM &&
+                          activation_is_known(record->activation) && record->operation <= WIRE_OP_MINIMUM &&
                           record->weight_layout == WIRE_LAYOUT_ROWS;
     const uint32_t known_flags = WIRE_NODE_FLAG_BIAS | WIRE_NODE_FLAG_OUTPUT | WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK |
                                  WIRE_NODE_FLAG_IGNORE_MASK | WIRE_NODE_FLAG_INITIAL_STATE;
@@ -37,9 +38,8 @@ static bool kind_is_sound(const wire_node_record_t *record) {
         return false;
     }
     switch (record->kind) {
-        case WIRE_NODE_LSTM: // softmax over the units has no meaning for gates here; steps only
-            return record->phase == WIRE_PHASE_EVERY_STEP && record->activation < WIRE_ACT_SOFTMAX &&
-                   record->recurrent_activation < WIRE_ACT_SOFTMAX;
+        case WIRE_NODE_LSTM:
+            return record->phase == WIRE_PHASE_EVERY_STEP && activation_is_known(record->recurrent_activation);
         case WIRE_NODE_DENSE: return true;
         case WIRE_NODE_MERGE:
             return record->activation == WIRE_ACT_LINEAR && record->units == record->input_size && !has_tensors;

@@ -182,7 +182,7 @@ enum wire_layout {
     WIRE_LAYOUT_ROWS = 0u,
 };
 
-// Activation functions. The two hard_sigmoids are different functions.
+// Activation functions, by Keras 3's names and with its default arguments.
 enum wire_act {
     WIRE_ACT_LINEAR = 0u,
     WIRE_ACT_TANH = 1u,
@@ -190,6 +190,27 @@ enum wire_act {
     WIRE_ACT_HARD_SIGMOID = 3u,
     WIRE_ACT_HARD_SIGMOID_KERAS2 = 4u,
     WIRE_ACT_SOFTMAX = 5u,
+    WIRE_ACT_RELU = 6u,
+    WIRE_ACT_RELU6 = 7u,
+    WIRE_ACT_LEAKY_RELU = 8u,
+    WIRE_ACT_ELU = 9u,
+    WIRE_ACT_SELU = 10u,
+    WIRE_ACT_SOFTSIGN = 11u,
+    WIRE_ACT_SOFTPLUS = 12u,
+    WIRE_ACT_SILU = 13u,
+    WIRE_ACT_GELU = 14u,
+    WIRE_ACT_MISH = 15u,
+    WIRE_ACT_EXPONENTIAL = 16u,
+    WIRE_ACT_HARD_TANH = 17u,
+    WIRE_ACT_HARD_SILU = 18u,
+    WIRE_ACT_HARD_SHRINK = 19u,
+    WIRE_ACT_SOFT_SHRINK = 20u,
+    WIRE_ACT_TANH_SHRINK = 21u,
+    WIRE_ACT_SQUAREPLUS = 22u,
+    WIRE_ACT_SPARSE_PLUS = 23u,
+    WIRE_ACT_SPARSE_SIGMOID = 24u,
+    WIRE_ACT_LOG_SIGMOID = 25u,
+    WIRE_ACT_LOG_SOFTMAX = 26u,
 };
 
 // Options of a node.

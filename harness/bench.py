@@ -22,7 +22,7 @@ from harness.inference import SequenceRunner, load_image, open_stored_image
 from harness.model.inputs import random_inputs
 from harness.model.pack import pack_model
 from harness.model.spec import LstmNode, ModelSpec
-from harness.protocol.wire import Activation, Phase
+from harness.protocol.wire import Activation, Kernel, Phase
 from harness.targets.qemu import QemuTarget
 from harness.workbench import Workbench
 
@@ -62,10 +62,10 @@ class Row:
     macs_per_step: int
 
 
-def count(input_size: int, units: int) -> Row:
+def count(input_size: int, units: int, kernel: Kernel = Kernel.ARM_MATH) -> Row:
     """Instructions per step of one LSTM with random weights."""
     spec = _lstm(input_size, units)
-    image = pack_model(spec)
+    image = pack_model(spec, kernel=kernel)
     elf = firmware_elf(_say)
     log_path = work_dir() / "logs" / f"bench-{os.getpid()}.log"
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def count(input_size: int, units: int) -> Row:
             # A byte of the line that arrives in the middle of a step adds its interrupt: the least is the step alone.
             ticks = min(SequenceRunner(device, spec).run(x).ticks for _ in range(REPEATS))
     macs = 4 * units * (input_size + units)
-    return Row("arm_math", input_size, units, "ram" if in_ram else "flash", ticks / STEPS, macs)
+    return Row(kernel.name.lower(), input_size, units, "ram" if in_ram else "flash", ticks / STEPS, macs)
 
 
 def _say(text: str) -> None:
@@ -114,16 +114,17 @@ def _lstm(input_size: int, units: int) -> ModelSpec:
 
 def main() -> None:
     """Print the figures, as JSON with --json."""
-    rows = [count(input_size, units) for input_size, units in SHAPES]
+    rows = [count(input_size, units, kernel) for kernel in Kernel for input_size, units in SHAPES]
     memory = sizes(firmware_elf())
     if "--json" in sys.argv:
         sys.stdout.write(json.dumps({"rows": [asdict(row) for row in rows], "memory": asdict(memory)}, indent=2) + "\n")
         return
-    sys.stdout.write("input units  weights in  instructions/step      MACs  instructions/MAC\n")
+    sys.stdout.write("kernel     input units  weights in  instructions/step      MACs  instructions/MAC\n")
     for row in rows:
         ratio = row.instructions_per_step / row.macs_per_step
         sys.stdout.write(
-            f"{row.input_size:5} {row.units:5}  {row.weights_in:10}  {row.instructions_per_step:17.0f}  "
+            f"{row.kernel:10} {row.input_size:5} {row.units:5}  {row.weights_in:10}  "
+            f"{row.instructions_per_step:17.0f}  "
             f"{row.macs_per_step:8}  {ratio:16.2f}\n"
         )
     sys.stdout.write(

@@ -120,8 +120,8 @@ def test_quick_paths_import_nothing_heavy(module: str) -> None:
 def test_the_engine_knows_no_chip_and_no_protocol_code() -> None:
     allowed = {
         "wire": {"wire_"},
-        "engine": {"wire_defs.h", "engine.h", "activation", "elementary.h", "dsp/"},
-        "image": {"wire_", "activation.h", "engine.h", "image"},
+        "engine": {"wire_defs.h", "engine.h", "activation", "elementary.h", "packed.h", "tanh_table.h", "dsp/"},
+        "image": {"wire_", "activation.h", "engine.h", "packed.h", "image"},
         "app": {"wire_", "image.h", "board.h", "app.h", "frame_link.h", "handlers.h", "loader.h"},
     }
     standard = {"assert.h", "float.h", "stdbool.h", "stddef.h", "stdint.h", "string.h"}
@@ -130,4 +130,6 @@ def test_the_engine_knows_no_chip_and_no_protocol_code() -> None:
             for line in path.read_text().splitlines():
                 if line.startswith("#include"):
                     name = line.split()[1].strip('<>"')
+                    if (path.name, name) == ("packed_twin.c", "math.h"):
+                        continue  # fmaf, on hosts only
                     assert name in standard or any(name.startswith(p) for p in prefixes), f"{path.name}: {line}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.errors import ModelRefused
+from harness.model import packed
 from harness.model.plan import Plan, make_plan
 from harness.model.spec import (
     ActivationNode,
@@ -28,6 +29,7 @@ from harness.protocol.wire import (
     MAX_SOURCES,
     NO_NODE,
     Activation,
+    Kernel,
     NodeFlags,
     NodeKind,
     Operation,
@@ -61,6 +63,7 @@ class ModelImage:
         plan: the passes that it runs in.
         max_steps: steps of the longest run that its work memory is for; 0: of any length.
         step_bytes: bytes of `work_bytes` that each of these steps takes.
+        kernel: what computes its LSTMs.
     """
 
     data: bytes = field(repr=False)
@@ -69,15 +72,19 @@ class ModelImage:
     plan: Plan
     max_steps: int = 0
     step_bytes: int = 0
+    kernel: Kernel = Kernel.ARM_MATH
 
 
-def pack_model(spec: ModelSpec, max_steps: int | None = None, *, masked: bool = True) -> ModelImage:
+def pack_model(
+    spec: ModelSpec, max_steps: int | None = None, *, masked: bool = True, kernel: Kernel = Kernel.ARM_MATH
+) -> ModelImage:
     """The image of a model.
 
     Args:
         spec: the model.
         max_steps: the longest run that is to come. Wanted only of a model that keeps whole sequences.
         masked: runs may have a mask.
+        kernel: what computes the LSTMs.
 
     Raises:
         ModelRefused: more nodes or sources than an image holds, or a matrix too large for the engine.
@@ -102,14 +109,15 @@ def pack_model(spec: ModelSpec, max_steps: int | None = None, *, masked: bool = 
 
     for index, node in _nodes(spec):
         _check_size(node)
-        weights, bias = _weight_rows(node)
+        is_packed = isinstance(node, LstmNode) and kernel is not Kernel.ARM_MATH
+        weights, bias = _tensors(node, is_packed=is_packed)
         records.append(
             NodeRecord(
                 kind=_KINDS[type(node)],
                 phase=node.phase,
                 activation=node.activation,
                 recurrent_activation=(node.recurrent_activation if isinstance(node, LstmNode) else Activation.LINEAR),
-                flags=_flags(spec, index),
+                flags=_flags(spec, index) & ~(NodeFlags.BIAS if is_packed else NodeFlags.NONE),
                 first_source=sum(map(len, sources[:index])),
                 source_count=len(sources[index]),
                 pass_index=plan.pass_of[index],
@@ -118,14 +126,15 @@ def pack_model(spec: ModelSpec, max_steps: int | None = None, *, masked: bool = 
                 units=node.units,
                 weights_offset=append(weights),
                 bias_offset=append(bias),
-                weight_layout=WeightLayout.ROWS,
+                weight_layout=WeightLayout.PACKED if is_packed else WeightLayout.ROWS,
+                kernel=kernel if is_packed else Kernel.ARM_MATH,
                 keep_steps=steps.get(index, 0),
                 name=node.name,
             )
         )
 
     kept_floats = sum(spec.nodes[index].units * count for index, count in steps.items())
-    work_bytes = _state_bytes(spec) + kept_floats * _FLOAT_BYTES
+    work_bytes = _state_bytes(spec, kernel) + kept_floats * _FLOAT_BYTES
     header = ImageHeader(
         magic=IMAGE_MAGIC,
         version=IMAGE_VERSION,
@@ -147,6 +156,7 @@ def pack_model(spec: ModelSpec, max_steps: int | None = None, *, masked: bool = 
         plan=plan,
         max_steps=(max_steps or 0) if open_ended else 0,
         step_bytes=sum(spec.nodes[index].units for index in open_ended) * _FLOAT_BYTES,
+        kernel=kernel,
     )
 
 
@@ -172,7 +182,7 @@ def _kept_steps(spec: ModelSpec, plan: Plan, max_steps: int | None) -> dict[int,
 
 def _flags(spec: ModelSpec, index: int) -> NodeFlags:
     node = spec.nodes[index]
-    flags = NodeFlags.OUTPUT if index in spec.output_nodes else NodeFlags.NONE
+    flags = NodeFlags.OUTPUT if index in spec.outputs else NodeFlags.NONE
     if isinstance(node, LstmNode | DenseNode) and node.bias is not None:
         flags |= NodeFlags.BIAS
     if isinstance(node, LstmNode):
@@ -199,8 +209,10 @@ def _source_record(spec: ModelSpec, plan: Plan, reader: int, source: Source) -> 
     return SourceRecord(node=source.node, tap=source.tap, size=units)
 
 
-def _weight_rows(node: Node) -> tuple[Float32Array | None, Float32Array | None]:
-    """Weights with one row per output and columns x, then h: one dot product per row on the device."""
+def _tensors(node: Node, *, is_packed: bool) -> tuple[Float32Array | None, Float32Array | None]:
+    """A stream; or weights with one row per output and columns x, then h: one dot product per row on the device."""
+    if isinstance(node, LstmNode) and is_packed:
+        return packed.stream(node), None
     if isinstance(node, LstmNode):
         return np.concatenate([node.kernel, node.recurrent_kernel]).T, node.bias
     if isinstance(node, DenseNode):
@@ -208,12 +220,15 @@ def _weight_rows(node: Node) -> tuple[Float32Array | None, Float32Array | None]:
     return None, None
 
 
-def _state_bytes(spec: ModelSpec) -> int:
+def _state_bytes(spec: ModelSpec, kernel: Kernel) -> int:
     """Work memory without kept steps: docs/PROTOCOL.md; mirrors node_floats and scratch_floats of image_layout.c."""
     floats = spec.input_size
     scratch = 0
     for node in spec.nodes:
-        if isinstance(node, LstmNode):
+        if isinstance(node, LstmNode) and kernel is not Kernel.ARM_MATH:
+            floats += packed.state_floats(node)
+            scratch = max(scratch, packed.scratch_floats(node))
+        elif isinstance(node, LstmNode):
             floats += node.input_size + 3 * node.units
             scratch = max(scratch, 4 * node.units)
         else:

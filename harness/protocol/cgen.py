@@ -37,6 +37,7 @@ ENUMS: tuple[tuple[str, type[IntEnum | IntFlag]], ...] = (
     ("TAP", wire.Tap),
     ("READ", wire.Read),
     ("LAYOUT", wire.WeightLayout),
+    ("KERNEL", wire.Kernel),
     ("ACT", wire.Activation),
     ("NODE_FLAG", wire.NodeFlags),
 )

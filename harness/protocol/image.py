@@ -14,6 +14,7 @@ from typing import ClassVar
 from harness.protocol.records import Record, text, u8, u16, u32
 from harness.protocol.wire import (
     Activation,
+    Kernel,
     NodeFlags,
     NodeKind,
     Operation,
@@ -59,11 +60,15 @@ class NodeRecord(Record):
     pass_index: int = u8("pass that it runs in")
     operation: Operation = u8("MERGE: what is done", enum=Operation)
     weight_layout: WeightLayout = u8("how the weights lie", enum=WeightLayout)
-    reserved: int = u32("0")
+    kernel: Kernel = u8("LSTM: what computes it", enum=Kernel)
+    reserved: int = u8("0")
+    reserved2: int = u16("0")
     input_size: int = u32("floats that it reads")
     units: int = u32("floats that it gives")
-    weights_offset: int = u32("LSTM: float32[4 units][input_size + units]; Dense: float32[units][input_size]")
-    bias_offset: int = u32("LSTM: float32[4 units]; Dense: float32[units]; 0 without bias")
+    weights_offset: int = u32(
+        "LSTM: float32[4 units][input_size + units], or a stream; Dense: float32[units][input_size]"
+    )
+    bias_offset: int = u32("LSTM: float32[4 units]; Dense: float32[units]; 0 without bias, and where it is in a stream")
     keep_steps: int = u32("most steps of which the output is kept for others to read; 0: none is")
     name: str = text(28, "name of the Keras layer, cut to fit")
 

@@ -247,6 +247,16 @@ class WeightLayout(IntEnum):
     """How a node's weights lie in the image."""
 
     ROWS = 0
+    PACKED = 1
+
+
+@unique
+class Kernel(IntEnum):
+    """What computes an LSTM. ARM_MATH reads ROWS, the others PACKED; PACKED_FMA rounds once where PACKED does twice."""
+
+    ARM_MATH = 0
+    PACKED = 1
+    PACKED_FMA = 2
 
 
 @unique

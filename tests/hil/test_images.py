@@ -16,7 +16,7 @@ from harness.model.pack import ModelImage, pack_model
 from harness.protocol.image import ImageHeader, NodeRecord, SourceRecord
 from harness.protocol.messages import ImageBegin, ImageCommit, Read, Run, StateReset, Write
 from harness.protocol.refusals import DeviceRefused
-from harness.protocol.wire import Activation, BeginFlags, ErrorCode, NodeFlags, Region, RunFlags, Trace, crc32
+from harness.protocol.wire import Activation, BeginFlags, ErrorCode, Kernel, NodeFlags, Region, RunFlags, Trace, crc32
 
 GOOD = seeds.random_lstm(3, 5, seed=1)
 BIAS_OUTPUT = NodeFlags.BIAS | NodeFlags.OUTPUT
@@ -36,8 +36,8 @@ def with_header(**changes: object) -> ModelImage:
     return sealed(header.pack() + image.data[HEADER_BYTES:-4])
 
 
-def with_node(**changes: object) -> ModelImage:
-    image = pack_model(GOOD)
+def with_node(made_for: Kernel = Kernel.ARM_MATH, **changes: object) -> ModelImage:
+    image = pack_model(GOOD, kernel=made_for)
     node = replace(NodeRecord.unpack(image.data[HEADER_BYTES:]), **changes)  # type: ignore[arg-type]
     body = image.data[:HEADER_BYTES] + node.pack() + image.data[HEADER_BYTES + NODE_BYTES : -4]
     return sealed(body)
@@ -86,6 +86,19 @@ BAD_IMAGES: dict[str, tuple[Callable[[], ModelImage], ErrorCode]] = {
     "an activation with tensors": (lambda: with_node(kind=3, input_size=3, units=3), ErrorCode.BAD_NODE),
     "recurrent activation": (lambda: with_node(recurrent_activation=max(Activation) + 1), ErrorCode.BAD_NODE),
     "layout of the weights": (lambda: with_node(weight_layout=3), ErrorCode.BAD_NODE),
+    "a kernel that reads another layout": (lambda: with_node(kernel=1), ErrorCode.BAD_NODE),
+    "a layout for another kernel": (lambda: with_node(Kernel.PACKED, kernel=0), ErrorCode.BAD_NODE),
+    "a kernel that is not known": (lambda: with_node(Kernel.PACKED, kernel=3), ErrorCode.BAD_NODE),
+    "a packed Dense": (lambda: with_node(Kernel.PACKED, kind=2), ErrorCode.BAD_NODE),
+    "a packed LSTM with biases of its own": (lambda: with_node(Kernel.PACKED, flags=3), ErrorCode.BAD_NODE),
+    "a packed LSTM without room for biases": (
+        lambda: with_node(Kernel.PACKED, weights_offset=124),
+        ErrorCode.BAD_TENSOR,
+    ),
+    "work memory of another kernel": (
+        lambda: with_node(Kernel.PACKED, weight_layout=0, kernel=0),
+        ErrorCode.BAD_WORK_SIZE,
+    ),
     "flags": (lambda: with_node(flags=0x8000), ErrorCode.BAD_NODE),
     "reserved field of a node": (lambda: with_node(reserved=1), ErrorCode.BAD_NODE),
     "reads itself": (lambda: with_source(node=0), ErrorCode.BAD_SOURCE),

@@ -22,10 +22,14 @@ static const float *row(const image_input_t *input, uint32_t step) {
     return input->first + (ptrdiff_t)step * input->stride;
 }
 
-static void lstm_step(const image_t *image, const image_node_t *node, uint32_t step, bool masked) {
+static void lstm_step(const image_t *image, image_node_t *node, uint32_t step, bool masked) {
     const wire_node_record_t *const record = node->record;
     const size_t output_size = record->units * sizeof(float);
-    if (!masked || (record->flags & WIRE_NODE_FLAG_IGNORE_MASK) != 0) {
+    const bool runs = !masked || (record->flags & WIRE_NODE_FLAG_IGNORE_MASK) != 0;
+    if (runs && record->weight_layout == WIRE_LAYOUT_PACKED) {
+        node->packed.x = row(&node->inputs[0], step);
+        packed_step(&node->packed);
+    } else if (runs) {
         const engine_lstm_t lstm = lstm_of(node);
         memcpy(node->xh, row(&node->inputs[0], step), record->input_size * sizeof(float));
         engine_lstm_step(&lstm, node->xh, node->c, image->scratch);
@@ -55,7 +59,7 @@ static void merge_step(const image_t *image, const image_node_t *node, uint32_t 
     engine_canonical_nan(node->output, record->units);
 }
 
-static void node_step(const image_t *image, const image_node_t *node, uint32_t step, bool masked) {
+static void node_step(const image_t *image, image_node_t *node, uint32_t step, bool masked) {
     const wire_node_record_t *const record = node->record;
     switch (record->kind) {
         case WIRE_NODE_LSTM: lstm_step(image, node, step, masked); break;
@@ -143,9 +147,29 @@ static void begin_lstm(const image_node_t *node) {
     const size_t state_bytes = record->units * sizeof(float);
     memset(node->output, 0, state_bytes);
     if ((record->flags & WIRE_NODE_FLAG_INITIAL_STATE) != 0) {
-        memcpy(node->xh + record->input_size, node->inputs[1].first, state_bytes);
+        memcpy(node->h, node->inputs[1].first, state_bytes);
         memcpy(node->c, node->inputs[2].first, state_bytes);
     }
+}
+
+// Lists the nodes of a step of a pass if there is nothing to be done for them but their kernels' step.
+static void list_quick(image_t *image, uint32_t pass_index) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < image->node_count; i++) {
+        image_node_t *const node = &image->nodes[i];
+        if (!is_of(node, pass_index, WIRE_PHASE_EVERY_STEP)) {
+            continue;
+        }
+        const bool is_quick = node->record->weight_layout == WIRE_LAYOUT_PACKED && node->packed.z == NULL &&
+                              node->kept == NULL && node->inputs[0].stride == 0;
+        if (!is_quick) {
+            count = 0;
+            break;
+        }
+        node->packed.x = node->inputs[0].first;
+        image->quick[count++] = &node->packed;
+    }
+    image->quick[count] = NULL;
 }
 
 void image_begin(image_t *image, uint32_t pass_index) {
@@ -164,12 +188,20 @@ void image_begin(image_t *image, uint32_t pass_index) {
             }
         }
     }
+    list_quick(image, pass_index);
 }
 
 void image_step(image_t *image, bool masked) {
     const uint32_t step = image->steps[image->ended]++;
+    const packed_lstm_t *const *quick = image->quick;
+    if (!masked && *quick != NULL) {
+        do {
+            (*quick)->step(*quick);
+        } while (*++quick != NULL);
+        return;
+    }
     for (uint32_t i = 0; i < image->node_count; i++) {
-        const image_node_t *const node = &image->nodes[i];
+        image_node_t *const node = &image->nodes[i];
         if (is_of(node, image->ended, WIRE_PHASE_EVERY_STEP)) {
             node_step(image, node, step, masked);
         }
@@ -178,7 +210,7 @@ void image_step(image_t *image, bool masked) {
 
 void image_finish(image_t *image) {
     for (uint32_t i = 0; i < image->node_count; i++) {
-        const image_node_t *const node = &image->nodes[i];
+        image_node_t *const node = &image->nodes[i];
         if (is_of(node, image->ended, WIRE_PHASE_AFTER_LAST_STEP)) {
             image_find_inputs(image, node);
             node_step(image, node, 0, false);
@@ -201,7 +233,7 @@ uint8_t *image_region(const image_t *image, uint8_t region, uint32_t node, size_
     *size = named->record->units * sizeof(float);
     switch (region) {
         case WIRE_REGION_OUTPUT: return (uint8_t *)named->output;
-        case WIRE_REGION_STATE_H: return is_lstm ? (uint8_t *)(named->xh + named->record->input_size) : NULL;
+        case WIRE_REGION_STATE_H: return is_lstm ? (uint8_t *)named->h : NULL;
         case WIRE_REGION_STATE_C: return is_lstm ? (uint8_t *)named->c : NULL;
         default: return NULL;
     }

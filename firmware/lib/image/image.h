@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "packed.h"
 #include "wire_defs.h"
 
 // What a node reads. Valid from the begin of its pass, of a node that comes after the last step from there.
@@ -25,10 +26,12 @@ typedef struct {
     const float *weights;
     const float *bias;     // NULL without
     image_input_t *inputs; // one for each of its sources
-    float *xh;             // LSTM: x, then h
+    float *xh;             // LSTM by arm_math: x, then h
+    float *h;              // LSTM: state h
     float *c;              // LSTM: cell state
     float *output;         // of the last step that it ran
     float *kept;           // outputs of all steps of its pass, or NULL
+    packed_lstm_t packed;  // LSTM by a packed kernel
 } image_node_t;
 
 typedef struct {
@@ -46,6 +49,8 @@ typedef struct {
     uint32_t ended;                 // passes that have ended; the next one may be run
     bool running;                   // pass `ended` has begun
     uint32_t steps[WIRE_MAX_NODES]; // steps of each pass, of the one that runs and of those that have ended
+    // The nodes of a step of the pass that runs, if each is nothing but a packed kernel's step; NULL behind the last.
+    const packed_lstm_t *quick[WIRE_MAX_NODES + 1u];
     image_node_t nodes[WIRE_MAX_NODES];
     image_input_t inputs[WIRE_MAX_SOURCES];
 } image_t;

@@ -4,6 +4,7 @@
 
 #include "activation.h"
 #include "image_sources.h"
+#include "packed.h"
 #include "wire_crc.h"
 
 // CMSIS-DSP's matrix counts rows and columns in 16 bits.
@@ -23,10 +24,23 @@ static bool tensor_fits(uint32_t offset, uint64_t floats, uint64_t start, uint64
     return offset % sizeof(float) == 0 && offset >= start && offset + floats * sizeof(float) <= end;
 }
 
+static bool is_packed(const wire_node_record_t *record) {
+    return record->weight_layout == WIRE_LAYOUT_PACKED;
+}
+
+static bool layout_is_sound(const wire_node_record_t *record) {
+    if (is_packed(record)) { // the biases are in the stream
+        return record->kind == WIRE_NODE_LSTM && record->bias_offset == 0 &&
+               (record->flags & WIRE_NODE_FLAG_BIAS) == 0 &&
+               (record->kernel == WIRE_KERNEL_PACKED || record->kernel == WIRE_KERNEL_PACKED_FMA);
+    }
+    return record->weight_layout == WIRE_LAYOUT_ROWS && record->kernel == WIRE_KERNEL_ARM_MATH;
+}
+
 static bool kind_is_sound(const wire_node_record_t *record) {
-    const bool is_known = record->reserved == 0 && record->phase <= WIRE_PHASE_AFTER_LAST_STEP &&
-                          activation_is_known(record->activation) && record->operation <= WIRE_OP_MINIMUM &&
-                          record->weight_layout == WIRE_LAYOUT_ROWS;
+    const bool is_known = record->reserved == 0 && record->reserved2 == 0 &&
+                          record->phase <= WIRE_PHASE_AFTER_LAST_STEP && activation_is_known(record->activation) &&
+                          record->operation <= WIRE_OP_MINIMUM && layout_is_sound(record);
     const uint32_t known_flags = WIRE_NODE_FLAG_BIAS | WIRE_NODE_FLAG_OUTPUT | WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK |
                                  WIRE_NODE_FLAG_IGNORE_MASK | WIRE_NODE_FLAG_INITIAL_STATE;
     const bool is_kept = record->keep_steps != 0; // there is one value behind the last step, and it stays anyway
@@ -75,7 +89,8 @@ static image_error_t check_node(const uint8_t *bytes, const wire_image_header_t 
     const uint64_t start = tables_bytes(header);
     const uint64_t end = header->image_bytes - CRC_BYTES;
     const bool has_bias = (record->flags & WIRE_NODE_FLAG_BIAS) != 0;
-    if (!tensor_fits(record->weights_offset, rows * columns, start, end) ||
+    const uint64_t biases = is_packed(record) ? rows : 0u; // in the stream
+    if (!tensor_fits(record->weights_offset, rows * columns + biases, start, end) ||
         (has_bias && !tensor_fits(record->bias_offset, rows, start, end))) {
         return fail(WIRE_ERR_BAD_TENSOR, index, record->weights_offset);
     }
@@ -84,6 +99,9 @@ static image_error_t check_node(const uint8_t *bytes, const wire_image_header_t 
 
 // Work memory of one node in floats, and the scratch that it wants while it runs. docs/PROTOCOL.md, "Work memory".
 static uint32_t node_floats(const wire_node_record_t *record) {
+    if (is_packed(record)) {
+        return packed_state_floats(record->input_size, record->units);
+    }
     if (record->kind == WIRE_NODE_LSTM) {
         return record->input_size + 3u * record->units; // x and h, c, output
     }
@@ -91,6 +109,9 @@ static uint32_t node_floats(const wire_node_record_t *record) {
 }
 
 static uint32_t scratch_floats(const wire_node_record_t *record) {
+    if (is_packed(record)) {
+        return packed_scratch_floats(record->units, record->activation, record->recurrent_activation);
+    }
     return record->kind == WIRE_NODE_LSTM ? GATES * record->units : 0u;
 }
 
@@ -165,6 +186,33 @@ static void note_pass(image_t *image, const wire_node_record_t *record) {
     }
 }
 
+static void lay_out_packed(image_node_t *node, float *state, float *scratch) {
+    const wire_node_record_t *const record = node->record;
+    const packed_shape_t shape = {
+        .stream = node->weights,
+        .input_size = record->input_size,
+        .units = record->units,
+        .activation = record->activation,
+        .recurrent_activation = record->recurrent_activation,
+    };
+    const packed_kernel_t *const kernel = record->kernel == WIRE_KERNEL_PACKED ? &kernel_packed : &kernel_packed_fma;
+    packed_prepare(&node->packed, kernel, &shape, state, scratch);
+    node->h = node->packed.hx;
+    node->c = node->packed.c;
+    node->output = node->packed.h;
+}
+
+// Floats of the work memory in front of the scratch, which is the last of it: a packed kernel may read a little more
+// than an input that lies anywhere else.
+static size_t floats_before_scratch(const image_t *image) {
+    size_t floats = image->header->input_size + image->header->static_size;
+    for (uint32_t i = 0; i < image->node_count; i++) {
+        const wire_node_record_t *const record = &image_node_records(image->bytes)[i];
+        floats += node_floats(record) + (size_t)record->keep_steps * record->units;
+    }
+    return floats;
+}
+
 void image_lay_out(image_t *image, const uint8_t *bytes, uint8_t *work) {
     const wire_image_header_t *const header = (const wire_image_header_t *)(const void *)bytes;
     *image = (image_t){
@@ -176,8 +224,8 @@ void image_lay_out(image_t *image, const uint8_t *bytes, uint8_t *work) {
     };
     memcpy(&image->crc32, bytes + header->image_bytes - CRC_BYTES, sizeof image->crc32);
     float *next = image->work;
-    uint32_t scratch = 0;
     image->input = next;
+    image->scratch = next + floats_before_scratch(image);
     next += header->input_size + header->static_size;
     for (uint32_t i = 0; i < image->node_count; i++) {
         const wire_node_record_t *const record = &image_node_records(bytes)[i];
@@ -186,19 +234,19 @@ void image_lay_out(image_t *image, const uint8_t *bytes, uint8_t *work) {
         node->weights = has_weights(record) ? tensor_at(bytes, record->weights_offset) : NULL;
         node->bias = (record->flags & WIRE_NODE_FLAG_BIAS) != 0 ? tensor_at(bytes, record->bias_offset) : NULL;
         node->inputs = &image->inputs[record->first_source];
-        if (record->kind == WIRE_NODE_LSTM) {
+        if (is_packed(record)) {
+            lay_out_packed(node, next, image->scratch);
+        } else if (record->kind == WIRE_NODE_LSTM) {
             node->xh = next;
-            node->c = node->xh + record->input_size + record->units;
+            node->h = node->xh + record->input_size;
+            node->c = node->h + record->units;
             node->output = node->c + record->units;
         } else {
             node->output = next;
         }
         next += node_floats(record);
-        scratch = scratch_floats(record) > scratch ? scratch_floats(record) : scratch;
         note_pass(image, record);
     }
-    image->scratch = next;
-    next += scratch;
     image->state_bytes = (size_t)(next - image->work) * sizeof(float);
     for (uint32_t i = 0; i < image->node_count; i++) {
         image_node_t *const node = &image->nodes[i];

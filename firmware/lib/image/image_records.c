@@ -27,7 +27,7 @@ static node_values_t lstm_values(const image_node_t *node, uint32_t trace) {
 static node_values_t final_states(const image_node_t *node, uint32_t trace) {
     node_values_t values = {.count = 0};
     if (node->record->kind == WIRE_NODE_LSTM) {
-        add(&values, (trace & WIRE_TRACE_FINAL_STATE) != 0, node->xh + node->record->input_size);
+        add(&values, (trace & WIRE_TRACE_FINAL_STATE) != 0, node->h);
         add(&values, (trace & WIRE_TRACE_FINAL_STATE) != 0, node->c);
     }
     return values;

@@ -143,7 +143,7 @@ static const float *start_of(const image_t *image, const wire_source_record_t *s
     }
     const image_node_t *const from = &image->nodes[source->node];
     switch (source->tap) {
-        case WIRE_TAP_STATE_H: return from->xh + from->record->input_size;
+        case WIRE_TAP_STATE_H: return from->h;
         case WIRE_TAP_STATE_C: return from->c;
         default: return source->read == WIRE_READ_NOW || from->kept == NULL ? from->output : from->kept;
     }

@@ -180,6 +180,14 @@ enum wire_read {
 // How a node's weights lie in the image.
 enum wire_layout {
     WIRE_LAYOUT_ROWS = 0u,
+    WIRE_LAYOUT_PACKED = 1u,
+};
+
+// What computes an LSTM. ARM_MATH reads ROWS, the others PACKED; PACKED_FMA rounds once where PACKED does twice.
+enum wire_kernel {
+    WIRE_KERNEL_ARM_MATH = 0u,
+    WIRE_KERNEL_PACKED = 1u,
+    WIRE_KERNEL_PACKED_FMA = 2u,
 };
 
 // Activation functions, by Keras 3's names and with its default arguments.
@@ -406,11 +414,13 @@ typedef struct {
     uint8_t pass_index; // pass that it runs in
     uint8_t operation; // MERGE: what is done
     uint8_t weight_layout; // how the weights lie
-    uint32_t reserved; // 0
+    uint8_t kernel; // LSTM: what computes it
+    uint8_t reserved; // 0
+    uint16_t reserved2; // 0
     uint32_t input_size; // floats that it reads
     uint32_t units; // floats that it gives
-    uint32_t weights_offset; // LSTM: float32[4 units][input_size + units]; Dense: float32[units][input_size]
-    uint32_t bias_offset; // LSTM: float32[4 units]; Dense: float32[units]; 0 without bias
+    uint32_t weights_offset; // LSTM: float32[4 units][input_size + units], or a stream; Dense: float32[units][input_size]
+    uint32_t bias_offset; // LSTM: float32[4 units]; Dense: float32[units]; 0 without bias, and where it is in a stream
     uint32_t keep_steps; // most steps of which the output is kept for others to read; 0: none is
     char name[28]; // name of the Keras layer, cut to fit
 } wire_node_record_t;

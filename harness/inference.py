@@ -18,7 +18,7 @@ from harness.device import Device
 from harness.errors import MismatchError, ModelRefused
 from harness.model.pack import ModelImage, pack_model
 from harness.model.plan import Plan, make_plan
-from harness.model.spec import BoolArray, Float32Array, ModelSpec
+from harness.model.spec import BoolArray, Float32Array, ModelSpec, as_source
 from harness.protocol.messages import (
     ImageBegin,
     ImageCommit,
@@ -29,7 +29,7 @@ from harness.protocol.messages import (
     Write,
 )
 from harness.protocol.refusals import DeviceRefused
-from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Kernel, Phase, Region, RunFlags, Trace
+from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Kernel, Phase, Region, RunFlags, Tap, Trace
 
 _FLOAT_BYTES = 4
 _ARENA_ALIGNMENT = 8  # docs/PROTOCOL.md, "Work memory"
@@ -248,9 +248,14 @@ class SequenceRunner:
         for pass_index in range(len(self._plan.passes)):
             ticks += self._run_pass(pass_index, x, mask, flags, arrays)
             flags = RunFlags.NONE
-        for name, node in zip(output_names(self._spec), self._spec.outputs, strict=True):
-            if not self._spec.gives_sequence(node) and arrays[name].ndim == 2:
-                arrays[name] = arrays[name][-1]
+        values = {index: arrays.pop(_value_name(index)) for index in self._spec.output_nodes}
+        for name, output in zip(self._spec.output_names, map(as_source, self._spec.outputs), strict=True):
+            if output.tap is not Tap.OUTPUT:
+                arrays[name] = arrays[self._spec.state_name(output)]
+                continue
+            assert output.node is not None
+            value, is_sequence = values[output.node], self._spec.gives_sequence(output.node)
+            arrays[name] = value[-1] if value.ndim == 2 and not is_sequence else value
         return SequenceResult(arrays, ticks)
 
     def _run_pass(
@@ -357,13 +362,6 @@ def _mask_bytes(steps: int) -> int:
     return -(-steps // _MASK_WORD_STEPS) * 4
 
 
-def output_names(spec: ModelSpec) -> tuple[str, ...]:
-    """Names of the model's outputs in OUT.npz."""
-    if len(spec.outputs) == 1:
-        return ("output",)
-    return tuple(f"output.{number}" for number in range(len(spec.outputs)))
-
-
 def _step_parts(spec: ModelSpec, plan: Plan, pass_index: int) -> tuple[_Part, ...]:
     """The record of a pass' step, in the order of image_copy_step."""
     parts = []
@@ -385,12 +383,16 @@ def _end_parts(spec: ModelSpec, plan: Plan, pass_index: int) -> tuple[_Part, ...
 
 
 def _output_parts(spec: ModelSpec, plan: Plan, pass_index: int, phase: Phase) -> list[_Part]:
-    by_node = sorted(zip(spec.outputs, output_names(spec), strict=True))
     return [
-        _Part(name, Region.OUTPUT, index, spec.nodes[index].units)
-        for index, name in by_node
+        _Part(_value_name(index), Region.OUTPUT, index, spec.nodes[index].units)
+        for index in spec.output_nodes
         if spec.nodes[index].phase == phase and plan.pass_of[index] == pass_index
     ]
+
+
+def _value_name(index: int) -> str:
+    """A name for a node's output that no layer's tensor can have: those end in .h, .c, .h_last or .c_last."""
+    return f"output of node {index}"
 
 
 def _floats(parts: tuple[_Part, ...]) -> int:

@@ -9,7 +9,7 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,24 +23,31 @@ from harness.build.paths import hil_command, project_root, work_dir
 from harness.build.tools import failure_lines, run_tool
 from harness.errors import BuildFailed, TargetUnavailable
 
-_KEPT = 60
+_KEPT = 120
 """Products that are kept: more than a run of all tests makes. Those that were not used for longest go first."""
 
 
-def native_executable(defines: Sequence[str] = ()) -> Path:
+def native_executable(replaced: Mapping[Path, str] | None = None) -> Path:
     """The whole firmware as a program of this machine.
 
     Args:
-        defines: additional macros, as "NAME" or "NAME=value", for builds with a planted bug.
+        replaced: C sources of the library, and the text to compile in place of each: for builds with a planted bug.
 
     Raises:
         TargetUnavailable: there is no C compiler.
         BuildFailed: it could not be compiled.
     """
-    compiler = _compiler(defines)
-    library = _library(compiler)
+    compiler = _compiler()
     sources = files_under(*_directories(recipe.load().host_sources), suffixes=(".c",))
-    return _kept("firmware", compiler, sources, lambda staging: staging.link("firmware", sources, [library]))
+    host = _kept("libhost.a", compiler, sources, lambda staging: staging.archive("libhost.a", sources))
+    libraries = [host, _library(compiler)]
+    planted = {path.relative_to(project_root()): text for path, text in (replaced or {}).items()}
+
+    def link(staging: _Staging) -> Path:
+        # What stands before a library takes the place of that library's own.
+        return staging.link("firmware", [staging.plant(path, text) for path, text in planted.items()], libraries)
+
+    return _kept("firmware", compiler, sources, link, [[str(path), text] for path, text in planted.items()])
 
 
 def compile_host_tool(
@@ -51,7 +58,7 @@ def compile_host_tool(
     Args:
         name: of the program.
         sources: its own C files.
-        defines: as for `native_executable`; they hold for the firmware's library too.
+        defines: additional macros, as "NAME" or "NAME=value"; they hold for the firmware's library too.
         include_firmware_lib: link what it uses of firmware/lib and CMSIS-DSP; its own sources come first.
 
     Raises:
@@ -91,12 +98,18 @@ class _Staging:
         self._run([*self.compiler.argv, *flags, "-o", name, *objects, *libraries, *after], f"link {name}")
         return self.directory / name
 
-    def archive(self, name: str) -> Path:
-        """Make the library of all that is the same on every machine, and CMSIS-DSP."""
+    def plant(self, path: Path, text: str) -> Path:
+        """A source of other text than that of its place in the project."""
+        planted = self.directory / "planted" / path
+        planted.parent.mkdir(parents=True)
+        planted.write_text(text, encoding="utf-8")
+        return planted
+
+    def archive(self, name: str, sources: Sequence[Path], cmsis_sources: Sequence[str] = ()) -> Path:
+        """Make a library of our own sources, and of some of CMSIS-DSP."""
         parts = recipe.load()
-        own = files_under(*_directories(parts.library_sources), suffixes=(".c",))
-        objects = self._objects(own, parts.warning_flags)
-        cmsis = [self.directory / "cmsis-dsp" / source for source in parts.cmsis_dsp.sources]
+        objects = self._objects(sources, parts.warning_flags)
+        cmsis = [self.directory / "cmsis-dsp" / source for source in cmsis_sources]
         objects += self._objects(cmsis, parts.cmsis_dsp.flags)
         self._run(["ar", "rcsD", name, *objects], f"make {name}")
         return self.directory / name
@@ -133,7 +146,7 @@ class _Staging:
             )
 
 
-def _compiler(defines: Sequence[str]) -> _Compiler:
+def _compiler(defines: Sequence[str] = ()) -> _Compiler:
     argv = shlex.split(os.environ.get("CC", "")) or ["gcc"]
     identity = tool_identity(argv[0])
     if identity is None:
@@ -142,17 +155,30 @@ def _compiler(defines: Sequence[str]) -> _Compiler:
 
 
 def _library(compiler: _Compiler) -> Path:
-    return _kept("libfirmware.a", compiler, [], lambda staging: staging.archive("libfirmware.a"))
+    """All that is the same on every machine, and CMSIS-DSP."""
+    parts = recipe.load()
+    sources = files_under(*_directories(parts.library_sources), suffixes=(".c",))
+
+    def archive(staging: _Staging) -> Path:
+        return staging.archive("libfirmware.a", sources, parts.cmsis_dsp.sources)
+
+    return _kept("libfirmware.a", compiler, [], archive)
 
 
-def _kept(name: str, compiler: _Compiler, sources: Sequence[Path], make: Callable[[_Staging], Path]) -> Path:
-    """The product of this name made from these sources, from the shelf or by `make`."""
+def _kept(
+    name: str,
+    compiler: _Compiler,
+    sources: Sequence[Path],
+    make: Callable[[_Staging], Path],
+    further: Sequence[Sequence[str]] = (),
+) -> Path:
+    """The product of this name made from these sources and further facts, from the shelf or by `make`."""
     parts = recipe.load()
     shelf = work_dir() / "native"
     shelf.mkdir(exist_ok=True)
     # All of the firmware, also where a product needs less: a test program may include whatever it likes.
     files = {*files_under(project_root() / "firmware", suffixes=(".c", ".h", ".json")), *sources}
-    facts = [name, compiler.argv, compiler.identity, compiler.defines, parts.program_macros(parts.host)]
+    facts = [name, compiler.argv, compiler.identity, compiler.defines, parts.program_macros(parts.host), *further]
     product = shelf / digest(sorted(files), facts)[:16] / name
     with FileLock(shelf / "lock"):
         if product.is_file():

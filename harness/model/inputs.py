@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InputsRefused
-from harness.model.spec import BoolArray, Float32Array, ModelSpec
+from harness.model.spec import BoolArray, Float32Array, LstmNode, ModelSpec
 
 MAX_INPUT_BYTES = 256 << 20
 """Most bytes that an inputs file may unpack to: at 921600 baud they would take 48 minutes to send."""
@@ -61,7 +61,9 @@ class Inputs:
 
 
 def random_inputs(spec: ModelSpec, batch: int = 8, steps: int = 16, seed: int = 0) -> Inputs:
-    """N(0, 1) inputs: the same arguments give the same bits. Where the model has a mask input, every step counts.
+    """N(0, 1) inputs, initial states that are inputs of the model too; where it has a mask input, every step counts.
+
+    The same arguments give the same bits.
 
     Args:
         spec: the model.
@@ -78,9 +80,14 @@ def random_inputs(spec: ModelSpec, batch: int = 8, steps: int = 16, seed: int = 
             raise InputsRefused(
                 f"{name} is {value}.", code="inputs_range", remedy=f"Give a {name} of at least {least}."
             )
-    x = np.random.default_rng(seed).standard_normal((batch, steps, spec.input_size)).astype(np.float32)
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((batch, steps, spec.input_size)).astype(np.float32)
     mask = None if spec.mask_input is None else np.ones((batch, steps), dtype=np.bool_)
-    return Inputs(x=x, mask=mask, seed=seed)
+    initial = {}
+    for units, states in _state_inputs(spec).values():
+        values = generator.standard_normal((batch, units)).astype(np.float32)
+        initial.update(dict.fromkeys(states, values))
+    return Inputs(x=x, mask=mask, initial=initial, seed=seed)
 
 
 def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
@@ -88,8 +95,9 @@ def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
 
     Args:
         path: a file with the model's input by its name or as `x`, (B, T, input_size); its bool input, if it has one,
-            by its name, (B, T), else an optional `mask` (B, T) bool; optional `<layer>.h0` and `<layer>.c0` (B, units).
-            One of a pair of states alone means zeros for the other.
+            by its name, (B, T), else an optional `mask` (B, T) bool; initial states that are inputs of the model by
+            their names, of other layers as optional `<layer>.h0` and `<layer>.c0`, (B, units). One of such a pair
+            alone means zeros for the other.
         spec: the model.
 
     Raises:
@@ -97,7 +105,7 @@ def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
     """
     path = Path(path)
     arrays = _read(path)
-    names = [spec.input_name] if spec.mask_input == "x" else [spec.input_name, "x"]
+    names = [spec.input_name] if "x" in (spec.mask_input, *spec.state_inputs) else [spec.input_name, "x"]
     input_name = next((name for name in names if name in arrays), None)
     if input_name is None:
         raise InputsRefused(
@@ -108,12 +116,12 @@ def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
     notes: list[str] = []
     x = _float32(path, input_name, arrays.pop(input_name), notes)
     _check_shape(path, input_name, x.shape, (None, spec.steps, spec.input_size), ("batch", "steps", "features"))
-    return Inputs(
-        x=x,
-        mask=_take_mask(path, arrays, spec, x.shape[:2]),
-        initial=_take_states(path, arrays, spec, x.shape[0], notes),
-        notes=tuple(notes),
-    )
+    # Names of the model's own come before those that the format reserves.
+    initial = _take_state_inputs(path, arrays, spec, x.shape[0], notes)
+    mask = _take_mask(path, arrays, spec, x.shape[:2])
+    initial.update(_take_layer_states(path, arrays, spec, x.shape[0], notes))
+    _refuse_unknown(path, arrays, spec)
+    return Inputs(x=x, mask=mask, initial=initial, notes=tuple(notes))
 
 
 def _take_mask(
@@ -143,15 +151,40 @@ def _take_mask(
             remedy=f"Store it as {name}.astype(bool): True where the step counts.",
         )
     _check_shape(path, name, mask.shape, shape, ("batch", "steps"))
+    if not any(node.masked for _, node in spec.lstm_nodes()):
+        raise InputsRefused(
+            f"{path} holds '{name}', and Keras gives it to no LSTM of model '{spec.name}': a mask that comes with the "
+            "model's input does not reach a layer that is called with an initial_state.",
+            code="inputs_unknown",
+            remedy="Leave it out, or make it a bool Input of the model that is the layer's `mask=`.",
+        )
     return np.array(mask, order="C")
 
 
-def _take_states(
+def _take_state_inputs(
     path: Path, arrays: dict[str, NDArray[Any]], spec: ModelSpec, batch: int, notes: list[str]
 ) -> dict[str, Float32Array]:
-    """The initial states; whatever is left in `arrays` is nothing that the model knows."""
+    """The initial states that are inputs of the model, by the layers' names for them."""
     initial: dict[str, Float32Array] = {}
-    for _, node in spec.lstm_nodes():
+    for name, (units, states) in _state_inputs(spec).items():
+        if name not in arrays:
+            raise InputsRefused(
+                f"{path} has no array '{name}', which model '{spec.name}' takes as {_listed(states)}.",
+                code="inputs_missing",
+                remedy=f"Store '{name}' as float32 (batch, {units}).",
+            )
+        state = _float32(path, name, arrays.pop(name), notes)
+        _check_shape(path, name, state.shape, (batch, units), ("batch", "units"))
+        initial.update(dict.fromkeys(states, state))
+    return initial
+
+
+def _take_layer_states(
+    path: Path, arrays: dict[str, NDArray[Any]], spec: ModelSpec, batch: int, notes: list[str]
+) -> dict[str, Float32Array]:
+    """The initial states of layers that the model gives none."""
+    initial: dict[str, Float32Array] = {}
+    for node in _free_lstms(spec):
         names = (f"{node.name}.h0", f"{node.name}.c0")
         given = [name for name in names if name in arrays]
         for name in given:
@@ -162,6 +195,11 @@ def _take_states(
             (missing,) = set(names) - set(given)
             initial[missing] = np.zeros((batch, node.units), dtype=np.float32)
             notes.append(f"'{missing}' is not given: zeros")
+    return initial
+
+
+def _refuse_unknown(path: Path, arrays: Mapping[str, Any], spec: ModelSpec) -> None:
+    """Whatever was not taken is nothing that the model knows."""
     for name in arrays:
         if name in _LATER:
             raise InputsRefused(
@@ -169,13 +207,24 @@ def _take_states(
                 code="inputs_unknown",
                 remedy="Give the calls one by one, each with `x`, `<layer>.h0` and `<layer>.c0`.",
             )
-        states = "".join(f", '{node.name}.h0', '{node.name}.c0'" for _, node in spec.lstm_nodes())
+        states = [f"{node.name}.{state}" for node in _free_lstms(spec) for state in ("h0", "c0")]
+        known = _listed([spec.mask_input or "mask", *spec.state_inputs, *states])
         raise InputsRefused(
             f"{path} holds '{name}', which model '{spec.name}' does not know.",
             code="inputs_unknown",
-            remedy=f"Known names: '{spec.input_name}' or 'x', '{spec.mask_input or 'mask'}'{states}.",
+            remedy=f"Known names: '{spec.input_name}' or 'x', {known}.",
         )
-    return initial
+
+
+def _free_lstms(spec: ModelSpec) -> list[LstmNode]:
+    """The LSTMs whose initial states are no inputs of the model."""
+    return [node for _, node in spec.lstm_nodes() if node.h0_input is None]
+
+
+def _state_inputs(spec: ModelSpec) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """The model's inputs that are initial states: units, and the `<layer>.h0` and `<layer>.c0` that each one is."""
+    units = {f"{node.name}.{state}": node.units for _, node in spec.lstm_nodes() for state in ("h0", "c0")}
+    return {name: (units[states[0]], states) for name, states in spec.state_inputs.items()}
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
@@ -253,5 +302,5 @@ def _sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _listed(names: Mapping[str, Any]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names) or "no array"

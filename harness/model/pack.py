@@ -182,7 +182,7 @@ def _kept_steps(spec: ModelSpec, plan: Plan, max_steps: int | None) -> dict[int,
 
 def _flags(spec: ModelSpec, index: int) -> NodeFlags:
     node = spec.nodes[index]
-    flags = NodeFlags.OUTPUT if index in spec.outputs else NodeFlags.NONE
+    flags = NodeFlags.OUTPUT if index in spec.output_nodes else NodeFlags.NONE
     if isinstance(node, LstmNode | DenseNode) and node.bias is not None:
         flags |= NodeFlags.BIAS
     if isinstance(node, LstmNode):

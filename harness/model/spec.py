@@ -64,6 +64,8 @@ class LstmNode:
         return_sequences: the layer's value is the output of every step, else that of the last one.
         masked: it obeys the mask of the run; else every step counts for it.
         initial: where the h and c come from that it begins with; None: from the inputs of the run, or zeros.
+        h0_input: name of the model's input that is h before the first step; None: it has none.
+        c0_input: the same for c.
     """
 
     name: str
@@ -78,6 +80,8 @@ class LstmNode:
     return_sequences: bool = True
     masked: bool = True
     initial: tuple[Source, Source] | None = None
+    h0_input: str | None = None
+    c0_input: str | None = None
 
     @property
     def input_size(self) -> int:
@@ -202,18 +206,25 @@ def sources_of(node: Node) -> tuple[Source, ...]:
     return (as_source(node.source), *(initial or ()))
 
 
+def gives_sequence(node: Node) -> bool:
+    """Whether a node gives a value for every step, or one behind the last step."""
+    return node.return_sequences if isinstance(node, LstmNode) else node.phase == Phase.EVERY_STEP
+
+
 @dataclass(frozen=True)
 class ModelSpec:
-    """A whole network: one input, nodes in the order in which they run, one or more outputs.
+    """A whole network: one sequence as input, nodes in the order in which they run, one or more outputs.
 
     Attributes:
         name: the model's name.
-        input_name: name of the Keras input.
+        input_name: name of the Keras input that is the sequence.
         input_size: features of one step.
         steps: time steps if the model fixes them, else None.
         nodes: each reads the model's input or a node before it.
-        outputs: indices of the nodes whose values the Keras model returns, in its order.
+        outputs: what the Keras model returns, in its order: a node's output, or the h or c that an LSTM ends with; the
+            index of a node stands for its output.
         mask_input: name of the bool Keras input that is the mask of the run, None where the model has none.
+        batch: sequences per call if the model fixes them, else None.
     """
 
     name: str
@@ -221,20 +232,46 @@ class ModelSpec:
     input_size: int
     steps: int | None
     nodes: tuple[Node, ...]
-    outputs: tuple[int, ...]
+    outputs: tuple[int | Source, ...]
     mask_input: str | None = None
+    batch: int | None = None
 
     @property
     def parameters(self) -> int:
         """Weights and biases of all nodes."""
         return sum(node.parameters for node in self.nodes)
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of `outputs` in OUT.npz: `output`, or `output.0`, `output.1`, ... of several."""
+        if len(self.outputs) == 1:
+            return ("output",)
+        return tuple(f"output.{place}" for place in range(len(self.outputs)))
+
+    @property
+    def output_nodes(self) -> tuple[int, ...]:
+        """Indices of the nodes whose own outputs are among `outputs`, each once, in order."""
+        sources = map(as_source, self.outputs)
+        return tuple(sorted({each.node for each in sources if each.tap is Tap.OUTPUT and each.node is not None}))
+
+    @property
+    def state_inputs(self) -> dict[str, tuple[str, ...]]:
+        """The model's inputs that are initial states: by name, the `<layer>.h0` and `<layer>.c0` that each one is."""
+        found: dict[str, tuple[str, ...]] = {}
+        for _, node in self.lstm_nodes():
+            for state, name in (("h0", node.h0_input), ("c0", node.c0_input)):
+                if name is not None:
+                    found[name] = (*found.get(name, ()), f"{node.name}.{state}")
+        return found
+
+    def state_name(self, source: Source) -> str:
+        """Name in OUT.npz of the last state that a source taps."""
+        assert source.node is not None
+        return f"{self.nodes[source.node].name}.{'h' if source.tap is Tap.STATE_H else 'c'}_last"
+
     def gives_sequence(self, index: int) -> bool:
         """Whether node `index` gives a value for every step, or one behind the last step."""
-        node = self.nodes[index]
-        if isinstance(node, LstmNode):
-            return node.return_sequences
-        return node.phase == Phase.EVERY_STEP
+        return gives_sequence(self.nodes[index])
 
     def lstm_nodes(self) -> Iterator[tuple[int, LstmNode]]:
         """(index, node) of every LSTM, in order."""

@@ -27,7 +27,7 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "recurrent_activation": Activation,
     "operation": Operation,
 }
-_SOURCES = ("source", "sources", "initial")
+_SOURCES = ("source", "sources", "initial", "outputs")
 
 
 def spec_to_arrays(spec: ModelSpec) -> dict[str, NDArray[Any]]:
@@ -43,7 +43,7 @@ def spec_to_arrays(spec: ModelSpec) -> dict[str, NDArray[Any]]:
             else:
                 plain[item.name] = _plain(item.name, value)
         nodes.append(plain)
-    head = {item.name: getattr(spec, item.name) for item in fields(spec) if item.name != "nodes"}
+    head = {item.name: _plain(item.name, getattr(spec, item.name)) for item in fields(spec) if item.name != "nodes"}
     text = json.dumps({**head, "nodes": nodes})
     return {"spec": np.frombuffer(text.encode(), dtype=np.uint8), **arrays}
 
@@ -63,8 +63,7 @@ def spec_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> ModelSpec:
             if f"{index}.{item.name}" in arrays:
                 values[item.name] = arrays[f"{index}.{item.name}"]
         nodes.append(kind(**values))
-    head["outputs"] = tuple(head["outputs"])
-    return ModelSpec(nodes=tuple(nodes), **head)
+    return ModelSpec(nodes=tuple(nodes), **{name: _of_plain(name, value) for name, value in head.items()})
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -7,8 +7,9 @@ Knows no device and no protocol beyond the enumerations that `model.spec` uses.
     model_file    reads and checks a model's file before Keras sees it
     config_check  its part for the description of the model: known layers only, no large sizes
     hdf5_file     its part for HDF5, with hdf5_reader in a process of its own
-    calls         the calls that a Keras model's graph consists of
-    graph         a Keras model -> its inputs and its chain of layers; refuses what is no chain
+    calls         the calls of a Keras graph, as either Keras records them
+    graph         a Keras model -> its layers' calls in topological order, with what each one reads
+    model_inputs  which of a model's inputs is the sequence, which the mask, which are initial states
     layers        Keras layers -> nodes of a ModelSpec; refuses by name what the device cannot run
     load          a file -> LoadedModel
     keras_oracle  LoadedModel and inputs -> every tensor that the device is judged by

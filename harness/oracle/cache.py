@@ -78,11 +78,9 @@ class Oracle:
         key = _key("model", path.suffix, hashlib.sha256(read_file(path)).hexdigest())
         stored = self._read(key)
         if stored is not None:
-            facts = _facts(stored)
-            return LoadedModel(path, facts["sha256"], spec_from_arrays(stored), None, (), facts["batch"])
+            return LoadedModel(path, _facts(stored)["sha256"], spec_from_arrays(stored), None, ())
         loaded = load_model(path)
-        facts = {"sha256": loaded.sha256, "batch": loaded.batch}
-        self._write(key, {**spec_to_arrays(loaded.spec), **_facts_array(facts)})
+        self._write(key, {**spec_to_arrays(loaded.spec), **_facts_array({"sha256": loaded.sha256})})
         return loaded
 
     def answer(self, loaded: LoadedModel, inputs: Inputs) -> Answer:

@@ -20,12 +20,14 @@ class Call:
         args: positional arguments, as the layer's `call` takes them.
         kwargs: arguments by name.
         inputs: all symbolic tensors among them.
+        output_count: tensors that it gave.
     """
 
     layer: Any
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     inputs: list[Any]
+    output_count: int
 
 
 def call_of(tensor: Any) -> Call:
@@ -33,12 +35,28 @@ def call_of(tensor: Any) -> Call:
     layer, node_index, _ = tensor._keras_history
     node = layer._inbound_nodes[node_index]
     if hasattr(node, "arguments"):
-        return Call(layer, tuple(node.arguments.args), dict(node.arguments.kwargs), list(node.input_tensors))
+        args, kwargs = tuple(node.arguments.args), dict(node.arguments.kwargs)
+        return Call(layer, args, kwargs, list(node.input_tensors), len(flat(node.outputs)))
     args, kwargs = tuple(node.call_args or ()), dict(node.call_kwargs or {})
     if class_name(layer) == "LSTM" and isinstance(args[0], list):
         # Keras 2 records initial states as part of the first argument.
         args, kwargs = (args[0][0],), {"initial_state": args[0][1:], **kwargs}
-    return Call(layer, args, kwargs, list(node.keras_inputs))
+    return Call(layer, args, kwargs, list(node.keras_inputs), len(flat(node.outputs)))
+
+
+def place_of(tensor: Any) -> tuple[int, int, int]:
+    """Where a symbolic tensor comes from: its layer's id, which call of it, and which of that call's outputs."""
+    layer, node_index, tensor_index = tensor._keras_history
+    return id(layer), node_index, tensor_index
+
+
+def flat(structure: Any) -> list[Any]:
+    """The leaves of lists, tuples and dicts, in the order in which either Keras flattens them; None is none."""
+    if isinstance(structure, dict):
+        return [leaf for _, part in sorted(structure.items()) for leaf in flat(part)]
+    if isinstance(structure, (list, tuple)):
+        return [leaf for part in structure for leaf in flat(part)]
+    return [] if structure is None else [structure]
 
 
 def class_name(layer: Any) -> str:

@@ -1,168 +1,236 @@
-"""The graph of a Keras model: its inputs, and the one chain of layers from them to the output.
+"""The graph of a Keras model: calls of layers in topological order, each with what it reads.
 
-Anything but a chain is refused by name.
+Models inside the model are flattened. Any layer may be in it: what the device can run is decided in `layers`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
-from harness.oracle.calls import Call, call_of, class_name
-from harness.oracle.refusals import CONTAINERS, LAYERS, refused_layer, refused_option, refused_structure
+from harness.oracle.calls import Call, call_of, class_name, flat, place_of
+from harness.oracle.refusals import CONTAINERS, refused_option, refused_structure
+from harness.oracle.runtime import KERAS_3, api_of
 
 
 @dataclass(frozen=True)
-class Link:
-    """A layer of the chain.
+class Value:
+    """A tensor of the graph.
+
+    Attributes:
+        step: index of the step that gave it; None: an input of the model.
+        index: its place among the outputs of that step, or among the model's inputs.
+        masked: the mask of the run accompanies it. In Keras a mask that is given to one call travels on with that
+            call's output, through every kind of layer and model that is run here; `mask=None` does not stop it.
+    """
+
+    step: int | None
+    index: int
+    masked: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a layer.
 
     Attributes:
         layer: the Keras layer.
-        masked: the mask of the run reaches it. In Keras a mask that is given to one call travels on with that call's
-            output, through every kind of layer and model that is run here; `mask=None` does not stop it.
+        sources: what it computes with, in order.
+        states: what an LSTM is given as `initial_state`.
+        masks: what it is given as `mask`; a model may be given one for each of its inputs.
+        masked: the mask of the run reaches it.
+        extras: names of other arguments that were set in the call.
     """
 
     layer: Any
-    masked: bool
+    sources: tuple[Value, ...]
+    states: tuple[Value, ...] = ()
+    masks: tuple[Value | None, ...] = (None,)
+    masked: bool = False
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class GraphInputs:
-    """The inputs of a model.
+class Graph:
+    """A whole model.
 
     Attributes:
-        name: of the float input.
-        steps: time steps, None where the model leaves them open.
-        size: features of one step.
-        mask_name: of the bool input that LSTMs take as `mask=`, None without one.
-        batch: sequences per call if the model fixes them, else None.
+        name: the model's name.
+        inputs: its symbolic inputs.
+        steps: its layers' calls, each behind those that it reads.
+        outputs: what it returns, in Keras' order.
     """
 
     name: str
-    steps: int | None
-    size: int
-    mask_name: str | None
-    batch: int | None
+    inputs: tuple[Any, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[Value, ...]
+
+    @property
+    def mask_input(self) -> int | None:
+        """Place of the one bool input, None without one or with several."""
+        places = [place for place, tensor in enumerate(self.inputs) if tensor.dtype == "bool"]
+        return places[0] if len(places) == 1 else None
+
+    def input_name(self, place: int) -> str:
+        """The name that the model gives to one of its inputs."""
+        return name_of(self.inputs[place])
+
+    def describe(self, value: Value) -> str:
+        """A value as a message names it."""
+        if value.step is None:
+            return f"the input '{self.input_name(value.index)}'"
+        layer = self.steps[value.step].layer
+        part = f"output {value.index} of " if value.index else ""
+        return f"{part}{class_name(layer)} '{layer.name}'"
 
 
-def chain(keras_model: Any) -> list[Link]:
-    """The layers that compute something, in the order in which they run; models inside the model are flattened.
-
-    InputLayer and Dropout are left out: at inference they return what they are given.
+def graph_of(keras_model: Any) -> Graph:
+    """The graph of a Sequential or Functional model.
 
     Raises:
-        ModelRefused: not a chain from one input to one output, or a layer that this version does not run.
+        ModelRefused: another kind of model, one that was never built, or a model inside it is called in a way that
+            cannot be followed.
     """
-    _, mask = _input_tensors(keras_model)
-    # Without a mask input the run's mask is given to the whole model, and accompanies x from the start.
-    found = list(_links(keras_model, mask, masked=mask is None))
-    names = [link.layer.name for link in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise refused_structure(f"Two steps of the model bear the name '{name}'; results are stored by it.")
-    return found
+    _check_built(keras_model)
+    inputs = tuple(keras_model.inputs)
+    empty = Graph(keras_model.name, inputs, (), ())
+    # Without a mask input the run's mask is given to the whole model, and accompanies the sequence from the start.
+    given = [
+        Value(None, place, masked=empty.mask_input is None and len(tensor.shape) == 3)
+        for place, tensor in enumerate(inputs)
+    ]
+    walk = _Walk(empty.mask_input)
+    outputs = walk.through(keras_model, given)
+    return replace(empty, steps=tuple(walk.steps), outputs=tuple(outputs))
 
 
-def graph_inputs(keras_model: Any) -> GraphInputs:
-    """What a model reads.
+def name_of(tensor: Any) -> str:
+    """Name of the layer that gave a symbolic tensor."""
+    return str(call_of(tensor).layer.name)
 
-    Raises:
-        ModelRefused: other inputs than float32 (batch, steps, features), and maybe bool (batch, steps) beside it.
-    """
-    x, mask = _input_tensors(keras_model)
-    shape = tuple(x.shape)
-    if len(shape) != 3 or shape[2] is None or x.dtype != "float32" or call_of(x).layer.sparse:
-        raise refused_structure(
-            f"The input of model '{keras_model.name}' is {x.dtype}{list(shape)}; "
-            "an LSTM needs float32 [batch, steps, features]."
-        )
-    shapes = [shape[:2]]
-    if mask is not None:
-        shapes.append(tuple(mask.shape))
-        if len(mask.shape) != 2 or call_of(mask).layer.sparse or len(_fixed(shapes, 1)) > 1:
-            raise refused_structure(
-                f"Input '{_name(mask)}' of model '{keras_model.name}' is bool{list(mask.shape)}; "
-                f"a mask of {list(shape)} is bool {list(shape[:2])}, a value for each step."
+
+class _Walk:
+    """Collects the steps of a model and of the models inside it."""
+
+    def __init__(self, mask_input: int | None) -> None:
+        self.steps: list[Step] = []
+        self._mask_input = mask_input
+
+    def through(self, model: Any, given: Sequence[Value]) -> list[Value]:
+        """The steps of one model; gives the values that it returns.
+
+        Args:
+            model: a built model.
+            given: a value for each of its inputs.
+        """
+        values = {place_of(tensor): value for tensor, value in zip(model.inputs, given, strict=True)}
+        for (layer_id, node_index), call in _in_order(model.outputs, values):
+            for index, value in enumerate(self._run(call, values)):
+                values[layer_id, node_index, index] = value
+        return [values[place_of(tensor)] for tensor in model.outputs]
+
+    def _run(self, call: Call, values: Mapping[tuple[int, int, int], Value]) -> list[Value]:
+        step = _step(call, values)
+        if class_name(call.layer) in CONTAINERS:
+            return self._run_inner(step)
+        is_given = self._is_mask_input(step.masks[0])
+        comes_along = any(source.masked for source in step.sources[:1])
+        # Keras 3 gives a layer no mask of its input's where it is called on other tensors too; the output still has it.
+        obeys = is_given or (comes_along and not (step.states and api_of(call.layer).name == KERAS_3))
+        self.steps.append(replace(step, masked=obeys))
+        keeps = [(is_given or comes_along) and _keeps_mask(call.layer, place) for place in range(call.output_count)]
+        return [Value(len(self.steps) - 1, place, masked) for place, masked in enumerate(keeps)]
+
+    def _run_inner(self, step: Step) -> list[Value]:
+        model = step.layer
+        _check_built(model)
+        if step.extras or len(step.sources) != len(model.inputs) or len(step.masks) not in (1, len(step.sources)):
+            raise refused_option(
+                model.name,
+                f"more than its inputs in its call ({', '.join(step.extras) or 'other tensors'})",
+                "Call the inner model with its inputs alone; `mask=` may be a bool Input of the model, as it is.",
             )
-    batches, steps = _fixed(shapes, 0), _fixed(shapes, 1)
-    return GraphInputs(
-        name=_name(x),
-        steps=max(steps, default=None),
-        size=int(shape[2]),
-        mask_name=None if mask is None else _name(mask),
-        batch=max(batches, default=None),
+        if any(mask is not None and not self._is_mask_input(mask) for mask in step.masks):
+            raise refused_option(model.name, "a mask in its call", "Give the mask to the LSTM layers inside it.")
+        pairs = zip_longest(step.sources, step.masks)
+        return self.through(model, [replace(value, masked=value.masked or mask is not None) for value, mask in pairs])
+
+    def _is_mask_input(self, mask: Value | None) -> bool:
+        return mask is not None and mask.step is None and mask.index == self._mask_input
+
+
+def _in_order(
+    outputs: Sequence[Any], known: Mapping[tuple[int, int, int], Value]
+) -> Iterator[tuple[tuple[int, int], Call]]:
+    """The calls behind `outputs`, each once and behind those that it reads; nothing behind what is `known`."""
+    done: set[tuple[int, int]] = set()
+    # Each entry: a tensor, and whether what its call reads was seen to already. No recursion: graphs can be deep.
+    waiting = [(tensor, False) for tensor in reversed(outputs)]
+    while waiting:
+        tensor, is_ready = waiting.pop()
+        place = place_of(tensor)
+        if place in known or place[:2] in done:
+            continue
+        call = call_of(tensor)
+        if is_ready:
+            done.add(place[:2])
+            yield place[:2], call
+        else:
+            waiting.append((tensor, True))
+            waiting += [(source, False) for source in reversed(call.inputs)]
+
+
+def _step(call: Call, values: Mapping[tuple[int, int, int], Value]) -> Step:
+    """One call with its arguments told apart."""
+    found = {id(tensor): values[place_of(tensor)] for tensor in call.inputs}
+    arguments = _arguments(call)
+    first, *others = arguments or [""]
+    read = [id(tensor) for tensor in _in_model_order(call, arguments.get(first))]
+    states = [id(tensor) for tensor in flat(arguments.get("initial_state"))]
+    mask = arguments.get("mask")
+    masks = [id(each) if each is not None else None for each in (mask if isinstance(mask, list) else [mask])]
+    known = set()
+    if states and all(state in found for state in states):
+        known.add("initial_state")
+    if all(each is None or each in found for each in masks):
+        known.add("mask")
+    return Step(
+        layer=call.layer,
+        sources=tuple(found[each] for each in read if each in found),
+        states=tuple(found[state] for state in states) if "initial_state" in known else (),
+        masks=tuple(None if each is None else found[each] for each in masks) if "mask" in known else (None,),
+        extras=tuple(name for name in others if name not in known and _is_set(arguments[name])),
     )
 
 
-def _links(model: Any, mask: Any, *, masked: bool) -> Iterator[Link]:
-    """The chain of a model and of the models inside it; `masked`: a mask comes with its input."""
-    for layer, is_given_mask in _directly_inside(model, mask):
-        masked = masked or is_given_mask
-        if class_name(layer) in CONTAINERS:
-            _check_built(layer)
-            _check_single("inputs", layer.name, layer.inputs)
-            yield from _links(layer, None, masked=masked)
-        elif class_name(layer) not in LAYERS:
-            raise refused_layer(layer.name, class_name(layer))
-        elif class_name(layer) not in ("InputLayer", "Dropout"):
-            yield Link(layer, masked)
+def _arguments(call: Call) -> dict[str, Any]:
+    """The arguments by the names of the layer's parameters; of what has no such names, all tensors as one."""
+    try:
+        return dict(inspect.signature(call.layer.call).bind(*call.args, **call.kwargs).arguments)
+    except (AttributeError, TypeError):
+        return {"": call.inputs}
 
 
-def _directly_inside(model: Any, mask: Any) -> list[tuple[Any, bool]]:
-    """The layers of one model, and whether their calls take `mask`; a Functional one is walked back from its output."""
-    _check_built(model)
-    _check_single("outputs", model.name, model.outputs)
-    if class_name(model) == "Sequential":
-        return [(layer, False) for layer in model.layers]
-    layers: list[tuple[Any, bool]] = []
-    tensor = model.outputs[0]
-    while tensor is not None:
-        call = call_of(tensor)
-        tensor, is_given_mask = _only_source(call, mask)
-        layers.append((call.layer, is_given_mask))
-    return layers[::-1]
+def _in_model_order(call: Call, first: Any) -> list[Any]:
+    """The tensors in a call's first argument; in that of a model that is given a dict, as the model's inputs are."""
+    if class_name(call.layer) in CONTAINERS and isinstance(first, dict):
+        names = [name_of(tensor) for tensor in call.layer.inputs]
+        if set(names) == set(first):
+            return [first[name] for name in names]
+    return flat(first)
 
 
-def _only_source(call: Call, mask: Any) -> tuple[Any, bool]:
-    """The one tensor that a layer of a Functional model reads, None for the input layer; whether it takes `mask`."""
-    layer = call.layer
-    if class_name(layer) == "InputLayer":
-        return None, False
-    if class_name(layer) not in LAYERS | CONTAINERS:
-        raise refused_layer(layer.name, class_name(layer))
-    named = inspect.signature(layer.call).bind(*call.args, **call.kwargs).arguments
-    is_given_mask = mask is not None and named.get("mask") is mask
-    beside_input = list(named.items())[1:]
-    if is_given_mask and class_name(layer) not in {"LSTM"} | CONTAINERS:
-        raise refused_option(
-            layer.name,
-            f"the bool input '{_name(mask)}' as its mask",
-            "Give the mask to LSTM layers only; at every step use keras.layers.Activation('softmax').",
-        )
-    sources = [tensor for tensor in call.inputs if not (is_given_mask and tensor is mask)]
-    if len(sources) != 1:
-        raise refused_structure(f"Layer '{layer.name}' reads {len(sources)} tensors; this version runs one.")
-    unknown = [value for name, value in beside_input if not (is_given_mask and name == "mask")]
-    if any(value is not None and value is not False for value in unknown):
-        raise refused_option(
-            layer.name,
-            "more than its input in its call",
-            "Call it without `training` and the like; `mask=` may be a bool Input of the model, as it is.",
-        )
-    return sources[0], is_given_mask
+def _is_set(argument: Any) -> bool:
+    return any(leaf is not False for leaf in flat(argument))
 
 
-def _input_tensors(model: Any) -> tuple[Any, Any]:
-    """The input that is computed with, and the bool one beside it or None."""
-    _check_built(model)
-    of_bool = [tensor for tensor in model.inputs if tensor.dtype == "bool"]
-    others = [tensor for tensor in model.inputs if tensor.dtype != "bool"]
-    if len(of_bool) == len(others) == 1:
-        return others[0], of_bool[0]
-    _check_single("inputs", model.name, model.inputs)
-    return model.inputs[0], None
+def _keeps_mask(layer: Any, place: int) -> bool:
+    """Whether the mask travels on with output `place` of a layer: an LSTM's last output and states have no steps."""
+    return class_name(layer) != "LSTM" or (place == 0 and bool(layer.return_sequences))
 
 
 def _check_built(model: Any) -> None:
@@ -170,22 +238,3 @@ def _check_built(model: Any) -> None:
         raise refused_structure(f"'{model.name}' is a {class_name(model)}, not a Sequential or Functional model.")
     if not model.built or not getattr(model, "inputs", None):
         raise refused_structure(f"Model '{model.name}' was never built: it has no input shape and no weights.")
-
-
-def _check_single(what: str, model_name: str, tensors: list[Any]) -> None:
-    if len(tensors) != 1:
-        names = ", ".join(f"'{_name(tensor)}'" for tensor in tensors)
-        raise refused_structure(
-            f"Model '{model_name}' has {len(tensors)} {what} ({names}); this version runs one input, "
-            "beside it one of bool for the `mask=` of LSTM layers, and one output."
-        )
-
-
-def _name(tensor: Any) -> str:
-    """Name of the layer that gave a symbolic tensor."""
-    return str(call_of(tensor).layer.name)
-
-
-def _fixed(shapes: list[tuple[Any, ...]], axis: int) -> set[int]:
-    """The sizes of an axis that are fixed."""
-    return {shape[axis] for shape in shapes if len(shape) > axis and shape[axis] is not None}

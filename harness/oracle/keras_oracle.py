@@ -12,6 +12,7 @@ Everything is called eagerly and at once with the batch as given: no tf.function
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,14 @@ import numpy as np
 
 from harness.errors import InputsRefused, OracleError
 from harness.model.inputs import Inputs
-from harness.model.spec import Float32Array, LstmNode
+from harness.model.spec import Float32Array, LstmNode, as_source, sources_of
+from harness.oracle.graph import name_of
 from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import KerasApi, api_of, quiet
+from harness.protocol.wire import Tap
+
+_RETURNED = (Tap.OUTPUT, Tap.STATE_H, Tap.STATE_C)
+"""What an LSTM returns, in Keras' order."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Expected:
 
     Attributes:
         tensors: float32 arrays: for each LSTM `<layer>.h` and `<layer>.c` (B, T, units), `<layer>.h_last` and
-            `<layer>.c_last` (B, units); then `output` as the model returns it.
+            `<layer>.c_last` (B, units); then `output` as the model returns it, or `output.0`, `output.1`, ...
         oracle: who computed them.
         versions: what the values depend on.
     """
@@ -55,10 +61,13 @@ def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
     check_inputs(loaded, inputs)
     keras = api_of(loaded.keras_model)
     with quiet(), keras.on_cpu():
-        tensors, chain_output = _run_twins(keras, loaded, inputs)
-        output = _run_layers(keras, loaded, inputs) if inputs.initial else _run_model(keras, loaded, inputs)
-    require_identical(f"output of model '{loaded.spec.name}'", output, "the chain of its layers", chain_output)
-    return Expected(tensors={**tensors, "output": output}, oracle=keras.name, versions=keras.versions())
+        tensors, of_twins = _run_twins(keras, loaded, inputs)
+        returned = (
+            _run_layers(keras, loaded, inputs) if _beside_model(loaded, inputs) else _run_model(keras, loaded, inputs)
+        )
+    for name, array in returned.items():
+        require_identical(f"{name} of model '{loaded.spec.name}'", array, "that of its layers", of_twins[name])
+    return Expected(tensors={**tensors, **returned}, oracle=keras.name, versions=keras.versions())
 
 
 def check_inputs(loaded: LoadedModel, inputs: Inputs) -> None:
@@ -67,11 +76,12 @@ def check_inputs(loaded: LoadedModel, inputs: Inputs) -> None:
     Raises:
         InputsRefused: the model fixes another batch size, or has a mask input and there is no mask.
     """
-    if loaded.batch not in (None, inputs.batch):
+    batch = loaded.spec.batch
+    if batch not in (None, inputs.batch):
         raise InputsRefused(
-            f"Model '{loaded.spec.name}' fixes a batch of {loaded.batch}; the inputs have {inputs.batch}.",
+            f"Model '{loaded.spec.name}' fixes a batch of {batch}; the inputs have {inputs.batch}.",
             code="inputs_shape",
-            remedy=f"Give {loaded.batch} sequences (--batch {loaded.batch}), or save the model with an open batch.",
+            remedy=f"Give {batch} sequences (--batch {batch}), or save the model with an open batch.",
         )
     if loaded.spec.mask_input is not None and inputs.mask is None:
         raise InputsRefused(
@@ -93,49 +103,81 @@ def require_identical(what: str, first: Float32Array, other_name: str, other: Fl
     )
 
 
-def _run_model(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> Float32Array:
+def _beside_model(loaded: LoadedModel, inputs: Inputs) -> bool:
+    """Whether there are initial states that are no inputs of the model, so that its own call cannot take them."""
+    taken = {state for states in loaded.spec.state_inputs.values() for state in states}
+    return not inputs.initial.keys() <= taken
+
+
+def _run_model(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
     """The model's own call."""
-    model, x = loaded.keras_model, keras.tensor(inputs.x)
-    mask = None if inputs.mask is None else keras.tensor(inputs.mask)
-    if loaded.spec.mask_input is None:
-        returned = model(x, mask=mask, training=False)
-    else:  # in the order, or by the names, that the model was made with
-        given = keras.map_structure(lambda tensor: mask if tensor.dtype == "bool" else x, model.input)
-        returned = model(given, training=False)
-    return _array(keras.flatten(returned)[0])
+    model, spec = loaded.keras_model, loaded.spec
+    arrays: dict[str, Any] = {spec.input_name: inputs.x}
+    if spec.mask_input is not None:
+        arrays[spec.mask_input] = inputs.mask
+    arrays.update({name: inputs.initial[states[0]] for name, states in spec.state_inputs.items()})
+    given = {name: keras.tensor(array) for name, array in arrays.items()}
+    mask: Any = None
+    if spec.mask_input is None and inputs.mask is not None:
+        # One for each input, for Keras leaves out what is None. An initial state's own is read by nobody.
+        nothing = np.ones((inputs.batch, 1), dtype=np.bool_)
+        masks = [inputs.mask if name_of(each) == spec.input_name else nothing for each in model.inputs]
+        mask = keras.tensor(masks[0]) if len(masks) == 1 else [keras.tensor(each) for each in masks]
+    # In the order, or by the names, that the model was made with. A Sequential one has no `input` before it is called.
+    structure = model.inputs[0] if len(model.inputs) == 1 else model.input
+    x = keras.map_structure(lambda tensor: given[name_of(tensor)], structure)
+    returned = keras.flatten(model(x, mask=mask, training=False))
+    return {name: _array(tensor) for name, tensor in zip(spec.output_names, returned, strict=True)}
 
 
-def _run_layers(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> Float32Array:
-    """The model's own layers one after the other, since a model's call takes no initial states."""
-    value = keras.tensor(inputs.x)
-    for node, layer in zip(loaded.spec.nodes, loaded.layers, strict=True):
+_RunLstm = Callable[[LstmNode, Any, Any, list[Any]], tuple[Any, ...]]
+"""(node, Keras layer, sequence, initial states) -> its output, and the states that it ends with if it returns them."""
+
+
+def _compute(keras: KerasApi, loaded: LoadedModel, inputs: Inputs, run_lstm: _RunLstm) -> dict[str, Float32Array]:
+    """The model's outputs from its own layers, node by node."""
+    spec = loaded.spec
+    values: dict[tuple[int | None, Tap], Any] = {(None, Tap.OUTPUT): keras.tensor(inputs.x)}
+    for index, (node, layer) in enumerate(zip(spec.nodes, loaded.layers, strict=True)):
+        source, *initial = (values[each.node, each.tap] for each in sources_of(node))
         if isinstance(node, LstmNode):
-            states = _initial_states(keras, node, inputs)
-            value = layer(value, initial_state=states, mask=_mask(keras, node, inputs), training=False)
+            returned = run_lstm(node, layer, source, initial or _initial_states(keras, node, inputs))
+            values.update({(index, tap): value for tap, value in zip(_RETURNED, returned, strict=False)})
         else:
-            value = layer(value)
-    return _array(value)
+            values[index, Tap.OUTPUT] = layer(source)
+    outputs = (values[each.node, each.tap] for each in map(as_source, spec.outputs))
+    return {name: _array(value) for name, value in zip(spec.output_names, outputs, strict=True)}
 
 
-def _run_twins(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> tuple[dict[str, Float32Array], Float32Array]:
-    """Every LSTM's tensors, and the chain's output with the twins in place of the layers."""
+def _run_layers(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
+    """The outputs from the model's own layers, one after the other: a model's call takes no initial states."""
+
+    def run(node: LstmNode, layer: Any, sequence: Any, states: list[Any]) -> tuple[Any, ...]:
+        returned = layer(sequence, initial_state=states, mask=_mask(keras, node, inputs), training=False)
+        return tuple(returned) if layer.return_state else (returned,)
+
+    return _compute(keras, loaded, inputs, run)
+
+
+def _run_twins(
+    keras: KerasApi, loaded: LoadedModel, inputs: Inputs
+) -> tuple[dict[str, Float32Array], dict[str, Float32Array]]:
+    """Every LSTM's tensors, and the outputs with the twins in place of the layers."""
     tensors: dict[str, Float32Array] = {}
-    value = keras.tensor(inputs.x)
-    for node, layer in zip(loaded.spec.nodes, loaded.layers, strict=True):
-        if not isinstance(node, LstmNode):
-            value = layer(value)
-            continue
-        states = _initial_states(keras, node, inputs)
-        twin = _twin(keras, layer, value.shape)
-        h, h_last, c_last = twin(value, initial_state=states, mask=_mask(keras, node, inputs), training=False)
+
+    def run(node: LstmNode, layer: Any, sequence: Any, states: list[Any]) -> tuple[Any, ...]:
+        twin = _twin(keras, layer, sequence.shape)
+        h, h_last, c_last = twin(sequence, initial_state=states, mask=_mask(keras, node, inputs), training=False)
         of_twin = {"h": _array(h), "h_last": _array(h_last), "c_last": _array(c_last)}
-        of_cell = _step_cell(keras, twin.cell, node, value, states, inputs)
+        of_cell = _step_cell(keras, twin.cell, node, sequence, states, inputs)
         for name, array in of_twin.items():
             require_identical(f"{name} of LSTM '{node.name}'", array, "that of its LSTMCell", of_cell[name])
         for name in ("h", "c", "h_last", "c_last"):
             tensors[f"{node.name}.{name}"] = of_cell[name]
-        value = h if node.return_sequences else h[:, -1]
-    return tensors, _array(value)
+        return h if node.return_sequences else h[:, -1], h_last, c_last
+
+    outputs = _compute(keras, loaded, inputs, run)
+    return tensors, outputs
 
 
 def _twin(keras: KerasApi, layer: Any, input_shape: Any) -> Any:

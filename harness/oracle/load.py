@@ -9,8 +9,7 @@ from typing import Any
 
 from harness.errors import ModelRefused
 from harness.model.spec import GATES, LstmNode, ModelSpec
-from harness.oracle.graph import chain, graph_inputs
-from harness.oracle.layers import model_spec
+from harness.oracle.layers import lower, model_spec
 from harness.oracle.model_file import check_model_file
 from harness.oracle.runtime import keras_api, quiet
 
@@ -27,7 +26,6 @@ class LoadedModel:
         spec: the model as the device runs it.
         keras_model: the Keras object; only this package looks inside. None where the rest is known from the cache.
         layers: the Keras layer of each node of `spec`, in the same order; empty without the Keras object.
-        batch: sequences per call if the model fixes them, else None.
     """
 
     path: Path
@@ -35,7 +33,6 @@ class LoadedModel:
     spec: ModelSpec
     keras_model: Any
     layers: tuple[Any, ...]
-    batch: int | None
 
 
 def load_model(path: str | os.PathLike[str]) -> LoadedModel:
@@ -73,14 +70,8 @@ def from_keras(keras_model: Any, path: Path = Path(), sha256: str = "") -> Loade
     Raises:
         ModelRefused: it holds what this version does not run.
     """
-    return LoadedModel(
-        path=path,
-        sha256=sha256,
-        spec=model_spec(keras_model),
-        keras_model=keras_model,
-        layers=tuple(link.layer for link in chain(keras_model)),
-        batch=graph_inputs(keras_model).batch,
-    )
+    lowered = lower(keras_model)
+    return LoadedModel(path=path, sha256=sha256, spec=lowered.spec, keras_model=keras_model, layers=lowered.layers)
 
 
 def gate_parameters(node: LstmNode) -> dict[str, int]:

@@ -72,11 +72,15 @@ def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) ->
                 values.append(OPERATIONS[node.operation](read))
             else:
                 values.append(ACTIVATIONS[node.activation](read[0]))
-    if len(spec.outputs) == 1:
-        tensors["output"] = values[spec.outputs[0]]
-    else:
-        tensors.update({f"output.{place}": values[index] for place, index in enumerate(spec.outputs)})
+    for name, output in zip(spec.output_names, map(as_source, spec.outputs), strict=True):
+        tensors[name] = _tapped(spec, output, values, tensors)
     return tensors
+
+
+def _tapped(spec: ModelSpec, source: Source, values: list[Array], tensors: dict[str, Array]) -> Array:
+    """The output of a node, or a state that it ends with."""
+    assert source.node is not None
+    return values[source.node] if source.tap is Tap.OUTPUT else tensors[spec.state_name(source)]
 
 
 def _read(
@@ -84,12 +88,7 @@ def _read(
 ) -> Array:
     """What a node of that phase reads, (B, T, size) or (B, size)."""
     at_steps = phase is Phase.EVERY_STEP
-    if source.node is None:
-        value = x
-    elif source.tap is Tap.OUTPUT:
-        value = values[source.node]
-    else:
-        value = tensors[f"{spec.nodes[source.node].name}.{'h' if source.tap is Tap.STATE_H else 'c'}_last"]
+    value = x if source.node is None else _tapped(spec, source, values, tensors)
     if source.rows:
         value = value.reshape(len(value), -1, source.rows)
         value = value if at_steps else value[:, 0]

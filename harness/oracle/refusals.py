@@ -10,7 +10,7 @@ CONTAINERS = frozenset({"Sequential", "Functional"})
 LAYERS = frozenset({"InputLayer", "LSTM", "Dense", "Activation", "Dropout", "Softmax"})
 """Layers that this version runs, by their Keras class names."""
 
-_SUPPORTED = "This version runs a chain of LSTM, Dense, Activation, Softmax and Dropout layers."
+_SUPPORTED = "This version runs LSTM, Dense, Activation, Softmax and Dropout layers, each reading one other."
 
 _REMEDIES = {
     "Lambda": "A Lambda holds arbitrary Python code and is never run. Put what it computes into the inputs, or use "
@@ -41,9 +41,9 @@ def refused_option(name: str, option: str, remedy: str) -> ModelRefused:
     )
 
 
-def refused_structure(message: str) -> ModelRefused:
-    """The refusal of a model that is no chain from one input to one output."""
-    return ModelRefused(message, code="structure_not_supported", remedy=_SUPPORTED)
+def refused_structure(message: str, remedy: str = "") -> ModelRefused:
+    """The refusal of what a model's layers read, or of what it reads and returns itself."""
+    return ModelRefused(message, code="structure_not_supported", remedy=remedy or _SUPPORTED)
 
 
 def refused_custom_code(name: str, what: str) -> ModelRefused:

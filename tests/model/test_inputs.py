@@ -291,3 +291,68 @@ def test_a_small_file_may_not_fill_the_memory(tmp_path: Path) -> None:
             member.write(bytes(1 << 24))
     assert path.stat().st_size < 1 << 20
     assert "are read at most" in refusal(path).message
+
+
+STATED = replace(
+    SPEC,
+    name="stated",
+    input_name="signal",
+    nodes=(
+        seeds.random_lstm_node(2, 3, name="first", h0_input="x", c0_input="mask"),
+        seeds.random_lstm_node(3, 4, name="second", source=0, h0_input="both", c0_input="both"),
+        seeds.random_lstm_node(4, 2, name="third", source=1),
+    ),
+    outputs=(2,),
+)
+
+
+def test_initial_states_by_the_names_of_the_models_inputs(tmp_path: Path) -> None:
+    """Also where the names are those that the format reserves in other models."""
+    arrays = {"x": np.full((2, 3), 0.5), "mask": np.full((2, 3), 0.25), "both": np.full((2, 4), 2, np.float32)}
+    signal, c0 = np.ones((2, 5, 2), np.float32), np.ones((2, 2), np.float32)
+    got = load_inputs(save(tmp_path, signal=signal, **arrays, **{"third.c0": c0}), STATED)
+    assert got.mask is None
+    assert {name: float(array[0, 0]) for name, array in got.initial.items()} == {
+        "first.h0": 0.5, "first.c0": 0.25, "second.h0": 2, "second.c0": 2, "third.h0": 0, "third.c0": 1,
+    }  # fmt: skip
+    assert "'mask' was float64 and is cast to float32" in got.notes
+
+
+def test_random_initial_states_come_behind_the_sequence() -> None:
+    got = random_inputs(STATED, batch=2, steps=5, seed=7)
+    assert got.x.tobytes() == random_inputs(SPEC, batch=2, steps=5, seed=7).x.tobytes()
+    assert {name: array.shape for name, array in got.initial.items()} == {
+        "first.h0": (2, 3), "first.c0": (2, 3), "second.h0": (2, 4), "second.c0": (2, 4),
+    }  # fmt: skip
+    assert not np.array_equal(got.initial["first.h0"], got.initial["first.c0"])
+    np.testing.assert_array_equal(got.initial["second.h0"], got.initial["second.c0"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "says"),
+    [
+        ({"both": None}, "inputs_missing", "no array 'both', which model 'stated' takes as 'second.h0', 'second.c0'"),
+        ({"both": np.ones((2, 3))}, "inputs_shape", "'both' in"),
+        ({"both": np.ones((3, 4))}, "inputs_shape", "(batch = 2, units = 4)"),
+        ({"both": np.ones((2, 4), dtype=bool)}, "inputs_dtype", "'both' in"),
+        ({"first.h0": np.ones((2, 3))}, "inputs_unknown", "'first.h0', which model 'stated' does not know"),
+        ({"signal": None}, "inputs_missing", "no array 'signal'; it has"),
+    ],
+)
+def test_initial_states_that_do_not_fit(tmp_path: Path, changes: dict[str, Any], code: str, says: str) -> None:
+    arrays: dict[str, Any] = {
+        "signal": np.ones((2, 5, 2)),
+        "x": np.ones((2, 3)),
+        "mask": np.ones((2, 3)),
+        "both": np.ones((2, 4)),
+    }
+    arrays.update(changes)
+    error = refusal(save(tmp_path, **{name: array for name, array in arrays.items() if array is not None}), STATED)
+    assert error.code == code
+    assert says in error.message
+
+
+def test_a_mask_that_no_lstm_obeys(tmp_path: Path) -> None:
+    spec = replace(SPEC, nodes=(seeds.random_lstm_node(2, 3, masked=False),))
+    error = refusal(save(tmp_path, x=np.ones((2, 3, 2)), mask=np.ones((2, 3), dtype=bool)), spec)
+    assert "to no LSTM" in error.message

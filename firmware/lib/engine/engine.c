@@ -9,13 +9,8 @@
 #include "dsp/support_functions.h"
 #include "wire_defs.h"
 
-// Keras' gate order (keras/src/layers/rnn/lstm.py). May be defined otherwise only by a test that plants a swap to see
-// whether it is caught.
-#ifndef ENGINE_GATE_ORDER
-#define ENGINE_GATE_ORDER {0, 1, 2, 3}
-#endif
+// Keras' gate order (keras/src/layers/rnn/lstm.py).
 enum { GATE_I, GATE_F, GATE_C, GATE_O, GATES };
-static const uint32_t gate_order[GATES] = ENGINE_GATE_ORDER;
 
 static void matrix_vector(const float *rows, uint32_t row_count, uint32_t columns, const float *x, float *y) {
     // CMSIS-DSP's matrix holds a pointer to non-const data that it does not write.
@@ -27,10 +22,10 @@ static void matrix_vector(const float *rows, uint32_t row_count, uint32_t column
 void engine_lstm_step(const engine_lstm_t *lstm, float *xh, float *c, float *scratch) {
     const uint32_t units = lstm->units;
     float *const h = xh + lstm->input_size;
-    float *const i_gate = scratch + gate_order[GATE_I] * units;
-    float *const f_gate = scratch + gate_order[GATE_F] * units;
-    float *const candidate = scratch + gate_order[GATE_C] * units;
-    float *const o_gate = scratch + gate_order[GATE_O] * units;
+    float *const i_gate = scratch + GATE_I * units;
+    float *const f_gate = scratch + GATE_F * units;
+    float *const candidate = scratch + GATE_C * units;
+    float *const o_gate = scratch + GATE_O * units;
 
     matrix_vector(lstm->weights, GATES * units, lstm->input_size + units, xh, scratch);
     if (lstm->bias != NULL) {

@@ -1,0 +1,120 @@
+"""Bugs to plant in the firmware's own C: each is a text of a source and what stands there instead.
+
+A new kernel adds a list of its own to MUTANTS. Gate orders come by themselves: every source of the engine names its
+gates in GATE_ENUM.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.build.paths import project_root
+
+LIB = project_root() / "firmware" / "lib"
+GATE_ENUM = "enum { GATE_I, GATE_F, GATE_C, GATE_O, GATES };"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One bug.
+
+    Attributes:
+        name: what is wrong.
+        source: of firmware/lib.
+        before: a text that stands in it once.
+        after: what the mutant has in its place.
+    """
+
+    name: str
+    source: str
+    before: str
+    after: str
+
+    def planted(self) -> dict[Path, str]:
+        """The source, and its text with the bug."""
+        path = LIB / self.source
+        text = path.read_text(encoding="utf-8")
+        assert text.count(self.before) == 1, f"{self.source} has changed: bring the mutant '{self.name}' up to date"
+        return {path: text.replace(self.before, self.after)}
+
+
+def gate_orders(source: str) -> Iterator[Mutant]:
+    """Every wrong order of the four gates."""
+    gates = ("I", "F", "C", "O")
+    for order in itertools.permutations(gates):
+        if order != gates:
+            names = ", ".join(f"GATE_{gate}" for gate in order)
+            yield Mutant(f"gates {''.join(order)}", source, GATE_ENUM, f"enum {{ {names}, GATES }};")
+
+
+MUTANTS: dict[str, tuple[Mutant, ...]] = {
+    "arm_math": (
+        *gate_orders("engine/engine.c"),
+        Mutant(
+            "recurrent kernel transposed",
+            "engine/engine.c",
+            "matrix_vector(lstm->weights, GATES * units, lstm->input_size + units, xh, scratch);",
+            """const uint32_t n = lstm->input_size;
+    for (uint32_t r = 0; r < GATES * units; r++) {
+        scratch[r] = 0.0f;
+        for (uint32_t k = 0; k < n; k++) {
+            scratch[r] += lstm->weights[r * (n + units) + k] * xh[k];
+        }
+        for (uint32_t k = 0; k < units; k++) {
+            scratch[r] += lstm->weights[(r / units * units + k) * (n + units) + n + r % units] * xh[n + k];
+        }
+    }""",
+        ),
+        Mutant("h before x", "engine/engine.c", "float *const h = xh + lstm->input_size;", "float *const h = xh;"),
+        Mutant("bias dropped", "engine/engine.c", "if (lstm->bias != NULL)", "if (lstm->bias == xh)"),
+        Mutant(
+            "forget bias twice",
+            "engine/engine.c",
+            "arm_add_f32(scratch, lstm->bias, scratch, GATES * units);",
+            "arm_add_f32(scratch, lstm->bias, scratch, GATES * units);"
+            " arm_add_f32(f_gate, lstm->bias + GATE_F * units, f_gate, units);",
+        ),
+        Mutant(
+            "activation of the gates on the candidate",
+            "engine/engine.c",
+            "activation_apply(lstm->activation, candidate, units);\n    activation_apply(lstm->recurrent_activation, o",
+            "activation_apply(lstm->recurrent_activation, candidate, units);\n"
+            "    activation_apply(lstm->recurrent_activation, o",
+        ),
+        Mutant(
+            "no activation of c",
+            "engine/engine.c",
+            "activation_apply(lstm->activation, candidate, units);\n    arm_mult_f32(o_gate",
+            "arm_mult_f32(o_gate",
+        ),
+        Mutant(
+            "c forgotten", "engine/engine.c", "arm_mult_f32(f_gate, c, c, units);", "arm_copy_f32(f_gate, c, units);"
+        ),
+    ),
+    "all": (
+        Mutant("mask ignored", "image/image.c", "if (!masked || (", "if (!masked || masked || ("),
+        Mutant(
+            "zeros at masked steps",
+            "image/image.c",
+            "} else if ((record->flags & WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK) != 0) {",
+            "} else {",
+        ),
+        Mutant(
+            "state not reset",
+            "image/image.c",
+            "memset((uint8_t *)image->work + input_bytes, 0, image->state_bytes - input_bytes);",
+            "(void)input_bytes;",
+        ),
+        Mutant(
+            "hard_sigmoid of Keras 2",
+            "engine/activation.c",
+            "[WIRE_ACT_HARD_SIGMOID] = piecewise_hard_sigmoid,",
+            "[WIRE_ACT_HARD_SIGMOID] = piecewise_hard_sigmoid_keras2,",
+        ),
+        Mutant("bias of Dense dropped", "engine/engine.c", "if (dense->bias != NULL)", "if (dense->bias == x)"),
+    ),
+}
+"""By kernel; "all": bugs outside of the kernels."""

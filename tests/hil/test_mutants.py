@@ -1,0 +1,67 @@
+"""Would the ordinary validation of a model find a bug of the engine? Each mutant is built, run and has to FAIL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.build.native import native_executable
+from harness.errors import ExitCode
+from harness.model.inputs import Inputs, random_inputs
+from harness.oracle.cache import Oracle
+from harness.oracle.runtime import import_keras
+from harness.targets.native import NativeTarget
+from harness.validation import Limits, Validation, validate
+from harness.workbench import Workbench
+from keras_models import save_model
+from mutants import MUTANTS, Mutant
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two LSTMs of either gate function with biases as training leaves them, and a head."""
+    keras = import_keras()
+    keras.utils.set_random_seed(7)
+    layers = keras.layers
+    of_training = {"bias_initializer": keras.initializers.RandomNormal(stddev=0.3), "unit_forget_bias": False}
+    model = keras.Sequential(
+        [
+            keras.Input((None, 4)),
+            layers.LSTM(6, return_sequences=True, name="first", **of_training),
+            layers.LSTM(5, name="second", recurrent_activation="hard_sigmoid", **of_training),
+            layers.Dense(3, bias_initializer="random_normal", name="head"),
+        ],
+        name="mutants",
+    )
+    return save_model(model, tmp_path_factory.mktemp("mutants"))
+
+
+@pytest.fixture(scope="module")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
+    """Asks Keras once."""
+    return Oracle(tmp_path_factory.mktemp("oracle"))
+
+
+def vectors(spec):  # type: ignore[no-untyped-def]
+    """A few sequences, and a mask."""
+    x = random_inputs(spec, batch=3, steps=8, seed=1).x
+    return Inputs(x=x, mask=np.random.default_rng(2).random((3, 8)) < 0.7)
+
+
+def validated(model_path: Path, oracle: Oracle, executable: Path, log_path: Path) -> Validation:
+    with Workbench(NativeTarget(executable, log_path)) as workbench:
+        return validate(model_path, vectors, workbench.device, Limits(), oracle)
+
+
+def test_without_a_bug_it_passes(model_path: Path, oracle: Oracle, tmp_path: Path) -> None:
+    assert validated(model_path, oracle, native_executable(), tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    "mutant", [pytest.param(each, id=f"{kernel}: {each.name}") for kernel, some in MUTANTS.items() for each in some]
+)
+def test_each_bug_is_found(model_path: Path, oracle: Oracle, tmp_path: Path, mutant: Mutant) -> None:
+    run = validated(model_path, oracle, native_executable(mutant.planted()), tmp_path / "log")
+    assert (run.verdict, run.exit_code) == ("FAIL", ExitCode.OUT_OF_TOLERANCE), run.summary

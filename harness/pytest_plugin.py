@@ -193,7 +193,7 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
     """Validate a model on the target at hand.
 
     `validate(model, inputs=None, atol=None, rtol=None, batch=8, steps=16, seed=0)`: model is the path of a file
-    (.keras, .h5), inputs an .npz path or a `harness.model.inputs.Inputs`. The result is true when it passed:
+    (.keras, .h5, .npz), inputs an .npz path or a `harness.model.inputs.Inputs`. The result is true when it passed:
     `assert validate("model.keras")` prints the verdict line when it did not. An ERROR (no verdict at all) is raised as
     the `HilError` that it is.
     """

@@ -15,7 +15,7 @@ MAX_DECIMALS = 9
 
 
 def export_command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Keras model (.keras, .h5).")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Keras model (.keras, .h5, .npz).")],
     c: Annotated[bool, typer.Option("--c", help="C arrays, on standard output.")] = False,
     decimals: Annotated[
         int | None, typer.Option("--decimals", metavar="N", help="Round to N decimals. Default: every bit is kept.")

@@ -113,7 +113,7 @@ class Files:
 @takes_target
 def validate_command(
     models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL...", help="Keras models (.keras, .h5).", readable=False)
+        list[Path], typer.Argument(metavar="MODEL...", help="Keras models (.keras, .h5, .npz).", readable=False)
     ],
     target: TargetChoice,
     inputs: Annotated[

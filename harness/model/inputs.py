@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InputsRefused
+from harness.model.npz import as_float32, read_arrays
 from harness.model.spec import BoolArray, Float32Array, LstmNode, ModelSpec
 
 MAX_INPUT_BYTES = 256 << 20
@@ -230,45 +230,35 @@ def _state_inputs(spec: ModelSpec) -> dict[str, tuple[int, tuple[str, ...]]]:
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of an .npz file by their names."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked_bytes = sum(member.file_size for member in archive.infolist())
-        if unpacked_bytes > MAX_INPUT_BYTES:
-            raise ValueError(f"it unpacks to {unpacked_bytes} bytes, and {MAX_INPUT_BYTES} are read at most")
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        for name, array in arrays.items():
-            if not isinstance(array, np.ndarray):
-                raise ValueError(f"'{name}' is no array")
+        return read_arrays(path, MAX_INPUT_BYTES)
     except FileNotFoundError:
         raise InputsRefused(
             f"There is no file {path}.", code="inputs_not_found", remedy="Check the path to the inputs."
         ) from None
-    # Whatever zipfile, zlib and NumPy find wrong with a file is the file's fault, a MemoryError from a header included.
-    except Exception as error:
+    except ValueError as error:
         raise InputsRefused(
-            f"{path} cannot be read as .npz: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            f"{path} cannot be read as .npz: {error}",
             code="inputs_unreadable",
             remedy="Write it with np.savez(path, x=...), without objects in it.",
         ) from error
-    return arrays
 
 
 def _float32(path: Path, name: str, array: NDArray[Any], notes: list[str]) -> Float32Array:
     """An array of real numbers as float32. What that does to the values is noted, and may not lose the range."""
-    if array.dtype.kind not in "fiu":
+    try:
+        converted = as_float32(array)
+    except TypeError:
         raise InputsRefused(
             f"'{name}' in {path} is {array.dtype}, not float32.",
             code="inputs_dtype",
             remedy="Store real numbers: array.astype(np.float32).",
-        )
-    with np.errstate(over="ignore"):
-        converted = np.array(array, dtype=np.float32, order="C")
-    if np.any(np.isinf(converted) & np.isfinite(array)):
+        ) from None
+    except OverflowError:
         raise InputsRefused(
             f"'{name}' in {path} has {array.dtype} values beyond the range of float32.",
             code="inputs_range",
             remedy="Scale it to values below 3.4e38.",
-        )
+        ) from None
     if array.dtype.newbyteorder("=") != np.float32:
         notes.append(f"'{name}' was {array.dtype} and is cast to float32")
     return converted

@@ -78,9 +78,11 @@ class Oracle:
         key = _key("model", path.suffix, hashlib.sha256(read_file(path)).hexdigest())
         stored = self._read(key)
         if stored is not None:
-            return LoadedModel(path, _facts(stored)["sha256"], spec_from_arrays(stored), None, ())
+            facts = _facts(stored)
+            return LoadedModel(path, facts["sha256"], spec_from_arrays(stored), None, (), tuple(facts["notes"]))
         loaded = load_model(path)
-        self._write(key, {**spec_to_arrays(loaded.spec), **_facts_array({"sha256": loaded.sha256})})
+        facts = {"sha256": loaded.sha256, "notes": loaded.notes}
+        self._write(key, {**spec_to_arrays(loaded.spec), **_facts_array(facts)})
         return loaded
 
     def answer(self, loaded: LoadedModel, inputs: Inputs) -> Answer:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.errors import ModelRefused
 from harness.model.spec import GATES, LstmNode, ModelSpec
 from harness.oracle.layers import lower, model_spec
-from harness.oracle.model_file import check_model_file
-from harness.oracle.runtime import keras_api, quiet
+from harness.oracle.model_file import ModelFile, check_model_file
+from harness.oracle.npz_model import build_npz_model, read_npz_model
+from harness.oracle.runtime import KerasApi, keras_api, quiet
 
 __all__ = ["LoadedModel", "from_keras", "gate_parameters", "load_model", "model_spec"]
 
@@ -26,6 +30,7 @@ class LoadedModel:
         spec: the model as the device runs it.
         keras_model: the Keras object; only this package looks inside. None where the rest is known from the cache.
         layers: the Keras layer of each node of `spec`, in the same order; empty without the Keras object.
+        notes: what there is to say of the file's values, for the report.
     """
 
     path: Path
@@ -33,10 +38,11 @@ class LoadedModel:
     spec: ModelSpec
     keras_model: Any
     layers: tuple[Any, ...]
+    notes: tuple[str, ...] = ()
 
 
 def load_model(path: str | os.PathLike[str]) -> LoadedModel:
-    """Reads a .keras, .h5 or .hdf5 file. No code in the file is run, and nothing is compiled.
+    """Reads a .keras, .h5, .hdf5 or .npz file. No code in the file is run, and nothing is compiled.
 
     Raises:
         ModelRefused: no such file, none that Keras wrote, damaged, or it holds what this version does not run.
@@ -46,32 +52,60 @@ def load_model(path: str | os.PathLike[str]) -> LoadedModel:
     file = check_model_file(path)
     keras = keras_api(file.keras)
     try:
-        with file.copy() as copy, quiet():
-            keras_model = keras.module.saving.load_model(copy, compile=False, safe_mode=True)
+        with quiet():
+            keras_model, notes = _keras_model(keras, file)
     # The container and the class names are known to be good; what Keras still dislikes is in the file.
     except Exception as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelRefused(
-            f"{keras.name} {keras.version} cannot load {path}: {reason.replace(str(copy), path.name)}",
+            f"{keras.name} {keras.version} cannot load {path}: {reason}",
             code="model_not_loadable",
             remedy=f"Load it in Python with {keras.name}.saving.load_model to see all of Keras' message.",
         ) from error
-    return from_keras(keras_model, path, file.sha256)
+    return from_keras(keras_model, path, file.sha256, notes)
 
 
-def from_keras(keras_model: Any, path: Path = Path(), sha256: str = "") -> LoadedModel:
+def _keras_model(keras: KerasApi, file: ModelFile) -> tuple[Any, list[str]]:
+    """The Keras object of a file, and what was done to the file's values."""
+    if file.path.suffix == ".npz":
+        layers, notes = read_npz_model(file.content)
+        return build_npz_model(keras, layers), notes
+    with file.copy() as copy:
+        return keras.module.saving.load_model(copy, compile=False, safe_mode=True), []
+
+
+def from_keras(keras_model: Any, path: Path = Path(), sha256: str = "", notes: Sequence[str] = ()) -> LoadedModel:
     """A Keras model that is in memory already.
 
     Args:
         keras_model: a built Sequential or Functional model.
         path: where it came from, if from a file.
         sha256: of that file.
+        notes: what was done to its values.
 
     Raises:
         ModelRefused: it holds what this version does not run.
     """
     lowered = lower(keras_model)
-    return LoadedModel(path=path, sha256=sha256, spec=lowered.spec, keras_model=keras_model, layers=lowered.layers)
+    return LoadedModel(
+        path=path,
+        sha256=sha256,
+        spec=lowered.spec,
+        keras_model=keras_model,
+        layers=lowered.layers,
+        notes=(*notes, *_not_finite(lowered.spec)),
+    )
+
+
+def _not_finite(spec: ModelSpec) -> list[str]:
+    """Which layers have weights that are no numbers. They are run: the device must do with them what Keras does."""
+    notes = []
+    for node in spec.nodes:
+        arrays = [value for value in vars(node).values() if isinstance(value, np.ndarray)]
+        count = sum(int(np.count_nonzero(~np.isfinite(array))) for array in arrays)
+        if count:
+            notes.append(f"{count} weights of '{node.name}' are NaN or infinite")
+    return notes
 
 
 def gate_parameters(node: LstmNode) -> dict[str, int]:

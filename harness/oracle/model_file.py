@@ -24,6 +24,7 @@ from pathlib import Path
 from harness.errors import ModelRefused
 from harness.oracle.config_check import check_config
 from harness.oracle.hdf5_file import Hdf5Content, read_hdf5
+from harness.oracle.npz_model import read_npz_model
 from harness.oracle.runtime import HARD_SIGMOID_KERAS2, KERAS_2, KERAS_3
 
 MAX_CONFIG_BYTES = 16 << 20
@@ -64,27 +65,27 @@ class ModelFile:
 
 
 def check_model_file(path: Path) -> ModelFile:
-    """Reads and checks a .keras or HDF5 file without Keras.
+    """Reads and checks a file without Keras.
 
     Raises:
-        ModelRefused: there is no such file, it is none of Keras', or it holds something that is not run.
+        ModelRefused: there is no such file, it holds no model, or something that is not run.
     """
-    if path.suffix not in (".keras", *HDF5_SUFFIXES):
+    if path.suffix not in (".keras", *HDF5_SUFFIXES, ".npz"):
         raise ModelRefused(
-            f"{path} is no model file by its name; .keras, .h5 and .hdf5 are read.",
+            f"{path} is no model file by its name; .keras, .h5, .hdf5 and .npz are read.",
             code="model_format",
             remedy="Give the file that Keras wrote with model.save('model.keras') or model.save('model.h5').",
         )
     content = read_file(path)
     _check_magic(path, content)
     try:
-        keras = _check_zip(path, content) if path.suffix == ".keras" else _check_hdf5(path, content)
+        keras = _CHECKS[path.suffix](path, content)
     except ModelRefused:
         raise
     # Whatever zipfile, json and libhdf5 find wrong with a file is the file's fault: zlib.error, EOFError, ...
     except Exception as error:
         raise ModelRefused(
-            f"{path} is no complete Keras model: {_reason(error)}.",
+            f"{path} is no complete model: {_reason(error)}.",
             code="model_damaged",
             remedy=f"Copy it again from where it was made. {_SAVE_AGAIN}",
         ) from error
@@ -128,7 +129,8 @@ def read_hdf5_bytes(content: bytes) -> Hdf5Content:
 def _check_magic(path: Path, content: bytes) -> None:
     """Refuses a file of the one format under the name of the other."""
     for magic, name, suffix in ((_HDF5_MAGIC, "an HDF5", ".h5"), (_ZIP_MAGIC, "a zip (.keras)", ".keras")):
-        if content.startswith(magic) and path.suffix != suffix and (path.suffix == ".keras" or suffix == ".keras"):
+        of_this_format = HDF5_SUFFIXES if suffix == ".h5" else (".keras", ".npz")
+        if content.startswith(magic) and path.suffix not in of_this_format:
             raise ModelRefused(
                 f"{path} is {name} file in spite of its name.",
                 code="model_format",
@@ -166,6 +168,19 @@ def _check_hdf5(path: Path, content: bytes) -> str:
     keras = _oracle_of(path, held.texts.get("keras_version", "2"))
     check_config(json.loads(held.texts["model_config"]), names_modules=False, elements=_elements(held))
     return keras
+
+
+def _check_npz(path: Path, content: bytes) -> str:
+    """Weights alone, whose oracle is Keras 3; errors as of `_check_zip`."""
+    try:
+        read_npz_model(content)
+    except ModelRefused as error:
+        raise ModelRefused(f"{path}: {error.message}", code=error.code, remedy=error.remedy) from None
+    return KERAS_3
+
+
+_CHECKS = {".keras": _check_zip, **dict.fromkeys(HDF5_SUFFIXES, _check_hdf5), ".npz": _check_npz}
+"""By the name's end: what reads a file and says which Keras is its oracle."""
 
 
 def _without_model(path: Path, held: Hdf5Content) -> ModelRefused:

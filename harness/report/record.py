@@ -157,6 +157,7 @@ def _model(run: Validation) -> dict[str, Any] | None:
         "file": run.model_path.name,
         "name": spec.name,
         "sha256": run.loaded.sha256,
+        "notes": list(run.loaded.notes),
         "parameters_total": spec.parameters,
         "layers": [_layer(node) for node in spec.nodes],
     }

@@ -45,6 +45,8 @@ def print_run(console: Console, run: Validation, target: Target | None = None) -
     """Everything about one run but its verdict line; with what there is to say of the target, if there is one."""
     if run.loaded is not None:
         console.print(f"model   {escape(run.model_path.name)}: {escape(describe(run.loaded.spec))}")
+        for note in run.loaded.notes:
+            console.print(f"        {escape(note)}")
     if run.inputs is not None:
         sequences, steps, features = run.inputs.x.shape
         origin = "" if run.inputs.seed is None else f", random from seed {run.inputs.seed}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import seeds
@@ -46,3 +48,16 @@ def test_hard_sigmoid_is_the_one_of_the_keras_that_wrote_the_file(
     assert not all_passed(compare(other.expected.tensors, got.got, other.tolerances))
     print_run(make_console(), got)
     assert "hard_sigmoid of tf_keras is clip(0.2 x + 0.5, 0, 1)" in capsys.readouterr().out
+
+
+def test_weights_alone(validate: Validate, tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {}
+    for index, node in enumerate((seeds.random_lstm_node(3, 5), seeds.random_lstm_node(5, 2))):
+        weights = {"kernel": node.kernel, "recurrent_kernel": node.recurrent_kernel, "bias": node.bias}
+        arrays |= {f"{index}.{name}": array for name, array in weights.items()}
+    path = tmp_path / "lstm.npz"
+    np.savez(path, **arrays)
+    run = validate(path, batch=2, steps=5)
+    assert run
+    assert run.got["lstm_0.h"].shape == (2, 5, 5)
+    assert run.got["output"].shape == (2, 2)

@@ -76,7 +76,7 @@ def test_other_formats(tmp_path: Path, name: str) -> None:
     path.write_bytes(b"content")
     error = refusal(path)
     assert error.code == "model_format"
-    assert ".keras, .h5 and .hdf5 are read" in error.message
+    assert ".keras, .h5, .hdf5 and .npz are read" in error.message
 
 
 def test_no_such_file_and_a_folder(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
     native   the whole firmware as a process of this machine, under ASan and UBSan
     qemu     the chip's ELF on an emulated Cortex-M4F
+    renode   the same with the F446RE's own memory, as platforms/ describes it
     board    a board at a serial port, flashed if need be; boards/ has what is known of each
 
 A target knows processes and ports; it knows neither frames nor models.

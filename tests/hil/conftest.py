@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from harness.build.platformio import firmware_elf
+from harness.errors import BuildFailed, TargetUnavailable
 from harness.protocol.messages import Reset
+from harness.renode.find import find_renode
+from harness.targets.base import Target
 from harness.targets.choice import TargetChoice
+from harness.targets.qemu import QemuTarget
+from harness.targets.renode import RenodeTarget
 from harness.transport.serial_port import SerialPort
 from harness.workbench import Workbench, make_target
+from pty_line import QemuOnPty
 from raw_line import RawLine
 
 
@@ -32,12 +40,44 @@ def raw_line(hil_kind: str, hil_workbench: Workbench) -> Iterator[RawLine]:
     target.stop()
 
 
-@pytest.fixture
-def both(hil_workbenches: Callable[[str], Workbench]) -> tuple[Workbench, Workbench]:
-    """Native and QEMU side by side."""
-    from harness.errors import TargetUnavailable
-
+@pytest.fixture(params=["qemu", "serial", "renode"])
+def both(request: pytest.FixtureRequest, hil_workbenches: Callable[[str], Workbench]) -> tuple[Workbench, Workbench]:
+    """Native beside each other way to run the firmware without a board. Serial: QEMU as a board at a serial port."""
+    way = request.param
     try:
-        return hil_workbenches("native"), hil_workbenches("qemu")
+        other = hil_workbenches("qemu" if way == "serial" else way)
+        return hil_workbenches("native"), request.getfixturevalue("serial_workbench") if way == "serial" else other
+    except BuildFailed:
+        raise
     except TargetUnavailable as error:
-        pytest.skip(f"needs native and qemu: {error.message}")
+        if way == "renode" and request.config.getoption("hil_renode"):
+            raise
+        pytest.skip(f"needs native and {way}: {error.message}; {error.remedy}")
+
+
+@pytest.fixture(scope="session")
+def serial_workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
+    """A board at a pseudo-terminal, which is QEMU in truth."""
+    qemu = QemuOnPty(firmware_elf(), tmp_path_factory.mktemp("serial") / "log")
+    choice = TargetChoice("board", board="nucleo_f446re", port=qemu.url)
+    with Workbench(make_target(choice, lambda _: None)) as bench:
+        yield bench
+    qemu.stop()
+
+
+@pytest.fixture
+def preloaded(hil_kind: str, tmp_path: Path) -> Callable[[bytes, int], Workbench]:
+    """`preloaded(data, address)`: the emulator at hand with bytes in its flash from the start."""
+
+    def make(data: bytes, address: int) -> Workbench:
+        path = tmp_path / "flash"
+        path.write_bytes(data)
+        if hil_kind == "renode":
+            target: Target = RenodeTarget(
+                firmware_elf(), tmp_path / "log", find_renode(), flash_file=path, flash_address=address
+            )
+        else:
+            target = QemuTarget(firmware_elf(), tmp_path / "log", flash_file=path, flash_address=address)
+        return Workbench(target)
+
+    return make

@@ -176,7 +176,7 @@ def test_a_sequence_after_another_starts_afresh(device: Device) -> None:
     assert (c != 0).all()
 
 
-def test_native_and_qemu_give_the_same_bits(both) -> None:  # type: ignore[no-untyped-def]
+def test_every_way_gives_the_same_bits(both) -> None:  # type: ignore[no-untyped-def]
     for make in networks.ALL.values():
         spec = make()
         inputs = random_inputs(spec, batch=1, steps=7, seed=9)

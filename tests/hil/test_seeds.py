@@ -49,7 +49,7 @@ def test_rounded_weights_without_bias(device: Device) -> None:
     ],
     ids=["sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "linear", "no_bias"],
 )
-def test_native_and_qemu_give_the_same_bits(both, case: seeds.SeedCase) -> None:  # type: ignore[no-untyped-def]
-    native, qemu = (run(bench.device(), case) for bench in both)
+def test_every_way_gives_the_same_bits(both, case: seeds.SeedCase) -> None:  # type: ignore[no-untyped-def]
+    native, other = (run(bench.device(), case) for bench in both)
     for name in case.expected:
-        assert native[name].tobytes() == qemu[name].tobytes(), name
+        assert native[name].tobytes() == other[name].tobytes(), name

@@ -211,7 +211,7 @@ def test_sequences_do_not_leak_into_each_other(device: Device, kernel: Kernel) -
     assert after_boot.arrays["lstm.h"].tobytes() == first.arrays["lstm.h"].tobytes()
 
 
-def test_native_and_qemu_give_the_same_bits_for_everything(both, kernel: Kernel) -> None:  # type: ignore[no-untyped-def]
+def test_every_way_gives_the_same_bits_for_everything(both, kernel: Kernel) -> None:  # type: ignore[no-untyped-def]
     cases = [(stacked(), 3, 20), (seeds.random_lstm(16, 32, scale=3.0), 2, 40), (seeds.random_lstm(1, 33), 1, 64)]
     for activation in Activation:
         node = seeds.random_lstm_node(3, 5, scale=4.0, activation=activation)

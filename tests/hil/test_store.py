@@ -1,15 +1,14 @@
-"""An image in the flash store is run in place: preloaded by QEMU, or written by the firmware."""
+"""An image in the flash store is run in place: preloaded by an emulator, or written by the firmware."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 import seeds
 from harness.bench import INTERRUPT_INSTRUCTIONS, STEPS, count
-from harness.build.platformio import firmware_elf
 from harness.device import Device
 from harness.errors import ModelRefused
 from harness.inference import CameBy, load_model, open_stored_image
@@ -20,21 +19,19 @@ from harness.oracle.reference import reference
 from harness.protocol.messages import ImageBegin, Run, Write
 from harness.protocol.refusals import DeviceRefused
 from harness.protocol.wire import Activation, BeginFlags, ErrorCode, Phase, Region, Trace
-from harness.targets.qemu import QemuTarget
 from harness.validation import run_batch
 from harness.workbench import Workbench
 
+Preloaded = Callable[[bytes, int], Workbench]
 
-@pytest.mark.hil_targets("qemu")
-def test_a_model_too_large_for_the_arena_runs_from_flash(hil_workbench: Workbench, tmp_path: Path) -> None:
+
+@pytest.mark.hil_targets("qemu", "renode")
+def test_a_model_too_large_for_the_arena_runs_from_flash(hil_workbench: Workbench, preloaded: Preloaded) -> None:
     spec = seeds.rows_of_an_image()
     image = pack_model(spec)
     info = hil_workbench.device().info
     assert len(image.data) > info.arena_bytes
-    path = tmp_path / "image"
-    path.write_bytes(image.data)
-    target = QemuTarget(firmware_elf(), tmp_path / "log", flash_file=path, flash_address=info.store_address)
-    with Workbench(target) as bench:
+    with preloaded(image.data, info.store_address) as bench:
         assert open_stored_image(bench.device(), image) == image.crc32
         inputs = random_inputs(spec, batch=2, seed=3)
         got, _ = run_batch(bench.device(), spec, inputs)
@@ -115,7 +112,7 @@ def test_flash_takes_whole_words(device: Device) -> None:
         assert refused.value.reply.code == ErrorCode.OUT_OF_RANGE
 
 
-@pytest.mark.hil_targets("qemu")
+@pytest.mark.hil_targets("qemu", "renode")
 def test_flash_that_cannot_be_written_is_said(device: Device) -> None:
     with pytest.raises(ModelRefused, match="cannot be written here"):
         load_model(device, seeds.random_lstm(64, 100))
@@ -124,17 +121,14 @@ def test_flash_that_cannot_be_written_is_said(device: Device) -> None:
     assert refused.value.reply.code == ErrorCode.BAD_FLAGS
 
 
-@pytest.mark.hil_targets("qemu")
-def test_sizes_of_a_run_that_overflow_32_bits_are_refused(hil_workbench: Workbench, tmp_path: Path) -> None:
+@pytest.mark.hil_targets("qemu", "renode")
+def test_sizes_of_a_run_that_overflow_32_bits_are_refused(hil_workbench: Workbench, preloaded: Preloaded) -> None:
     """65281 steps of 16448 floats are 2^32 + 256 bytes: in 32 bits that is the length of this request."""
     kernel = np.zeros((16448, 1), np.float32)
     node = DenseNode("dense", None, Phase.EVERY_STEP, kernel, None, Activation.LINEAR)
     image = pack_model(ModelSpec("wide", "x", 16448, None, (node,), (0,)))
     info = hil_workbench.device().info
-    path = tmp_path / "image"
-    path.write_bytes(image.data)
-    target = QemuTarget(firmware_elf(), tmp_path / "log", flash_file=path, flash_address=info.store_address)
-    with Workbench(target) as bench:
+    with preloaded(image.data, info.store_address) as bench:
         device = bench.device()
         open_stored_image(device, image)
         with pytest.raises(DeviceRefused) as refused:

@@ -18,7 +18,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from harness.errors import UsageError
+from harness.errors import TargetUnavailable, UsageError
+from harness.renode.find import find_renode
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -33,11 +34,8 @@ PYTEST_REPORT: Final = ".hil/tests.xml"
 TIDY_UP_S: Final = 20
 """What an interrupted tool may take to end in order."""
 
-ELSEWHERE: Final = {
-    "Renode": "this version has no such target",
-    "a board": "none is chosen here: pytest --board=nucleo_f446re",
-}
-"""Where the firmware is meant to be tested too, and why it is not: nobody may take a green run for one on these."""
+NO_BOARD: Final = "on a board: none is chosen here: pytest --board=nucleo_f446re"
+"""Where the firmware is meant to be tested too, and why it is not: nobody may take a green run for one there."""
 
 Say = Callable[[str], None]
 
@@ -57,6 +55,8 @@ class Task:
     name: str
     about: str
     commands: tuple[tuple[str, ...], ...]
+    problem: Callable[[], str | None] = lambda: None
+    """Why it cannot run here, if so."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,15 @@ class TaskResult:
     seconds: float
     left_out: tuple[str, ...]
     """Parts of it that did not run, each with its reason."""
+
+
+def renode_problem() -> str | None:
+    """Why nothing can run on Renode here, with the way to one; None where there is one."""
+    try:
+        find_renode()
+    except TargetUnavailable as error:
+        return str(error)
+    return None
 
 
 def _c_files(root: Path) -> list[str]:
@@ -84,6 +93,12 @@ TASKS: Final = (
     Task("lint", "likely mistakes", (("ruff", "check"),)),
     Task("types", "the types of the Python code", (("mypy",),)),
     Task("tests", "everything under tests/", (("pytest", f"--junit-xml={PYTEST_REPORT}"),)),
+    Task(
+        "renode",
+        "the tests of the firmware once more, on Renode",
+        (("pytest", "--renode", f"--junit-xml={PYTEST_REPORT}", "tests/hil"),),
+        renode_problem,
+    ),
 )
 
 
@@ -107,8 +122,7 @@ def run_tasks(names: Iterable[str], say: Say, *, root: Path = ROOT) -> tuple[Tas
         for what in result.left_out:
             say(f"left out: {result.name}: {what}")
     if not wanted or "tests" in wanted:
-        for where, why in ELSEWHERE.items():
-            say(f"left out: tests: on {where}: {why}")
+        say(f"left out: tests: {NO_BOARD}")
     say(", ".join(f"{result.name} {result.outcome.value} ({result.seconds:.0f} s)" for result in results))
     return results
 
@@ -119,6 +133,9 @@ def exit_code(results: Iterable[TaskResult]) -> int:
 
 
 def _run(task: Task, root: Path, say: Say) -> TaskResult:
+    problem = task.problem()
+    if problem is not None:
+        return TaskResult(task.name, Outcome.LEFT_OUT, 0.0, (problem,))
     say(f"{task.name}: {task.about}")
     start = time.monotonic()
     left_out: list[str] = []

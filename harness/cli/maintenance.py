@@ -63,7 +63,9 @@ def _renode_package(extra: list[str], source: str | None, sha256: str | None) ->
 
 
 def run_tests_command(
-    tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="format, lint, types, tests.")] = None,
+    tasks: Annotated[
+        list[str] | None, typer.Argument(metavar="[TASK]...", help="format, lint, types, tests, renode.")
+    ] = None,
 ) -> int:
     """Run the project's own checks: all whose tools are there, with a list of what was left out."""
     from harness.bootstrap.system import ensure_system_parts

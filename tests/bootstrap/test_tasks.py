@@ -19,6 +19,13 @@ REPORT = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 
 
+@pytest.fixture(autouse=True)
+def renode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a Renode would be; there is none."""
+    monkeypatch.setenv("RENODE_PATH", str(tmp_path / "renode"))
+    return tmp_path / "renode"
+
+
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A .venv/bin where every tool succeeds and writes down how it was called."""
@@ -51,11 +58,11 @@ def outcomes(results: tuple[TaskResult, ...]) -> dict[str, Outcome]:
 def test_all_in_order(tools: Path, root: Path) -> None:
     said: list[str] = []
     results = run_tasks([], said.append, root=root)
-    assert list(outcomes(results)) == ["format", "lint", "types", "tests"]
+    assert list(outcomes(results)) == ["format", "lint", "types", "tests", "renode"]
     assert exit_code(results) == 0
     calls = (tools / "calls").read_text().splitlines()
     assert calls[1] == "clang-format --dry-run -Werror firmware/src/main.c", "and not the generated header"
-    assert calls[-1].startswith("pytest")
+    assert calls[-1].startswith("pytest --junit-xml")
     assert said[-1].startswith("format ok")
 
 
@@ -78,10 +85,24 @@ def test_missing_tools_are_left_out_and_listed(tools: Path, root: Path) -> None:
         "left out: format: clang-format is not installed: ./hil setup --dev",
         "left out: types: mypy is not installed: ./hil setup --dev",
     ]
-    assert said[-3:-1] == [
-        "left out: tests: on Renode: this version has no such target",
-        "left out: tests: on a board: none is chosen here: pytest --board=nucleo_f446re",
-    ]
+    assert said[-2] == "left out: tests: on a board: none is chosen here: pytest --board=nucleo_f446re"
+
+
+def test_without_renode_the_run_on_it_is_left_out_with_the_way_to_one(tools: Path, root: Path) -> None:
+    said: list[str] = []
+    results = run_tasks([], said.append, root=root)
+    assert outcomes(results)["renode"] is Outcome.LEFT_OUT
+    assert exit_code(results) == 0
+    assert said[-3].startswith("left out: renode: RENODE_PATH is")
+    assert "hil setup renode" in said[-3]
+    assert "renode left out" in said[-1]
+
+
+def test_with_renode_the_tests_of_the_firmware_run_on_it(tools: Path, root: Path, renode: Path) -> None:
+    fake(renode.parent, renode.name, "")
+    results = run_tasks(["renode"], print, root=root)
+    assert outcomes(results) == {"renode": Outcome.OK}
+    assert (tools / "calls").read_text().split()[:2] == ["pytest", "--renode"]
 
 
 def test_skipped_tests_are_listed_by_reason(tools: Path, root: Path) -> None:
@@ -89,7 +110,7 @@ def test_skipped_tests_are_listed_by_reason(tools: Path, root: Path) -> None:
     fake(tools, "pytest", f'cat report.xml > "{tasks.PYTEST_REPORT}"')
     said: list[str] = []
     run_tasks(["tests"], said.append, root=root)
-    assert said[-5:-3] == ["left out: tests: 2 tests: no board", "left out: tests: 1 test: no Renode"]
+    assert said[-4:-2] == ["left out: tests: 2 tests: no board", "left out: tests: 1 test: no Renode"]
 
 
 def test_an_old_report_is_not_taken_for_a_new_one(tools: Path, root: Path) -> None:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from harness.build.elf import sizes
 from harness.build.paths import work_dir
 from harness.build.platformio import firmware_elf
-from harness.inference import SequenceRunner, load_image, open_stored_image
+from harness.inference import CameBy, SequenceRunner, load_packed
 from harness.model.inputs import random_inputs
 from harness.model.pack import pack_model
 from harness.model.spec import LstmNode, ModelSpec
@@ -68,23 +66,13 @@ def count(input_size: int, units: int, kernel: Kernel = Kernel.ARM_MATH) -> Row:
     image = pack_model(spec, kernel=kernel)
     elf = firmware_elf(_say)
     log_path = work_dir() / "logs" / f"bench-{os.getpid()}.log"
-    with tempfile.TemporaryDirectory() as folder:
-        flash_file = Path(folder) / "image"
-        flash_file.write_bytes(image.data)
-        with Workbench(QemuTarget(elf, log_path)) as bench:
-            info = bench.device().info
-        in_ram = len(image.data) + image.work_bytes + 16 <= info.arena_bytes
-        stored = {} if in_ram else {"flash_file": flash_file, "flash_address": info.store_address}
-        target = QemuTarget(elf, log_path, count_instructions=True, **stored)  # type: ignore[arg-type]
-        with Workbench(target) as bench:
-            device = bench.device()
-            if in_ram:
-                load_image(device, image)
-            else:
-                open_stored_image(device, image)
-            x = random_inputs(spec, batch=1, steps=STEPS).x[0]
-            # A byte of the line that arrives in the middle of a step adds its interrupt: the least is the step alone.
-            ticks = min(SequenceRunner(device, spec).run(x).ticks for _ in range(REPEATS))
+    target = QemuTarget(elf, log_path, count_instructions=True)
+    with Workbench(target) as bench:
+        device = bench.device_for(image)
+        in_ram = load_packed(device, spec, image).came_by == CameBy.LINK
+        x = random_inputs(spec, batch=1, steps=STEPS).x[0]
+        # A byte of the line that arrives in the middle of a step adds its interrupt: the least is the step alone.
+        ticks = min(SequenceRunner(device, spec).run(x).ticks for _ in range(REPEATS))
     macs = 4 * units * (input_size + units)
     return Row(kernel.name.lower(), input_size, units, "ram" if in_ram else "flash", ticks / STEPS, macs)
 

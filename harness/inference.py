@@ -20,6 +20,7 @@ from harness.model.pack import ModelImage, pack_model
 from harness.model.plan import Plan, make_plan
 from harness.model.spec import BoolArray, Float32Array, ModelSpec, as_source
 from harness.protocol.messages import (
+    HelloReply,
     ImageBegin,
     ImageCommit,
     Read,
@@ -46,6 +47,7 @@ class CameBy(str, Enum):
     LINK = "link"
     LINK_TO_FLASH = "link to flash"
     FLASH = "flash"
+    PRELOADED = "preloaded in flash"
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,7 @@ def load_model(
     masked: bool = True,
     kernel: Kernel = Kernel.ARM_MATH,
 ) -> LoadedModel:
-    """Send a model's weights to the device and put them in force.
-
-    Whether they fit is answered by the device before anything is sent. The model in force is given up only when both
-    do not fit side by side. What does not fit the arena goes to the flash store, unless it lies there already.
+    """Make a model's image and load it: see `load_packed`.
 
     Args:
         device: where to.
@@ -108,12 +107,20 @@ def load_model(
         max_steps: steps of the longest run to come; wanted of a model that keeps sequences.
         masked: runs may have a mask.
         kernel: what computes the LSTMs.
+    """
+    return load_packed(device, spec, pack_model(spec, max_steps, masked=masked, kernel=kernel))
+
+
+def load_packed(device: Device, spec: ModelSpec, image: ModelImage) -> LoadedModel:
+    """Send a model's image to the device and put it in force.
+
+    Whether it fits is answered by the device before anything is sent. The model in force is given up only when both
+    do not fit side by side. What does not fit the arena goes to the flash store, unless it lies there already.
 
     Raises:
         ModelRefused: too large for the device, with the numbers.
         LinkError, DeviceError, MismatchError: see `Device.request`.
     """
-    image = pack_model(spec, max_steps, masked=masked, kernel=kernel)
     try:
         return LoadedModel(spec, image, load_image(device, image), CameBy.LINK)
     except DeviceRefused as refused:
@@ -142,13 +149,30 @@ def open_stored_image(device: Device, image: ModelImage) -> int:
     return device.request(ImageCommit(crc32=image.crc32)).crc32
 
 
+def must_be_preloaded(info: HelloReply, image: ModelImage) -> bool:
+    """Whether an image runs only from a flash that the firmware cannot write: it must lie there from the start."""
+    fits_arena = _aligned(len(image.data)) + _aligned(image.work_bytes) <= info.arena_bytes
+    return not fits_arena and _fits_store(info, image) and not info.capabilities & Capability.STORE_WRITE
+
+
+def _fits_store(info: HelloReply, image: ModelImage) -> bool:
+    return len(image.data) <= info.store_bytes and image.work_bytes <= info.arena_bytes
+
+
+def _aligned(size_bytes: int) -> int:
+    """As the arena is laid out, in loader.c."""
+    return -(-size_bytes // _ARENA_ALIGNMENT) * _ARENA_ALIGNMENT
+
+
 def _load_into_store(device: Device, spec: ModelSpec, image: ModelImage) -> LoadedModel:
     info = device.info
-    fits = len(image.data) <= info.store_bytes and image.work_bytes <= info.arena_bytes
+    fits = _fits_store(info, image)
+    writable = bool(info.capabilities & Capability.STORE_WRITE)
     if fits:
         with suppress(DeviceRefused):  # the store holds something else
-            return LoadedModel(spec, image, open_stored_image(device, image), CameBy.FLASH)
-    if not fits or not info.capabilities & Capability.STORE_WRITE:
+            crc32_device = open_stored_image(device, image)
+            return LoadedModel(spec, image, crc32_device, CameBy.FLASH if writable else CameBy.PRELOADED)
+    if not fits or not writable:
         raise _too_large(device, spec, image, fits_store=fits)
     _make_room(device, image, BeginFlags.TO_STORE | BeginFlags.DROP_OLD)
     return LoadedModel(spec, image, _send(device, image), CameBy.LINK_TO_FLASH)
@@ -181,7 +205,7 @@ def _fitting_steps(device: Device, image: ModelImage) -> int:
     """Steps of the longest run for which an image that keeps sequences would fit, in the arena or in the store."""
     info = device.info
     in_store = len(image.data) <= info.store_bytes and info.capabilities & Capability.STORE_WRITE
-    image_bytes = 0 if in_store else -(-len(image.data) // _ARENA_ALIGNMENT) * _ARENA_ALIGNMENT
+    image_bytes = 0 if in_store else _aligned(len(image.data))
     room_bytes = (info.arena_bytes - image_bytes) // _ARENA_ALIGNMENT * _ARENA_ALIGNMENT
     return (room_bytes - image.work_bytes) // image.step_bytes + image.max_steps
 

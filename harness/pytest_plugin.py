@@ -177,7 +177,10 @@ def hil_workbench(
 
 @pytest.fixture
 def device(hil_workbench: Workbench) -> Iterator[Device]:
-    """A greeted device. One that fails is started anew for the next test."""
+    """A greeted device. One that fails is started anew for the next test.
+
+    `validate` of a model too large for the RAM of an emulator starts it anew too, and ends this device.
+    """
     from harness.errors import HilError
 
     device = hil_workbench.device()
@@ -221,7 +224,7 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
             return random_inputs(spec, batch, steps, seed) if inputs is None else load_inputs(Path(inputs), spec)
 
         oracle = Oracle(work_dir() / "oracle")
-        result = validate(Path(model), make_inputs, hil_workbench.device, Limits(atol, rtol), oracle)
+        result = validate(Path(model), make_inputs, hil_workbench.device_for, Limits(atol, rtol), oracle)
         if result.error is not None:
             raise hil_workbench.failed(result.error) from None
         return result

@@ -16,8 +16,9 @@ from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
 from harness.inference import LoadedModel as ModelOnDevice
-from harness.inference import Progress, SequenceRunner, load_model
+from harness.inference import Progress, SequenceRunner, load_packed
 from harness.model.inputs import Inputs
+from harness.model.pack import ModelImage, pack_model
 from harness.model.plan import Plan
 from harness.model.spec import Float32Array, ModelSpec
 from harness.oracle.cache import Oracle
@@ -128,7 +129,7 @@ class Validation:
 def validate(
     model_path: Path,
     make_inputs: Callable[[ModelSpec], Inputs],
-    device: Callable[[], Device],
+    device_for: Callable[[ModelImage], Device],
     limits: Limits,
     oracle: Oracle,
     progress: Progress | None = None,
@@ -138,7 +139,7 @@ def validate(
     Args:
         model_path: a .keras file.
         make_inputs: the inputs for a model, read or made at random.
-        device: gives a greeted device; called only when the model and the inputs are known to be good.
+        device_for: gives a greeted device for an image; called only when model and inputs are known to be good.
         limits: tolerances, where they are not to be derived.
         oracle: says what is expected.
         progress: told how many sequences are done.
@@ -146,7 +147,7 @@ def validate(
     run = Validation(model_path)
     try:
         _prepare(run, make_inputs, limits, oracle)
-        _run_on_device(run, device(), progress)
+        _run_on_device(run, device_for, progress)
         assert run.expected is not None
         run.results = compare(run.expected.tensors, run.got, run.tolerances)
     except HilError as error:
@@ -181,13 +182,15 @@ def _prepare(run: Validation, make_inputs: Callable[[ModelSpec], Inputs], limits
     run.tolerances = tolerances(run.max_abs_to_float64, limits.atol, limits.rtol)
 
 
-def _run_on_device(run: Validation, device: Device, progress: Progress | None) -> None:
+def _run_on_device(run: Validation, device_for: Callable[[ModelImage], Device], progress: Progress | None) -> None:
     assert run.loaded is not None
     assert run.inputs is not None
+    image = pack_model(run.loaded.spec, run.inputs.steps, masked=run.inputs.mask is not None)
+    with _Stage(run, "start"):
+        device = device_for(image)
     run.hello = device.info
     with _Stage(run, "load_weights"):
-        masked = run.inputs.mask is not None
-        run.on_device = load_model(device, run.loaded.spec, run.inputs.steps, masked=masked)
+        run.on_device = load_packed(device, run.loaded.spec, image)
     with _Stage(run, "device"):
         run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, run.on_device.image.plan)
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from itertools import count
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from harness.build.native import native_executable
 from harness.build.paths import work_dir
@@ -25,6 +26,9 @@ from harness.targets.native import NativeTarget
 from harness.targets.qemu import QemuTarget
 from harness.targets.renode import RenodeTarget
 from harness.transport.base import Transport
+
+if TYPE_CHECKING:
+    from harness.model.pack import ModelImage
 
 TARGET_KINDS = ("qemu", "native")
 """Every target for which set-up gets all that it needs, the default one first."""
@@ -127,6 +131,19 @@ class Workbench:
                 raise self._not_greeted(error) from error
             self._device = device
         return self._device
+
+    def device_for(self, image: ModelImage) -> Device:
+        """A greeted device for an image; errors: see `device`.
+
+        What fits the arena goes over the link, as it does to a board. What does not fit goes to the flash store: over
+        the link where the firmware can write it, else it must lie there when the emulator starts, which it does anew.
+        """
+        from harness.inference import must_be_preloaded  # NumPy comes with it
+
+        device = self.device()
+        if must_be_preloaded(device.info, image) and self.target.preload(image.data, device.info.store_address):
+            self.close()
+        return self.device()
 
     def _not_greeted(self, error: HilError) -> HilError:
         death = self.target.post_mortem() if isinstance(error, LinkError) else None

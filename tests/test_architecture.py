@@ -32,9 +32,10 @@ ALLOWED: dict[str, set[str]] = {
     "report": {"compare", "errors", "inference", "model", "oracle", "protocol", "targets", "validation"},
     "tasks": {"errors", "renode"},
     # The composers: they wire the parts together, and nobody imports them.
-    "workbench": {"build", "device", "errors", "renode", "targets", "transport"},
+    "workbench": {"build", "device", "errors", "inference", "model", "renode", "targets", "transport"},
     "bench": {"build", "inference", "model", "protocol", "targets", "workbench"},
     "cli": {
+        "device",
         "bootstrap",
         "build",
         "errors",

@@ -19,7 +19,9 @@ from harness.targets.choice import TargetChoice
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harness.device import Device
     from harness.model.inputs import Inputs
+    from harness.model.pack import ModelImage
     from harness.model.spec import ModelSpec
     from harness.validation import Limits, Validation
     from harness.workbench import Workbench
@@ -215,6 +217,9 @@ class _LazyWorkbench:
                 raise
         return self._workbench
 
+    def device_for(self, image: ModelImage) -> Device:
+        return self.workbench().device_for(image)
+
     def failed(self, error: HilError) -> HilError:
         return error if self._workbench is None else self._workbench.failed(error)
 
@@ -236,7 +241,7 @@ def _run_one(
     make_inputs = _inputs_maker(files.inputs.of(model), random)
     try:
         with progress_of(console, model.name) as progress:
-            run = validate(model, make_inputs, lambda: target.workbench().device(), limits, oracle, progress)
+            run = validate(model, make_inputs, target.device_for, limits, oracle, progress)
         if run.error is not None:
             run.error = target.failed(run.error)
     except BaseException as end:

@@ -28,6 +28,13 @@ class Target(Protocol):
             LinkError, MismatchError: a board is there, and not the firmware on it.
         """
 
+    def preload(self, data: bytes, address: int) -> bool:
+        """Have bytes lie in flash at `address` at each start from now on.
+
+        Returns:
+            Whether it must be started anew: False where they lie there already or only the firmware can write them.
+        """
+
     def stop(self) -> None:
         """End it. May be called twice, and without `start`."""
 

@@ -156,6 +156,10 @@ class BoardTarget:
         """What is not as it should be and still no error."""
         return tuple(self._notes)
 
+    def preload(self, data: bytes, address: int) -> bool:  # noqa: ARG002 - as the others have it
+        """The firmware writes its flash store itself."""
+        return False
+
     def post_mortem(self) -> str | None:
         """Nobody can tell from here."""
         return None

@@ -157,6 +157,10 @@ class ProcessTarget:
         """The error for something that it needs and that is missing."""
         return TargetUnavailable(f"{self.kind} is not available: {reason}", remedy="run `hil setup`")
 
+    def preload(self, data: bytes, address: int) -> bool:  # noqa: ARG002 - as the others have it
+        """Nothing can be put into its memory from outside."""
+        return False
+
     def stop(self) -> None:
         """End the process. May be called twice, and without `start`."""
         if self._process is not None:

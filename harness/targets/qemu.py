@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HilError
-from harness.targets.process import ProcessTarget, start_on_pipes
+from harness.targets.emulator import EmulatorTarget
+from harness.targets.process import start_on_pipes
 from harness.transport.base import Transport
 
 PROGRAM = "qemu-system-arm"
@@ -23,33 +24,21 @@ _GATHER_S = 0.0002
 """QEMU sends a byte in 3 us if nobody is woken for it, so these are some 60 bytes: a short reply, whole."""
 
 
-class QemuTarget(ProcessTarget):
+class QemuTarget(EmulatorTarget):
     """The firmware under qemu-system-arm.
 
     Args:
         elf: made by `harness.build.platformio`.
         log_path: where QEMU's own messages go.
         count_instructions: run with -icount, so that TIM2 counts one tick per instruction. Slower; only for counting.
-        flash_file: a file to lie in flash at `flash_address` from the start; the guest cannot write flash on QEMU.
-        flash_address: where; the device announces its store's address.
     """
 
     kind = "qemu"
 
-    def __init__(
-        self,
-        elf: Path,
-        log_path: Path,
-        *,
-        count_instructions: bool = False,
-        flash_file: Path | None = None,
-        flash_address: int = 0,
-    ) -> None:
+    def __init__(self, elf: Path, log_path: Path, *, count_instructions: bool = False) -> None:
         super().__init__([elf], log_path)
         self._elf = elf
         self._count_instructions = count_instructions
-        self._flash_file = flash_file
-        self._flash_address = flash_address
 
     def unavailable(self) -> HilError | None:
         """Why it cannot be started here, or None."""
@@ -59,14 +48,15 @@ class QemuTarget(ProcessTarget):
 
     def start(self) -> Transport:
         """Start QEMU with the line on its standard input and output: pipes cost it less per byte than sockets."""
-        self._process, line = start_on_pipes(self._argv(), self._log_path, "QEMU", gather_s=_GATHER_S)
+        argv = self._argv(self.flash_file(self.new_folder()))
+        self._process, line = start_on_pipes(argv, self._log_path, "QEMU", gather_s=_GATHER_S)
         return line
 
     def description(self) -> dict[str, Any]:
         """Machine and version."""
         return {"machine": MACHINE, "emulator": version()}
 
-    def _argv(self) -> list[str]:
+    def _argv(self, flash_file: Path | None) -> list[str]:
         argv = [PROGRAM, "-M", MACHINE, "-kernel", str(self._elf), "-nographic", "-monitor", "none"]
         # The first serial port is USART1, which we do not use; the second one is USART2.
         # mux=on puts a queue before it, without which QEMU polls anew for each byte that the guest has taken: half the
@@ -75,8 +65,9 @@ class QemuTarget(ProcessTarget):
         argv += ["-serial", "null", "-serial", "chardev:usart2"]
         if self._count_instructions:
             argv += ["-icount", "shift=0"]
-        if self._flash_file is not None:
-            argv += ["-device", f"loader,file={self._flash_file},addr={self._flash_address:#x},force-raw=on"]
+        if flash_file is not None:
+            name = str(flash_file).replace(",", ",,")
+            argv += ["-device", f"loader,file={name},addr={self._preload_address:#x},force-raw=on"]
         return argv
 
 

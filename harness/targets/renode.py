@@ -7,13 +7,13 @@ listens on any. What a run shows and what it cannot show is in docs/DESIGN.md.
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from harness.errors import TargetUnavailable
-from harness.targets.process import ChildProcess, ProcessTarget
+from harness.targets.emulator import EmulatorTarget
+from harness.targets.process import ChildProcess
 from harness.transport.base import Transport
 from harness.transport.serial_port import SerialPort
 
@@ -30,40 +30,27 @@ _SCRIPT_ERROR = re.compile(r"There was an error executing command|No such comman
 """What Renode writes when it gives up a script. It then waits for commands, and its exit status is 0 all the same."""
 
 
-class RenodeTarget(ProcessTarget):
+class RenodeTarget(EmulatorTarget):
     """The firmware under Renode.
 
     Args:
         elf: made by `harness.build.platformio`.
         log_path: where Renode's own messages go.
         launcher: the program `renode`.
-        flash_file: a file to lie in flash at `flash_address` from the start.
-        flash_address: where; the device announces its store's address.
     """
 
     kind = "renode"
 
-    def __init__(
-        self,
-        elf: Path,
-        log_path: Path,
-        launcher: Path,
-        *,
-        flash_file: Path | None = None,
-        flash_address: int = 0,
-    ) -> None:
+    def __init__(self, elf: Path, log_path: Path, launcher: Path) -> None:
         super().__init__([launcher, elf], log_path)
         self._elf = elf
         self._launcher = launcher
-        self._flash_file = flash_file
-        self._flash_address = flash_address
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> Transport:
         """Start Renode, and open the pseudo-terminal that it makes."""
-        self._folder = tempfile.TemporaryDirectory(prefix="hil-renode-")
-        link, script = (Path(self._folder.name, name) for name in ("usart2", "run.resc"))
-        script.write_text(self._script(link), encoding="utf-8")
+        folder = self.new_folder()
+        link, script = folder / "usart2", folder / "run.resc"
+        script.write_text(self._script(link, self.flash_file(folder)), encoding="utf-8")
         argv = [str(self._launcher), "--disable-xwt", "--plain", "--console"]
         # Its settings, of which several at a time would get into each other's way, in a file of its own.
         argv += ["--config", str(script.with_name("config")), "--execute", f"include {_path(script)}"]
@@ -75,25 +62,19 @@ class RenodeTarget(ProcessTarget):
             self.stop()
             raise
 
-    def stop(self) -> None:
-        """End Renode, and remove what it left."""
-        super().stop()
-        if self._folder is not None:
-            self._folder.cleanup()
-
     def description(self) -> dict[str, Any]:
         """Machine and, once it was started, version."""
         found = _VERSION.search(self._log())
         return {"machine": PLATFORM.stem, "emulator": f"Renode {found.group(1)}" if found else ""}
 
-    def _script(self, link: Path) -> str:
+    def _script(self, link: Path, flash_file: Path | None) -> str:
         lines = [
             "mach create",
             f"machine LoadPlatformDescription {_path(PLATFORM)}",
             f"sysbus LoadELF {_path(self._elf)}",
         ]
-        if self._flash_file is not None:
-            lines.append(f"sysbus LoadBinary {_path(self._flash_file)} {self._flash_address:#010x}")
+        if flash_file is not None:
+            lines.append(f"sysbus LoadBinary {_path(flash_file)} {self._preload_address:#010x}")
         # Last but for the start: where this is, all before it went well.
         lines += [f'emulation CreateUartPtyTerminal "usart2" "{link}" true', "connector Connect sysbus.usart2 usart2"]
         return "\n".join([*lines, "start", ""])

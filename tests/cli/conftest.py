@@ -28,6 +28,12 @@ def gru_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def flash_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of rows of an image that fits the flash store and not the RAM."""
+    return save_spec(seeds.rows_of_an_image(), tmp_path_factory.mktemp("flash"))
+
+
+@pytest.fixture(scope="session")
 def large_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that no F446 holds, in RAM or in flash."""
     return save_spec(seeds.random_lstm(64, 150), tmp_path_factory.mktemp("large"))

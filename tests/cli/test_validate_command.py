@@ -200,3 +200,19 @@ def test_nan_inputs_are_nan_on_both_sides(model: Path, tmp_path: Path) -> None:
     assert run(arguments) == 0
     tensor = record_at(path)["tensors"][0]
     assert tensor["nan_expected"] == tensor["nan_got"] == 10
+
+
+@pytest.mark.parametrize(("target", "came_by"), [("--native", "link to flash"), ("--qemu", "preloaded in flash")])
+def test_models_that_ram_holds_and_that_it_does_not(
+    model: Path, flash_model: Path, target: str, came_by: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from harness.bootstrap.system import missing_parts
+
+    if target == "--qemu" and missing_parts(("gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm")):
+        pytest.skip("qemu is not installed")
+    models = [str(model), str(flash_model)]
+    assert run(["validate", *models, target, "--batch", "2", "--steps", "28", "--json", f"{tmp_path}/"]) == 0
+    weights = [record_at(tmp_path / f"{path.stem}.json")["weights"] for path in (model, flash_model)]
+    assert [each["came_by"] for each in weights] == ["link", came_by]
+    assert all(each["crc32_host"] == each["crc32_device"] for each in weights)
+    assert f"came by {came_by}" in capsys.readouterr().out

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from harness.build.platformio import firmware_elf
 from harness.errors import BuildFailed, TargetUnavailable
 from harness.protocol.messages import Reset
-from harness.renode.find import find_renode
-from harness.targets.base import Target
 from harness.targets.choice import TargetChoice
-from harness.targets.qemu import QemuTarget
-from harness.targets.renode import RenodeTarget
 from harness.transport.serial_port import SerialPort
 from harness.workbench import Workbench, make_target
 from pty_line import QemuOnPty
@@ -63,21 +58,3 @@ def serial_workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workb
     with Workbench(make_target(choice, lambda _: None)) as bench:
         yield bench
     qemu.stop()
-
-
-@pytest.fixture
-def preloaded(hil_kind: str, tmp_path: Path) -> Callable[[bytes, int], Workbench]:
-    """`preloaded(data, address)`: the emulator at hand with bytes in its flash from the start."""
-
-    def make(data: bytes, address: int) -> Workbench:
-        path = tmp_path / "flash"
-        path.write_bytes(data)
-        if hil_kind == "renode":
-            target: Target = RenodeTarget(
-                firmware_elf(), tmp_path / "log", find_renode(), flash_file=path, flash_address=address
-            )
-        else:
-            target = QemuTarget(firmware_elf(), tmp_path / "log", flash_file=path, flash_address=address)
-        return Workbench(target)
-
-    return make

@@ -52,7 +52,7 @@ def vectors(spec):  # type: ignore[no-untyped-def]
 
 def validated(model_path: Path, oracle: Oracle, executable: Path, log_path: Path) -> Validation:
     with Workbench(NativeTarget(executable, log_path)) as workbench:
-        return validate(model_path, vectors, workbench.device, Limits(), oracle)
+        return validate(model_path, vectors, workbench.device_for, Limits(), oracle)
 
 
 def test_without_a_bug_it_passes(model_path: Path, oracle: Oracle, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,32 +11,88 @@ import seeds
 from harness.bench import INTERRUPT_INSTRUCTIONS, STEPS, count
 from harness.device import Device
 from harness.errors import ModelRefused
-from harness.inference import CameBy, load_model, open_stored_image
+from harness.inference import CameBy, load_model, load_packed, open_stored_image
 from harness.model.inputs import random_inputs
 from harness.model.pack import pack_model
 from harness.model.spec import DenseNode, ModelSpec
 from harness.oracle.reference import reference
-from harness.protocol.messages import ImageBegin, Run, Write
+from harness.protocol.messages import ImageBegin, ImageCommit, Run, Write
 from harness.protocol.refusals import DeviceRefused
 from harness.protocol.wire import Activation, BeginFlags, ErrorCode, Phase, Region, Trace
+from harness.targets.choice import TargetChoice
 from harness.validation import run_batch
-from harness.workbench import Workbench
+from harness.workbench import Workbench, make_target
 
-Preloaded = Callable[[bytes, int], Workbench]
+EMULATED = pytest.mark.hil_targets("qemu", "renode")
+"""Where the firmware cannot write flash, and an emulator can have an image in it from the start."""
 
 
-@pytest.mark.hil_targets("qemu", "renode")
-def test_a_model_too_large_for_the_arena_runs_from_flash(hil_workbench: Workbench, preloaded: Preloaded) -> None:
-    spec = seeds.rows_of_an_image()
-    image = pack_model(spec)
-    info = hil_workbench.device().info
-    assert len(image.data) > info.arena_bytes
-    with preloaded(image.data, info.store_address) as bench:
-        assert open_stored_image(bench.device(), image) == image.crc32
-        inputs = random_inputs(spec, batch=2, seed=3)
-        got, _ = run_batch(bench.device(), spec, inputs)
+@pytest.fixture
+def own_bench(hil_workbench: Workbench) -> Iterator[Workbench]:
+    """A workbench of this test's own: what it preloads is nobody else's."""
+    with Workbench(make_target(TargetChoice(hil_workbench.target.kind), lambda _: None)) as bench:
+        yield bench
+
+
+def check(device: Device, spec: ModelSpec) -> dict[str, np.ndarray]:
+    inputs = random_inputs(spec, batch=2, steps=5, seed=3)
+    got, _ = run_batch(device, spec, inputs)
     for name, values in reference(spec, inputs).items():
         np.testing.assert_allclose(got[name], values, rtol=0, atol=1e-6, err_msg=name)
+    return got
+
+
+@EMULATED
+def test_a_model_too_large_for_the_arena_lies_in_flash_when_the_emulator_starts(own_bench: Workbench) -> None:
+    spec = seeds.rows_of_an_image()
+    image = pack_model(spec)
+    device = own_bench.device_for(image)
+    assert len(image.data) > device.info.arena_bytes
+    loaded = load_packed(device, spec, image)
+    assert (loaded.came_by, loaded.crc32_device) == (CameBy.PRELOADED, image.crc32)
+    assert device.link_counters.bytes_sent < 300, "nothing of it goes over the link"
+    check(device, spec)
+
+
+@EMULATED
+def test_an_emulator_is_started_anew_for_another_large_model_only(own_bench: Workbench) -> None:
+    first, small, second = (seeds.random_lstm(*shape) for shape in ((28, 76), (3, 4), (28, 77)))
+    device = own_bench.device_for(pack_model(first))
+    for spec, came_by in ((first, CameBy.PRELOADED), (small, CameBy.LINK), (first, CameBy.PRELOADED)):
+        assert own_bench.device_for(pack_model(spec)) is device
+        assert load_model(device, spec).came_by == came_by
+        check(device, spec)
+    other = own_bench.device_for(pack_model(second))
+    assert other is not device
+    assert load_model(other, second).came_by == CameBy.PRELOADED
+    check(other, second)
+    with pytest.raises(ModelRefused, match="cannot be written here"):
+        load_model(other, first)
+
+
+@EMULATED
+def test_what_no_flash_holds_starts_nothing_anew(own_bench: Workbench) -> None:
+    spec = seeds.random_lstm(64, 140)
+    device = own_bench.device()
+    assert own_bench.device_for(pack_model(spec)) is device
+    with pytest.raises(ModelRefused, match=rf"{device.info.store_bytes} bytes of weights"):
+        load_model(device, spec)
+
+
+@EMULATED
+def test_over_the_link_or_preloaded_the_bits_are_the_same(own_bench: Workbench) -> None:
+    spec = seeds.random_lstm(16, 32)
+    image = pack_model(spec)
+    device = own_bench.device()
+    assert load_packed(device, spec, image).came_by == CameBy.LINK
+    by_link = check(device, spec)
+    assert own_bench.target.preload(image.data, device.info.store_address)
+    own_bench.close()
+    device = own_bench.device()
+    assert device.info.model_crc32 == image.crc32
+    assert open_stored_image(device, image) == image.crc32
+    preloaded = check(device, spec)
+    assert all(by_link[name].tobytes() == values.tobytes() for name, values in preloaded.items())
 
 
 WRITABLE = pytest.mark.hil_targets("native", "board")
@@ -60,6 +116,21 @@ def test_a_model_too_large_for_the_arena_is_written_to_flash_and_survives_a_rese
     once_more, _ = run_batch(device, spec, inputs)
     for name, values in first.items():
         assert values.tobytes() == again[name].tobytes() == once_more[name].tobytes()
+
+
+@WRITABLE
+def test_from_ram_or_from_flash_the_bits_are_the_same(device: Device) -> None:
+    spec = seeds.random_lstm(16, 32)
+    image = pack_model(spec)
+    load_packed(device, spec, image)
+    from_ram = check(device, spec)
+    flags = BeginFlags.TO_STORE | BeginFlags.DROP_OLD
+    device.request(ImageBegin(image_bytes=len(image.data), work_bytes=image.work_bytes, flags=flags))
+    for offset in range(0, len(image.data), 1000):
+        device.request(Write(region=Region.IMAGE, offset=offset, data=image.data[offset : offset + 1000]))
+    device.request(ImageCommit(crc32=image.crc32))
+    from_flash = check(device, spec)
+    assert all(from_ram[name].tobytes() == values.tobytes() for name, values in from_flash.items())
 
 
 @WRITABLE
@@ -112,7 +183,7 @@ def test_flash_takes_whole_words(device: Device) -> None:
         assert refused.value.reply.code == ErrorCode.OUT_OF_RANGE
 
 
-@pytest.mark.hil_targets("qemu", "renode")
+@EMULATED
 def test_flash_that_cannot_be_written_is_said(device: Device) -> None:
     with pytest.raises(ModelRefused, match="cannot be written here"):
         load_model(device, seeds.random_lstm(64, 100))
@@ -121,23 +192,21 @@ def test_flash_that_cannot_be_written_is_said(device: Device) -> None:
     assert refused.value.reply.code == ErrorCode.BAD_FLAGS
 
 
-@pytest.mark.hil_targets("qemu", "renode")
-def test_sizes_of_a_run_that_overflow_32_bits_are_refused(hil_workbench: Workbench, preloaded: Preloaded) -> None:
+@EMULATED
+def test_sizes_of_a_run_that_overflow_32_bits_are_refused(own_bench: Workbench) -> None:
     """65281 steps of 16448 floats are 2^32 + 256 bytes: in 32 bits that is the length of this request."""
     kernel = np.zeros((16448, 1), np.float32)
     node = DenseNode("dense", None, Phase.EVERY_STEP, kernel, None, Activation.LINEAR)
     image = pack_model(ModelSpec("wide", "x", 16448, None, (node,), (0,)))
-    info = hil_workbench.device().info
-    with preloaded(image.data, info.store_address) as bench:
-        device = bench.device()
-        open_stored_image(device, image)
-        with pytest.raises(DeviceRefused) as refused:
-            device.request(Run(steps=65281, data=bytes((65281 * 16448 * 4) % 2**32)))
-        assert refused.value.reply.code == ErrorCode.BAD_LENGTH
-        assert refused.value.reply.detail2 == 2**32 - 1
-        with pytest.raises(DeviceRefused) as refused:
-            device.request(Run(steps=1, trace=Trace.OUTPUT, data=b""))
-        assert refused.value.reply.code == ErrorCode.BAD_LENGTH
+    device = own_bench.device_for(image)
+    open_stored_image(device, image)
+    with pytest.raises(DeviceRefused) as refused:
+        device.request(Run(steps=65281, data=bytes((65281 * 16448 * 4) % 2**32)))
+    assert refused.value.reply.code == ErrorCode.BAD_LENGTH
+    assert refused.value.reply.detail2 == 2**32 - 1
+    with pytest.raises(DeviceRefused) as refused:
+        device.request(Run(steps=1, trace=Trace.OUTPUT, data=b""))
+    assert refused.value.reply.code == ErrorCode.BAD_LENGTH
 
 
 @pytest.mark.hil_targets("qemu")

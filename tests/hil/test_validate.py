@@ -11,10 +11,12 @@ import pytest
 
 import seeds
 from harness.errors import InputsRefused, ModelRefused
+from harness.inference import CameBy
 from harness.model.inputs import Inputs
 from harness.oracle.runtime import import_keras
 from harness.protocol.wire import Activation
 from harness.validation import Validation
+from harness.workbench import Workbench
 from keras_models import save_model, save_spec
 
 Validate = Callable[..., Validation]
@@ -95,6 +97,16 @@ def test_gate_functions(validate: Validate, tmp_path: Path, gate: Activation) ->
     node = seeds.random_lstm_node(4, 6, scale=2.0, recurrent_activation=gate)
     spec = replace(seeds.random_lstm(4, 6), name=gate.name.lower(), nodes=(node,))
     assert validate(save_spec(spec, tmp_path), batch=2, steps=7)
+
+
+def test_a_model_that_ram_does_not_hold(validate: Validate, hil_workbench: Workbench, tmp_path: Path) -> None:
+    expected = CameBy.LINK_TO_FLASH if hil_workbench.target.kind in ("native", "board") else CameBy.PRELOADED
+    run = validate(save_spec(seeds.rows_of_an_image(), tmp_path), batch=2, seed=9)
+    assert run
+    assert run.on_device is not None
+    assert run.on_device.came_by == expected
+    if hil_workbench.target.preload(b"", 0):  # what other tests restart is to be empty again
+        hil_workbench.close()
 
 
 def test_a_given_tolerance_replaces_the_derived_one(validate: Validate, stacked_path: Path) -> None:

@@ -22,3 +22,14 @@ def test_qemu_that_ends_at_once_is_a_target_that_is_not_there(
         bench.device()
     assert refused.value.code == "target_not_started"
     assert "unsupported machine type" in refused.value.message, "QEMU's own words"
+
+
+def test_what_is_preloaded_is_removed_with_the_target(hil_workbench: Workbench, tmp_path: Path) -> None:
+    target = QemuTarget(firmware_elf(), tmp_path / "log")
+    assert target.preload(b"bytes", hil_workbench.device().info.store_address)
+    for _ in range(2):
+        with Workbench(target) as bench:
+            bench.device()
+            folder = Path(str(target.scratch))
+            assert (folder / "flash").read_bytes() == b"bytes"
+        assert not folder.exists()

@@ -44,8 +44,8 @@ def make(elf: Path, tmp_path: Path) -> Iterator[MakeTarget]:
     """Targets with a fake Renode that behaves in a given way."""
     targets = []
 
-    def make_target(way: str = "good", **options: object) -> RenodeTarget:
-        targets.append(RenodeTarget(elf, tmp_path / "log", launcher(tmp_path, way), **options))  # type: ignore[arg-type]
+    def make_target(way: str = "good") -> RenodeTarget:
+        targets.append(RenodeTarget(elf, tmp_path / "log", launcher(tmp_path, way)))
         return targets[-1]
 
     yield make_target
@@ -66,8 +66,8 @@ def processes_with(text: str) -> list[int]:
 
 
 def scratch_of(target: RenodeTarget) -> Path:
-    assert target._folder is not None
-    return Path(target._folder.name)
+    assert target.scratch is not None
+    return target.scratch
 
 
 def test_it_starts_answers_and_leaves_nothing(make: MakeTarget, tmp_path: Path) -> None:
@@ -94,10 +94,11 @@ def test_it_starts_answers_and_leaves_nothing(make: MakeTarget, tmp_path: Path) 
 
 
 def test_the_script_places_the_image_before_the_start(make: MakeTarget, tmp_path: Path, elf: Path) -> None:
-    image = tmp_path / "image"
-    image.write_bytes(b"image")
-    target = make(flash_file=image, flash_address=0x08010000)
+    target = make()
+    assert target.preload(b"image", 0x08010000)
     target.start().close()
+    image = scratch_of(target) / "flash"
+    assert image.read_bytes() == b"image"
     lines = (scratch_of(target) / "run.resc").read_text().splitlines()
     assert lines[2] == f"sysbus LoadELF @{tmp_path}/a\\ folder/firmware.elf"
     assert lines[3] == f"sysbus LoadBinary @{image} 0x08010000"
@@ -136,9 +137,10 @@ def test_a_start_that_fails_is_3_and_names_the_log(
     assert not processes_with(scratch_of(target).name)
 
 
-def test_a_missing_file_is_told_by_the_script(make: MakeTarget, tmp_path: Path) -> None:
-    with pytest.raises(TargetUnavailable, match="LoadBinary"):
-        make(flash_file=tmp_path / "absent", flash_address=0x08010000).start()
+def test_a_missing_file_is_told_by_the_script(make: MakeTarget, elf: Path) -> None:
+    elf.unlink()
+    with pytest.raises(TargetUnavailable, match="LoadELF"):
+        make().start()
 
 
 def test_a_program_that_is_none(elf: Path, tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def device(hil_workbench: Workbench) -> Iterator[Device]:
 def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
     """Validate a model on the target at hand.
 
-    `validate(model, inputs=None, atol=None, rtol=None, batch=8, steps=16, seed=0)`: model is the path of a file
+    `validate(model, inputs=None, atol=None, rtol=None, batch=None, steps=None, seed=0)`: model is the path of a file
     (.keras, .h5, .npz), inputs an .npz path or a `harness.model.inputs.Inputs`. The result is true when it passed:
     `assert validate("model.keras")` prints the verdict line when it did not. An ERROR (no verdict at all) is raised as
     the `HilError` that it is.
@@ -207,12 +207,13 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
         *,
         atol: float | None = None,
         rtol: float | None = None,
-        batch: int = 8,
-        steps: int = 16,
+        batch: int | None = None,
+        steps: int | None = None,
         seed: int = 0,
     ) -> Validation:
         from harness.build.paths import work_dir
-        from harness.model.inputs import Inputs, load_inputs, random_inputs
+        from harness.model.inputs import Inputs, random_inputs
+        from harness.model.inputs_file import load_inputs
         from harness.oracle.cache import Oracle
         from harness.validation import Limits, validate
 

@@ -17,6 +17,7 @@ from harness.device import Device
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
 from harness.inference import LoadedModel as ModelOnDevice
 from harness.inference import Progress, SequenceRunner, load_packed
+from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
 from harness.model.pack import ModelImage, pack_model
 from harness.model.plan import Plan
@@ -149,7 +150,9 @@ def validate(
         _prepare(run, make_inputs, limits, oracle)
         _run_on_device(run, device_for, progress)
         assert run.expected is not None
-        run.results = compare(run.expected.tensors, run.got, run.tolerances)
+        assert run.inputs is not None
+        has_calls = run.inputs.reset_before is not None
+        run.results = compare(run.expected.tensors, run.got, run.tolerances, has_calls=has_calls)
     except HilError as error:
         run.error = error
     except MemoryError:
@@ -204,28 +207,38 @@ def run_batch(
 ) -> tuple[dict[str, Float32Array], int]:
     """Run every sequence of a batch on a loaded model, one after the other, each from its own initial state.
 
+    Rows share the device's one state: between calls the state of each row is kept here and written before its next one.
+
     Returns:
-        The tensors of OUT.npz with the batch as first axis, and the ticks spent.
+        The tensors of OUT.npz with the batch as first axis, or N and the batch with calls; and the ticks spent.
     """
     runner = SequenceRunner(device, spec, plan)
-    results = []
-    for row in range(inputs.batch):
-        mask = None if inputs.mask is None else inputs.mask[row]
-        initial = {name: states[row] for name, states in inputs.initial.items()}
-        results.append(runner.run(inputs.x[row], mask, initial))
-        if progress is not None:
-            progress(row + 1, inputs.batch)
-    tensors = {name: np.stack([result.arrays[name] for result in results]) for name in results[0].arrays}
-    return tensors, sum(result.ticks for result in results)
+    ticks = rows_done = 0
+
+    def run_call(call: Inputs) -> dict[str, Float32Array]:
+        nonlocal ticks, rows_done
+        results = []
+        for row in range(call.batch):
+            mask = None if call.mask is None else call.mask[row]
+            initial = {name: states[row] for name, states in call.initial.items()}
+            results.append(runner.run(call.x[row], mask, initial))
+            ticks += results[-1].ticks
+            rows_done += 1
+            if progress is not None:
+                progress(rows_done, inputs.calls * inputs.batch)
+        return {name: np.stack([result.arrays[name] for result in results]) for name in results[0].arrays}
+
+    return run_calls(spec, inputs, run_call), ticks
 
 
 def place_of(result: TensorResult) -> str:
-    """Where a tensor's worst element is: `seq 3 step 7 unit 10`."""
+    """Where a tensor's worst element is: `seq 3 step 7 unit 10`, with calls `call 2 seq 3 step 7 unit 10`."""
     worst = result.worst
     if worst is None:
         return "-"
+    call = "" if worst.call is None else f"call {worst.call} "
     step = "" if worst.step is None else f" step {worst.step}"
-    return f"seq {worst.sequence}{step} unit {worst.unit}"
+    return f"{call}seq {worst.sequence}{step} unit {worst.unit}"
 
 
 def _share(result: TensorResult) -> float:

@@ -35,3 +35,12 @@ def encoder_decoder(keras: Any) -> Any:
     decoded = layers.LSTM(3, return_sequences=True, name="decoder")(x, initial_state=[h, c])
     heads = [layers.Dense(2, name="head")(decoded), layers.Dense(1, name="of_c")(c), layers.Dense(1, name="of_h")(h)]
     return keras.Model(x, heads, name="encoder_decoder")
+
+
+def stateful(keras: Any) -> Any:
+    """Two stateful LSTMs and one between them that is not; batches of 3 sequences of 5 steps."""
+    layers = keras.layers
+    x = keras.Input(batch_shape=(3, 5, 2), name="x")
+    first = layers.LSTM(4, stateful=True, return_sequences=True, name="first")(x)
+    free = layers.LSTM(3, return_sequences=True, name="free")(first)
+    return keras.Model(x, layers.LSTM(2, stateful=True, name="second")(free), name="stateful")

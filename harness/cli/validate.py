@@ -43,21 +43,38 @@ number, since nothing was measured, and no fault of the rig."""
 
 @dataclass(frozen=True)
 class RandomInputs:
-    """What random inputs are made from, where no file is given."""
+    """What random inputs are made from, where no file is given; None: what the model fixes, else the default."""
 
-    batch: int = 8
-    steps: int = 16
-    seed: int = 0
+    batch: int | None = None
+    steps: int | None = None
+    seed: int | None = None
 
-    def check(self) -> None:
+    def check(self, inputs: str | None) -> None:
         """Refuse what cannot be, before anything is started.
 
+        Args:
+            inputs: the file that was given in place of random inputs.
+
         Raises:
-            UsageError: a number is too small.
+            UsageError: a number is too small, or would have no effect.
         """
-        for option, value, least in (("--batch", self.batch, 1), ("--steps", self.steps, 1), ("--seed", self.seed, 0)):
+        given = [
+            (option, value, least)
+            for option, value, least in (
+                ("--batch", self.batch, 1),
+                ("--steps", self.steps, 1),
+                ("--seed", self.seed, 0),
+            )
+            if value is not None
+        ]
+        for option, value, least in given:
             if value < least:
                 raise UsageError(f"{option} is {value}", remedy=f"give {option} a number of at least {least}")
+        if given and inputs is not None:
+            options = ", ".join(option for option, _, _ in given)
+            raise UsageError(
+                f"{options} and --inputs were both given", remedy=f"leave out {options}: the inputs come from {inputs}"
+            )
 
 
 @dataclass(frozen=True)
@@ -123,9 +140,13 @@ def validate_command(
     ] = None,
     atol: Annotated[float | None, typer.Option("--atol", help="Absolute tolerance. Default: derived.")] = None,
     rtol: Annotated[float | None, typer.Option("--rtol", help="Relative tolerance. Default: 2e-6.")] = None,
-    batch: Annotated[int, typer.Option("--batch", help="Random inputs: sequences.")] = 8,
-    steps: Annotated[int, typer.Option("--steps", help="Random inputs: time steps, if the model leaves them.")] = 16,
-    seed: Annotated[int, typer.Option("--seed", help="Random inputs: seed.")] = 0,
+    batch: Annotated[
+        int | None, typer.Option("--batch", help="Random inputs: sequences. Default: the model's own, else 8.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Random inputs: time steps, if the model leaves them. Default: 16.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. Default: 0.")] = None,
     save: Annotated[
         str | None, typer.Option("--save", metavar="OUT.npz", help="What the device computed: file or folder.")
     ] = None,
@@ -143,7 +164,7 @@ def validate_command(
     )
     files.check(models)
     random = RandomInputs(batch, steps, seed)
-    random.check()
+    random.check(inputs)
     runs = run_models(models, target, files, Limits(atol, rtol), random)
     return worst_exit_code([run.exit_code for run in runs])
 
@@ -258,8 +279,9 @@ def _run_one(
 
 
 def _inputs_maker(path: Path | None, random: RandomInputs) -> Callable[[ModelSpec], Inputs]:
-    from harness.model.inputs import load_inputs, random_inputs
+    from harness.model.inputs import random_inputs
+    from harness.model.inputs_file import load_inputs
 
     if path is not None:
         return lambda spec: load_inputs(path, spec)
-    return lambda spec: random_inputs(spec, random.batch, random.steps, random.seed)
+    return lambda spec: random_inputs(spec, random.batch, random.steps, random.seed or 0)

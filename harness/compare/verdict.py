@@ -33,6 +33,7 @@ class Worst:
         unit: its place in the last axis.
         expected: the oracle's value.
         got: the device's value.
+        call: its place among the calls of a stateful model; None without calls.
     """
 
     sequence: int
@@ -40,10 +41,12 @@ class Worst:
     unit: int
     expected: float
     got: float
+    call: int | None = None
 
     def to_json(self) -> dict[str, Json]:
-        """The record of contract and report."""
+        """The record of contract and report; `call` is in it only where there are calls."""
         return {
+            **({} if self.call is None else {"call": self.call}),
             "sequence": self.sequence,
             "step": self.step,
             "unit": self.unit,
@@ -95,6 +98,8 @@ def compare(
     expected: Mapping[str, NDArray[np.float32]],
     got: Mapping[str, NDArray[Any]],
     tolerances: Mapping[str, Tolerance],
+    *,
+    has_calls: bool = False,
 ) -> tuple[TensorResult, ...]:
     """Holds every tensor of `got` against `expected`.
 
@@ -102,11 +107,12 @@ def compare(
         expected: the oracle's tensors, by name, each of 2 or 3 axes: (B, units) or (B, T, units).
         got: the device's. A missing or an additional one, another shape or another dtype fails.
         tolerances: one for each name in `expected`.
+        has_calls: every tensor has the calls of a stateful model as an axis before these.
 
     Returns:
         One result per name: in the order of `expected`, then the additional ones of `got` in theirs.
     """
-    results = [_result(name, array, got.get(name), tolerances[name]) for name, array in expected.items()]
+    results = [_result(name, array, got.get(name), tolerances[name], has_calls) for name, array in expected.items()]
     results += [
         _not_compared(name, array.shape, "not expected", None, array)
         for name, array in got.items()
@@ -128,7 +134,9 @@ def json_number(value: float) -> float | str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _result(name: str, expected: NDArray[np.float32], got: NDArray[Any] | None, tolerance: Tolerance) -> TensorResult:
+def _result(
+    name: str, expected: NDArray[np.float32], got: NDArray[Any] | None, tolerance: Tolerance, has_calls: bool
+) -> TensorResult:
     if got is None:
         return _not_compared(name, expected.shape, "missing", tolerance)
     if got.shape != expected.shape:
@@ -142,7 +150,8 @@ def _result(name: str, expected: NDArray[np.float32], got: NDArray[Any] | None, 
         share = np.where(errors == 0, 0.0, errors / allowed)
     candidates = np.where(share == share.max(), errors, -1.0)
     place = tuple(int(index) for index in np.unravel_index(candidates.argmax(), candidates.shape))
-    where = dict(zip(_AXES[expected.ndim], place, strict=True))
+    axes = ("call", *_AXES[expected.ndim - 1]) if has_calls else _AXES[expected.ndim]
+    where = dict(zip(axes, place, strict=True))
     return TensorResult(
         name=name,
         shape=expected.shape,
@@ -155,6 +164,7 @@ def _result(name: str, expected: NDArray[np.float32], got: NDArray[Any] | None, 
             unit=where["unit"],
             expected=float(expected[place]),
             got=float(got[place]),
+            call=where.get("call"),
         ),
         tolerance=tolerance,
     )

@@ -66,6 +66,7 @@ class LstmNode:
         initial: where the h and c come from that it begins with; None: from the inputs of the run, or zeros.
         h0_input: name of the model's input that is h before the first step; None: it has none.
         c0_input: the same for c.
+        stateful: a call begins with the states that the call before left, unless it is given others.
     """
 
     name: str
@@ -82,6 +83,7 @@ class LstmNode:
     initial: tuple[Source, Source] | None = None
     h0_input: str | None = None
     c0_input: str | None = None
+    stateful: bool = False
 
     @property
     def input_size(self) -> int:

@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from harness.errors import InputsRefused, OracleError
+from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
 from harness.model.spec import Float32Array, LstmNode, as_source, sources_of
 from harness.oracle.graph import name_of
 from harness.oracle.load import LoadedModel
-from harness.oracle.runtime import KerasApi, api_of, quiet
+from harness.oracle.runtime import KERAS_2, KerasApi, api_of, quiet
 from harness.protocol.wire import Tap
 
 _RETURNED = (Tap.OUTPUT, Tap.STATE_H, Tap.STATE_C)
@@ -37,6 +38,7 @@ class Expected:
     Attributes:
         tensors: float32 arrays: for each LSTM `<layer>.h` and `<layer>.c` (B, T, units), `<layer>.h_last` and
             `<layer>.c_last` (B, units); then `output` as the model returns it, or `output.0`, `output.1`, ...
+            With calls each has a leading N.
         oracle: who computed them.
         versions: what the values depend on.
     """
@@ -55,19 +57,31 @@ def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
             `mask=` where it has none, initial states to their layers as `initial_state=`.
 
     Raises:
-        InputsRefused: the model fixes another batch size, or has a mask input and there is no mask.
+        InputsRefused: the model fixes another batch size, or has a mask input and there is no mask; or a stateful layer
+            of Keras 2 is given states in several calls.
         OracleError: Keras' model, layers and cells do not agree bit for bit.
     """
     check_inputs(loaded, inputs)
     keras = api_of(loaded.keras_model)
+    if keras.name == KERAS_2 and inputs.reset_before is not None:
+        _refuse_given_states(loaded, inputs)
     with quiet(), keras.on_cpu():
-        tensors, of_twins = _run_twins(keras, loaded, inputs)
-        returned = (
-            _run_layers(keras, loaded, inputs) if _beside_model(loaded, inputs) else _run_model(keras, loaded, inputs)
-        )
+        tensors = run_calls(loaded.spec, inputs, lambda call: _run_twins(keras, loaded, call))
+        returned = _run_own(keras, loaded, inputs)
     for name, array in returned.items():
-        require_identical(f"{name} of model '{loaded.spec.name}'", array, "that of its layers", of_twins[name])
+        require_identical(f"{name} of model '{loaded.spec.name}'", array, "that of its layers", tensors[name])
     return Expected(tensors={**tensors, **returned}, oracle=keras.name, versions=keras.versions())
+
+
+def _refuse_given_states(loaded: LoadedModel, inputs: Inputs) -> None:
+    for _, node in loaded.spec.lstm_nodes():
+        if node.stateful and (node.initial is not None or f"{node.name}.h0" in inputs.initial):
+            raise InputsRefused(
+                f"LSTM '{node.name}' is stateful and given initial states; Keras 2 takes them only while what it "
+                "carries is zero, Keras 3 always.",
+                code="inputs_unknown",
+                remedy="Give the calls one by one as x, or save the layer with stateful=False.",
+            )
 
 
 def check_inputs(loaded: LoadedModel, inputs: Inputs) -> None:
@@ -109,8 +123,22 @@ def _beside_model(loaded: LoadedModel, inputs: Inputs) -> bool:
     return not inputs.initial.keys() <= taken
 
 
-def _run_model(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
-    """The model's own call."""
+def _run_own(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
+    """The outputs of the model's own calls; stateful layers carry their states themselves."""
+    stateful = [layer for layer in loaded.layers if getattr(layer, "stateful", False)]
+    run = _call_layers if _beside_model(loaded, inputs) else _call_model
+    results = []
+    for is_fresh, call in inputs.each_call():
+        for layer in stateful if is_fresh else ():
+            layer.reset_states()
+        results.append(run(keras, loaded, call))
+    if inputs.reset_before is None:
+        return results[0]
+    return {name: np.stack([result[name] for result in results]) for name in results[0]}
+
+
+def _call_model(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
+    """One call of the model."""
     model, spec = loaded.keras_model, loaded.spec
     arrays: dict[str, Any] = {spec.input_name: inputs.x}
     if spec.mask_input is not None:
@@ -149,19 +177,19 @@ def _compute(keras: KerasApi, loaded: LoadedModel, inputs: Inputs, run_lstm: _Ru
     return {name: _array(value) for name, value in zip(spec.output_names, outputs, strict=True)}
 
 
-def _run_layers(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
-    """The outputs from the model's own layers, one after the other: a model's call takes no initial states."""
+def _call_layers(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
+    """One call of the model's own layers, one after the other: a model's call takes no initial states."""
 
     def run(node: LstmNode, layer: Any, sequence: Any, states: list[Any]) -> tuple[Any, ...]:
-        returned = layer(sequence, initial_state=states, mask=_mask(keras, node, inputs), training=False)
+        has_own = node.stateful and node.initial is None and f"{node.name}.h0" not in inputs.initial
+        initial = None if has_own else states
+        returned = layer(sequence, initial_state=initial, mask=_mask(keras, node, inputs), training=False)
         return tuple(returned) if layer.return_state else (returned,)
 
     return _compute(keras, loaded, inputs, run)
 
 
-def _run_twins(
-    keras: KerasApi, loaded: LoadedModel, inputs: Inputs
-) -> tuple[dict[str, Float32Array], dict[str, Float32Array]]:
+def _run_twins(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
     """Every LSTM's tensors, and the outputs with the twins in place of the layers."""
     tensors: dict[str, Float32Array] = {}
 
@@ -177,12 +205,13 @@ def _run_twins(
         return h if node.return_sequences else h[:, -1], h_last, c_last
 
     outputs = _compute(keras, loaded, inputs, run)
-    return tensors, outputs
+    return {**tensors, **outputs}
 
 
 def _twin(keras: KerasApi, layer: Any, input_shape: Any) -> Any:
     """The same LSTM with the same weights, which returns the output of every step and the states."""
     config = {**layer.get_config(), "name": f"{layer.name}_twin", "return_sequences": True, "return_state": True}
+    config["stateful"] = False  # it is given its states
     if getattr(layer, "_could_use_gpu_kernel", False):
         # Keras 2 then ignores what the layer says of its implementation, but its cell does not.
         config["implementation"] = 2

@@ -223,8 +223,6 @@ def lstm_node(layer: Any, name: str) -> LstmNode:
     """
     remedies = {
         "go_backwards": "Reverse the steps in the inputs file, and save the layer with go_backwards=False.",
-        "stateful": "Save it with stateful=False, and give initial states in the inputs file "
-        f"as `{layer.name}.h0` and `{layer.name}.c0`.",
         "time_major": "Save it with time_major=False: inputs are sequence by sequence, step by step.",
     }
     for option, remedy in remedies.items():
@@ -242,6 +240,7 @@ def lstm_node(layer: Any, name: str) -> LstmNode:
         recurrent_activation=_activation(layer, "recurrent_activation"),
         zero_output_for_mask=bool(layer.zero_output_for_mask),
         return_sequences=bool(layer.return_sequences),
+        stateful=bool(layer.stateful),
     )
 
 

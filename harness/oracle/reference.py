@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
 from harness.model.spec import (
     BoolArray,
@@ -42,13 +43,17 @@ def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) ->
 
     Args:
         spec: the model; its float32 weights are used as they are, widened to `dtype`.
-        inputs: x (B, T, input_size), and maybe a mask and initial states.
+        inputs: x (B, T, input_size), and maybe a mask and initial states; or N calls of them.
         dtype: float64, or float32 for an idea of what any float32 program does.
 
     Returns:
         For each LSTM `<name>.h` and `<name>.c` (B, T, units), `<name>.h_last` and `<name>.c_last` (B, units); then
-        `output`, or `output.0`, `output.1`, ... of a model with several outputs.
+        `output`, or `output.0`, `output.1`, ... of a model with several outputs. With calls each has a leading N.
     """
+    return run_calls(spec, inputs, lambda call: _one_call(spec, call, dtype))
+
+
+def _one_call(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
     values: list[Array] = []
     with np.errstate(all="ignore"):

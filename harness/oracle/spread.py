@@ -19,7 +19,8 @@ import numpy as np
 from harness.compare.metrics import absolute_errors
 from harness.compare.tolerance import distance_to_float64, tolerances
 from harness.errors import OracleError
-from harness.model.inputs import Inputs, load_inputs, random_inputs
+from harness.model.inputs import Inputs, random_inputs
+from harness.model.inputs_file import load_inputs
 from harness.oracle.keras_oracle import expected
 from harness.oracle.load import LoadedModel, from_keras, load_model
 from harness.oracle.reference import reference

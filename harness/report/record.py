@@ -202,6 +202,8 @@ def _inputs(run: Validation) -> dict[str, Any] | None:
         "sha256": inputs.sha256,
         "seed": inputs.seed,
         "shape": list(inputs.x.shape),
+        "calls": None if inputs.reset_before is None else inputs.calls,
+        "reset_before": None if inputs.reset_before is None else inputs.reset_before.tolist(),
         "masked_steps": 0 if inputs.mask is None else int((~inputs.mask).sum()),
         "initial_states": sorted(inputs.initial),
         "notes": list(inputs.notes),
@@ -224,7 +226,7 @@ def _oracle(run: Validation) -> dict[str, Any] | None:
 
 def _timing(run: Validation) -> dict[str, Any]:
     timing: dict[str, Any] = {f"{stage}_s": round(seconds, 4) for stage, seconds in run.times_s.items()}
-    steps = 0 if run.inputs is None else run.inputs.batch * run.inputs.steps
+    steps = 0 if run.inputs is None else run.inputs.calls * run.inputs.batch * run.inputs.steps
     unit = None if run.hello is None else tick_unit(run.hello)
     timing["time_steps"] = steps
     timing["tick_unit"] = unit

@@ -48,9 +48,10 @@ def print_run(console: Console, run: Validation, target: Target | None = None) -
         for note in run.loaded.notes:
             console.print(f"        {escape(note)}")
     if run.inputs is not None:
-        sequences, steps, features = run.inputs.x.shape
+        calls = "" if run.inputs.reset_before is None else f"{run.inputs.calls} calls x "
+        sequences, steps, features = run.inputs.x.shape[-3:]
         origin = "" if run.inputs.seed is None else f", random from seed {run.inputs.seed}"
-        console.print(f"inputs  {sequences} sequences x {steps} steps x {features} features{origin}")
+        console.print(f"inputs  {calls}{sequences} sequences x {steps} steps x {features} features{origin}")
         for note in run.inputs.notes:
             console.print(f"        {escape(note)}")
     if run.expected is not None and run.max_abs_to_float64:

@@ -154,6 +154,8 @@ def test_a_model_that_does_not_fit_is_refused_with_the_numbers(
         (["--port", "/dev/ttyACM0", "--flash", "always", "--no-flash"], "both given"),
         (["--port", ""], "empty"),
         (["--native", "--inputs", "not_there.npz"], "not_there.npz"),
+        (["--native", "--inputs", "x.npz", "--batch", "8"], "--batch and --inputs were both given"),
+        (["--native", "--inputs", "x.npz", "--steps", "3", "--seed", "0"], "--steps, --seed and --inputs"),
     ],
 )
 def test_usage_errors_are_2_and_say_which_option(

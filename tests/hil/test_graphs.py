@@ -11,7 +11,7 @@ import pytest
 
 from harness.oracle.runtime import import_keras
 from harness.validation import Validation
-from keras_graphs import decoder, encoder_decoder, two_heads
+from keras_graphs import decoder, encoder_decoder, stateful, two_heads
 from keras_models import save_model
 
 Validate = Callable[..., Validation]
@@ -80,3 +80,24 @@ def test_states_that_other_layers_read(validate: Validate, tmp_path: Path) -> No
         **{f"encoder.{state}": generator.normal(size=(3, 3)).astype(np.float32) for state in ("h0", "c0")},  # type: ignore[arg-type]
     )
     assert validate(path, tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("with_mask", [False, True], ids=["all steps", "mask"])
+def test_calls_of_a_stateful_model(validate: Validate, tmp_path: Path, with_mask: bool) -> None:
+    """The rows of a batch share the one state of the device: it must come back for each of them."""
+    path = save_model(stateful(import_keras()), tmp_path)
+    generator = np.random.default_rng(6)
+    arrays: dict[str, Any] = {
+        "x_calls": generator.normal(size=(4, 3, 5, 2)).astype(np.float32),
+        "reset_before": np.array([True, False, True, False]),
+    }
+    if with_mask:
+        arrays["mask"] = generator.random((4, 3, 5)) < 0.6
+    np.savez(tmp_path / "x.npz", **arrays)
+    run = validate(path, tmp_path / "x.npz")
+    assert run
+    assert run.got["first.c"].shape == (4, 3, 5, 4)
+    assert run.got["output"].shape == (4, 3, 2)
+    assert all(result.worst is not None and result.worst.call is not None for result in run.results)
+    assert (run.got["first.h"][1, :, 0] != run.got["first.h"][0, :, 0]).any()
+    assert validate(path)

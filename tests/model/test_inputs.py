@@ -14,7 +14,9 @@ import pytest
 
 import seeds
 from harness.errors import InputsRefused
-from harness.model.inputs import MAX_INPUT_BYTES, Inputs, load_inputs, random_inputs
+from harness.model.arrays import MAX_INPUT_BYTES
+from harness.model.inputs import Inputs, random_inputs
+from harness.model.inputs_file import load_inputs
 from harness.model.spec import ModelSpec
 
 SPEC = seeds.random_lstm(2, 3)

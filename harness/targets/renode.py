@@ -24,6 +24,9 @@ _START_TIMEOUT_S = 60.0
 
 _POLL_S = 0.02
 
+CHECKED_VERSION = "1.16."
+"""Others differ in what they compute: 1.15.3 sets the GE flags wrong, and with them what SEL selects."""
+
 _VERSION = re.compile(r"Renode, version (\S+)")
 
 _SCRIPT_ERROR = re.compile(r"There was an error executing command|No such command or device|Could not tokenize")
@@ -64,8 +67,15 @@ class RenodeTarget(EmulatorTarget):
 
     def description(self) -> dict[str, Any]:
         """Machine and, once it was started, version."""
-        found = _VERSION.search(self._log())
-        return {"machine": PLATFORM.stem, "emulator": f"Renode {found.group(1)}" if found else ""}
+        version = self._version()
+        return {"machine": PLATFORM.stem, "emulator": f"Renode {version}" if version else ""}
+
+    def notes(self) -> tuple[str, ...]:
+        """Whether this is another version than the one that this was checked with."""
+        version = self._version()
+        if not version or version.startswith(CHECKED_VERSION):
+            return ()
+        return (f"this is Renode {version}; the target was checked with {CHECKED_VERSION}x",)
 
     def _script(self, link: Path, flash_file: Path | None) -> str:
         lines = [
@@ -95,6 +105,10 @@ class RenodeTarget(EmulatorTarget):
                 )
             time.sleep(_POLL_S)
         return str(link.resolve())
+
+    def _version(self) -> str:
+        found = _VERSION.search(self._log())
+        return found.group(1) if found else ""
 
     def _log(self) -> str:
         return self._log_path.read_text(errors="replace") if self._log_path.is_file() else ""

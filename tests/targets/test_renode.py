@@ -21,7 +21,7 @@ from harness.build.paths import project_root
 from harness.build.platformio import firmware_elf
 from harness.cli.app import run
 from harness.device import Device
-from harness.errors import LinkTimeout, TargetUnavailable
+from harness.errors import LinkError, LinkTimeout, TargetUnavailable
 from harness.protocol.messages import Echo
 from harness.protocol.wire import RunsOn
 from harness.targets.renode import PLATFORM, RenodeTarget
@@ -159,6 +159,26 @@ def test_a_firmware_that_is_silent_is_5_and_the_log_is_named(
     monkeypatch.setattr(Device.connect, "__defaults__", (0.5,))
     with Workbench(make("silent")) as bench, pytest.raises(LinkTimeout, match=re.escape(str(tmp_path / "log"))):
         bench.device()
+
+
+def test_one_that_dies_in_the_middle_is_7_with_its_last_words(make: MakeTarget) -> None:
+    with Workbench(make()) as bench:
+        device = bench.device()
+        for pid in processes_with(scratch_of(bench.target).name):  # type: ignore[arg-type]
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(LinkError) as error:
+            device.request(Echo())
+        told = bench.failed(error.value)
+        assert (told.exit_code, told.code) == (7, "target_died")
+        assert "SIGKILL" in told.message
+
+
+def test_another_version_is_noted(make: MakeTarget, tmp_path: Path) -> None:
+    target = make()
+    target.start().close()
+    assert target.notes() == ()
+    (tmp_path / "log").write_text("Renode, version 1.15.3.1 (abc)\n")
+    assert "1.15.3.1" in target.notes()[0]
 
 
 def test_one_that_ignores_the_end_of_its_input_and_sigterm_is_killed(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,6 +55,7 @@ class Server:
         self.content = b""
         self.sent_bytes: int | None = None
         self.states_size = True
+        self.delay_s = 0.0
         self.requests = 0
         server = self
 
@@ -63,6 +65,7 @@ class Server:
                 if self.path == "/absent":
                     self.send_error(404)
                     return
+                time.sleep(server.delay_s)
                 self.send_response(200)
                 if server.states_size:
                     self.send_header("Content-Length", str(len(server.content)))
@@ -272,6 +275,7 @@ def test_a_cache_that_cannot_be_written(serve: Callable[..., Package], cache: Pa
 
 def test_two_at_a_time_install_one_after_the_other(serve: Callable[..., Package], server: Server) -> None:
     wanted = serve(package())
+    server.delay_s = 0.5  # so that they would meet
     find.home().mkdir(parents=True)
     code = (
         "import sys; from harness.renode.install import install; from harness.renode.release import Package;"

@@ -11,10 +11,7 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from harness.build.native import native_executable
 from harness.build.paths import work_dir
-from harness.build.platformio import current_elf, firmware_elf
-from harness.build.upload import upload
 from harness.device import Device
 from harness.errors import DeviceError, HilError, LinkError, LocalProtocolError, MismatchError, TargetUnavailable
 from harness.renode.find import find_renode
@@ -44,6 +41,8 @@ Say = Callable[[str], None]
 def make_target(choice: TargetChoice, say: Say) -> Target:
     """A target with its firmware built; a board's is built when the board is known to be there.
 
+    What builds it is imported only for the target at hand: it takes as long to import as the rest of the program.
+
     Args:
         choice: which one.
         say: told what takes time.
@@ -57,10 +56,16 @@ def make_target(choice: TargetChoice, say: Say) -> Target:
         old.unlink(missing_ok=True)
     log_path = logs / f"{choice.kind}-{os.getpid()}-{next(_numbers)}.log"
     if choice.kind == "qemu":
+        from harness.build.platformio import firmware_elf
+
         return QemuTarget(firmware_elf(say), log_path)
     if choice.kind == "native":
+        from harness.build.native import native_executable
+
         return NativeTarget(native_executable(), log_path)
     if choice.kind == "renode":
+        from harness.build.platformio import firmware_elf
+
         launcher = find_renode()  # before anything is built for it
         return RenodeTarget(firmware_elf(say), log_path, launcher)
     if choice.kind == "board":
@@ -88,6 +93,7 @@ class ChipProgram:
     def build_id(self, *, may_build: bool) -> bytes | None:
         """The build id of our own ELF; None if it is not built and may not be."""
         from harness.build.elf import build_id
+        from harness.build.platformio import current_elf, firmware_elf
 
         elf = firmware_elf(self._say) if may_build else current_elf()
         return None if elf is None else build_id(elf)
@@ -98,6 +104,8 @@ class ChipProgram:
 
     def upload(self, serial_number: str | None) -> None:
         """Write our ELF to the board whose probe has this serial number."""
+        from harness.build.upload import upload
+
         upload(serial_number)
 
 

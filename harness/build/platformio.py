@@ -1,4 +1,7 @@
-"""Builds the chip's ELF with PlatformIO: `pio run`, when something has changed."""
+"""Builds the chip's ELF with PlatformIO: `pio run`, when something has changed.
+
+On the path of every start: what only a build needs is imported where one is made.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from harness.build import pio_local, recipe
+from harness.build import recipe
 from harness.build.cmsis import cmsis_dsp_dir
 from harness.build.fingerprint import digest, files_under, tool_identity
 from harness.build.paths import hil_command, project_root, work_dir
@@ -45,6 +46,10 @@ def firmware_elf(progress: Progress = lambda _: None) -> Path:
         BuildFailed: it could not be built.
     """
     elf = _build_dir() / "firmware.elf"
+    if _is_current(elf):
+        return elf
+    from filelock import FileLock
+
     with FileLock(work_dir() / "platformio.lock"):
         if not _is_current(elf):
             progress("building the firmware for the chip")
@@ -64,6 +69,8 @@ def prepare() -> bool:
     Raises:
         TargetUnavailable: something that the local way needs is not installed.
     """
+    from harness.build import pio_local
+
     from_registry = pio_local.registry_is_reachable() or not pio_local.has_toolchain()
     if from_registry:
         pio_local.uninstall()
@@ -73,6 +80,8 @@ def prepare() -> bool:
 
 
 def _build(progress: Progress) -> None:
+    from harness.build import pio_local
+
     from_registry = prepare()
     status, output = _pio_run(from_registry=from_registry)
     if status != 0 and from_registry and _COMPILING not in output and pio_local.has_toolchain():
@@ -100,6 +109,8 @@ def run_command(*targets: str) -> list[str]:
 
 def run_environment(*, from_registry: bool) -> dict[str, str]:
     """Environment variables for `run_command`, on top of ours."""
+    from harness.build import pio_local
+
     environment = {
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_NO_ANSI": "true",

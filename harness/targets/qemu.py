@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ class QemuTarget(EmulatorTarget):
         return argv
 
 
+@lru_cache
 def version() -> str:
     """QEMU's version line, or an empty string without QEMU."""
     program = shutil.which(PROGRAM)

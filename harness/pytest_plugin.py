@@ -195,10 +195,10 @@ def device(hil_workbench: Workbench) -> Iterator[Device]:
 def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
     """Validate a model on the target at hand.
 
-    `validate(model, inputs=None, atol=None, rtol=None, batch=None, steps=None, seed=0)`: model is the path of a file
-    (.keras, .h5, .npz), inputs an .npz path or a `harness.model.inputs.Inputs`. The result is true when it passed:
-    `assert validate("model.keras")` prints the verdict line when it did not. An ERROR (no verdict at all) is raised as
-    the `HilError` that it is.
+    `validate(model, inputs=None, atol=None, rtol=None, batch=None, steps=None, seed=0, kernel="arm_math")`: model is
+    the path of a file (.keras, .h5, .npz), inputs an .npz path or a `harness.model.inputs.Inputs`, kernel one of
+    arm_math, packed, packed_fma. The result is true when it passed: `assert validate("model.keras")` prints the verdict
+    line when it did not. An ERROR (no verdict at all) is raised as the `HilError` that it is.
     """
 
     def run(
@@ -210,10 +210,12 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
         batch: int | None = None,
         steps: int | None = None,
         seed: int = 0,
+        kernel: str = "arm_math",
     ) -> Validation:
         from harness.build.paths import work_dir
         from harness.model.inputs import Inputs, random_inputs
         from harness.model.inputs_file import load_inputs
+        from harness.model.pack import kernel_named
         from harness.oracle.cache import Oracle
         from harness.validation import Limits, validate
 
@@ -225,7 +227,8 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
             return random_inputs(spec, batch, steps, seed) if inputs is None else load_inputs(Path(inputs), spec)
 
         oracle = Oracle(work_dir() / "oracle")
-        result = validate(Path(model), make_inputs, hil_workbench.device_for, Limits(atol, rtol), oracle)
+        limits, chosen = Limits(atol, rtol), kernel_named(kernel)
+        result = validate(Path(model), make_inputs, hil_workbench.device_for, limits, oracle, kernel=chosen)
         if result.error is not None:
             raise hil_workbench.failed(result.error) from None
         return result

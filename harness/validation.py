@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.compare.bits import BitComparison, compare_bits
 from harness.compare.tolerance import Tolerance, check_given, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
@@ -26,6 +27,7 @@ from harness.oracle.cache import Oracle
 from harness.oracle.keras_oracle import Expected
 from harness.oracle.load import LoadedModel
 from harness.protocol.messages import HelloReply
+from harness.protocol.wire import Kernel
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Validation:
         on_device: the image in force.
         got: by tensor, what the device computed.
         results: the comparison, tensor by tensor.
+        bits: the comparison with a host process, if that was wanted.
         ticks: ticks spent in the time steps.
         times_s: seconds by stage.
         error: why there are no results.
@@ -75,6 +78,7 @@ class Validation:
     on_device: ModelOnDevice | None = None
     got: dict[str, Float32Array] = field(default_factory=dict)
     results: tuple[TensorResult, ...] = ()
+    bits: BitComparison | None = None
     ticks: int = 0
     times_s: dict[str, float] = field(default_factory=dict)
     error: HilError | None = None
@@ -84,7 +88,8 @@ class Validation:
         """0 or 1 by the numbers, else the error's."""
         if self.error is not None:
             return self.error.exit_code
-        return ExitCode.PASS if all_passed(self.results) else ExitCode.OUT_OF_TOLERANCE
+        same_bits = self.bits is None or self.bits.first is None
+        return ExitCode.PASS if same_bits and all_passed(self.results) else ExitCode.OUT_OF_TOLERANCE
 
     def __bool__(self) -> bool:
         """Whether it passed: for `assert validate(...)`."""
@@ -112,6 +117,8 @@ class Validation:
         if self.error is not None:
             return f"{self.error.code} ({self.error.fault})"
         failed = next((result for result in self.results if not result.passed), None)
+        if failed is None and self.bits is not None and self.bits.first is not None:
+            return f"{self.bits.different} of {self.bits.elements} elements have other bits, first {self.bits.first}"
         if failed is None:
             closest = max(self.results, key=_share)
             nans = sum(result.metrics.nan_expected for result in self.results)
@@ -134,6 +141,9 @@ def validate(
     limits: Limits,
     oracle: Oracle,
     progress: Progress | None = None,
+    *,
+    kernel: Kernel = Kernel.ARM_MATH,
+    host: Callable[[ModelImage], Device] | None = None,
 ) -> Validation:
     """Run a model on Keras and on the device and compare them. Whatever goes wrong is in the result, not raised.
 
@@ -144,15 +154,19 @@ def validate(
         limits: tolerances, where they are not to be derived.
         oracle: says what is expected.
         progress: told how many sequences are done.
+        kernel: what computes the LSTMs.
+        host: as `device_for`, of the firmware as a process of this machine, if its bits are to be compared.
     """
     run = Validation(model_path)
     try:
         _prepare(run, make_inputs, limits, oracle)
-        _run_on_device(run, device_for, progress)
+        _run_on_device(run, device_for, kernel, progress)
         assert run.expected is not None
         assert run.inputs is not None
         has_calls = run.inputs.reset_before is not None
         run.results = compare(run.expected.tensors, run.got, run.tolerances, has_calls=has_calls)
+        if host is not None:
+            _compare_with_host(run, host)
     except HilError as error:
         run.error = error
     except MemoryError:
@@ -185,10 +199,12 @@ def _prepare(run: Validation, make_inputs: Callable[[ModelSpec], Inputs], limits
     run.tolerances = tolerances(run.max_abs_to_float64, limits.atol, limits.rtol)
 
 
-def _run_on_device(run: Validation, device_for: Callable[[ModelImage], Device], progress: Progress | None) -> None:
+def _run_on_device(
+    run: Validation, device_for: Callable[[ModelImage], Device], kernel: Kernel, progress: Progress | None
+) -> None:
     assert run.loaded is not None
     assert run.inputs is not None
-    image = pack_model(run.loaded.spec, run.inputs.steps, masked=run.inputs.mask is not None)
+    image = pack_model(run.loaded.spec, run.inputs.steps, masked=run.inputs.mask is not None, kernel=kernel)
     with _Stage(run, "start"):
         device = device_for(image)
     run.hello = device.info
@@ -196,6 +212,19 @@ def _run_on_device(run: Validation, device_for: Callable[[ModelImage], Device], 
         run.on_device = load_packed(device, run.loaded.spec, image)
     with _Stage(run, "device"):
         run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, run.on_device.image.plan)
+
+
+def _compare_with_host(run: Validation, host: Callable[[ModelImage], Device]) -> None:
+    """The same image on the same inputs."""
+    assert run.loaded is not None
+    assert run.inputs is not None
+    assert run.on_device is not None
+    spec, image = run.loaded.spec, run.on_device.image
+    with _Stage(run, "host"):
+        device = host(image)
+        load_packed(device, spec, image)
+        values, _ = run_batch(device, spec, run.inputs, plan=image.plan)
+    run.bits = compare_bits(run.got, values, has_calls=run.inputs.reset_before is not None)
 
 
 def run_batch(

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from harness.validation import Limits, Validation
     from harness.workbench import Workbench
 
+KERNELS = ("arm_math", "packed", "packed_fma")
+"""Names for --kernel, the default one first: what the project is named for, and what the others are held against."""
+
 WORST_FIRST = (
     ExitCode.ORACLE,
     ExitCode.DEVICE,
@@ -75,6 +78,24 @@ class RandomInputs:
             raise UsageError(
                 f"{options} and --inputs were both given", remedy=f"leave out {options}: the inputs come from {inputs}"
             )
+
+
+@dataclass(frozen=True)
+class Computation:
+    """How the device computes, and whether every bit of that is checked."""
+
+    kernel: str = "arm_math"
+    bit_exact: bool = False
+
+    def check(self) -> None:
+        """Refuse a kernel that there is not.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
+        from harness.model.pack import kernel_named
+
+        kernel_named(self.kernel)
 
 
 @dataclass(frozen=True)
@@ -147,6 +168,12 @@ def validate_command(
         int | None, typer.Option("--steps", help="Random inputs: time steps, if the model leaves them. Default: 16.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. Default: 0.")] = None,
+    kernel: Annotated[
+        str, typer.Option("--kernel", metavar="|".join(KERNELS), help="What computes the LSTMs.")
+    ] = KERNELS[0],
+    bit_exact: Annotated[
+        bool, typer.Option("--bit-exact", help="Compare every bit with the same firmware as a process of this machine.")
+    ] = False,
     save: Annotated[
         str | None, typer.Option("--save", metavar="OUT.npz", help="What the device computed: file or folder.")
     ] = None,
@@ -165,7 +192,9 @@ def validate_command(
     files.check(models)
     random = RandomInputs(batch, steps, seed)
     random.check(inputs)
-    runs = run_models(models, target, files, Limits(atol, rtol), random)
+    computation = Computation(kernel, bit_exact)
+    computation.check()
+    runs = run_models(models, target, files, Limits(atol, rtol), random, computation)
     return worst_exit_code([run.exit_code for run in runs])
 
 
@@ -175,6 +204,7 @@ def run_models(
     files: Files,
     limits: Limits,
     random: RandomInputs = RandomInputs(),
+    computation: Computation = Computation(),
     remark: Callable[[Console, Validation], None] | None = None,
 ) -> list[Validation]:
     """Validate every model on one target session and print each; a verdict, or a table of all, ends the output.
@@ -185,6 +215,7 @@ def run_models(
         files: what to read and to write.
         limits: tolerances that were given.
         random: what inputs are made from, where no file is given.
+        computation: how the device computes.
         remark: may print something more about a run before its verdict.
     """
     from harness.report.terminal import make_console, print_summary, print_verdict
@@ -192,15 +223,19 @@ def run_models(
     console = make_console()
     console.print(f"target  {choice}", markup=False)
     target = _LazyWorkbench(choice)
+    host = _LazyWorkbench(TargetChoice("native"))
+    if computation.bit_exact and choice.kind == "native":
+        console.print("note    --bit-exact on native compares two runs of one program")
     runs = []
     for model in models:
-        run = _run_one(console, model, target, files, limits, random)
+        run = _run_one(console, model, target, files, limits, random, computation, host)
         if remark is not None:
             remark(console, run)
         if len(models) > 1:
             print_verdict(console, run)
         runs.append(run)
     target.close()
+    host.close()
     if len(models) > 1:
         print_summary(console, runs)
     else:
@@ -250,9 +285,17 @@ class _LazyWorkbench:
 
 
 def _run_one(
-    console: Console, model: Path, target: _LazyWorkbench, files: Files, limits: Limits, random: RandomInputs
+    console: Console,
+    model: Path,
+    target: _LazyWorkbench,
+    files: Files,
+    limits: Limits,
+    random: RandomInputs,
+    computation: Computation,
+    host: _LazyWorkbench,
 ) -> Validation:
     from harness.build.paths import work_dir
+    from harness.model.pack import kernel_named
     from harness.oracle.cache import Oracle
     from harness.report.terminal import print_files, print_run, progress_of
     from harness.validation import Validation, validate
@@ -262,11 +305,21 @@ def _run_one(
     make_inputs = _inputs_maker(files.inputs.of(model), random)
     try:
         with progress_of(console, model.name) as progress:
-            run = validate(model, make_inputs, target.device_for, limits, oracle, progress)
+            run = validate(
+                model,
+                make_inputs,
+                target.device_for,
+                limits,
+                oracle,
+                progress,
+                kernel=kernel_named(computation.kernel),
+                host=host.device_for if computation.bit_exact else None,
+            )
         if run.error is not None:
             run.error = target.failed(run.error)
     except BaseException as end:
         target.close()
+        host.close()
         code = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 130
         stopped = HilError("the run was interrupted", code="interrupted", remedy="run it again")
         stopped.fault = "user"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.errors import ModelRefused
+from harness.errors import ModelRefused, UsageError
 from harness.model import packed
 from harness.model.plan import Plan, make_plan
 from harness.model.spec import (
@@ -73,6 +73,18 @@ class ModelImage:
     max_steps: int = 0
     step_bytes: int = 0
     kernel: Kernel = Kernel.ARM_MATH
+
+
+def kernel_named(name: str) -> Kernel:
+    """A kernel by the name that people call it by.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    names = {kernel.name.lower(): kernel for kernel in Kernel}
+    if name not in names:
+        raise UsageError(f"there is no kernel {name!r}", remedy=f"the kernels are {', '.join(names)}")
+    return names[name]
 
 
 def pack_model(

@@ -27,9 +27,6 @@ from harness.validation import Validation
 SCHEMA = "lstm-hil/validation/1"
 """Name and version of the record; the version goes up when a field changes its meaning."""
 
-KERNEL = "arm_math"
-"""The kernel in this firmware: composed of CMSIS-DSP calls."""
-
 
 def record_of(run: Validation, choice: TargetChoice, target: Target | None) -> dict[str, Any]:
     """The record of a run, whatever its end; parts that the run did not come to are null or empty.
@@ -47,12 +44,13 @@ def record_of(run: Validation, choice: TargetChoice, target: Target | None) -> d
         "hil_version": __version__,
         "target": _target(run, choice, target),
         "firmware": None if run.hello is None else firmware_fields(run.hello),
-        "kernel": None if run.hello is None else KERNEL,
+        "kernel": None if run.on_device is None else run.on_device.image.kernel.name.lower(),
         "tolerance": {
             name: {"atol": json_number(t.atol), "rtol": json_number(t.rtol), "reason": t.reason}
             for name, t in run.tolerances.items()
         },
         "tensors": [result.to_json() for result in run.results],
+        "bit_exact": None if run.bits is None else run.bits.to_json(),
         "model": _model(run),
         "weights": _weights(run),
         "inputs": _inputs(run),

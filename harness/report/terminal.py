@@ -68,9 +68,10 @@ def print_run(console: Console, run: Validation, target: Target | None = None) -
         image = run.on_device.image
         console.print(
             f"device  weights {len(image.data)} bytes, CRC-32 {run.on_device.crc32_device:08x} on both sides, "
-            f"came by {run.on_device.came_by.value}, state and buffers {image.work_bytes} bytes"
+            f"came by {run.on_device.came_by.value}, state and buffers {image.work_bytes} bytes, "
+            f"kernel {image.kernel.name.lower()}"
         )
-    _print_results(console, run.results)
+    _print_results(console, run)
     if run.error is not None:
         print_error(console, run.error)
 
@@ -81,10 +82,12 @@ def _has_hard_sigmoid(spec: ModelSpec) -> bool:
     return bool(used & set(HARD_SIGMOIDS.values()))
 
 
-def _print_results(console: Console, results: tuple[TensorResult, ...]) -> None:
-    if results:
-        console.print(tensor_table(results))
-    for result in results:
+def _print_results(console: Console, run: Validation) -> None:
+    if run.results:
+        console.print(tensor_table(run.results))
+    if run.bits is not None and run.bits.first is None:
+        console.print(f"bits    the same as on the host in all {run.bits.elements} elements")
+    for result in run.results:
         if not result.passed and result.tolerance is not None:
             console.print(f"{escape(result.name)}: tolerance {escape(result.tolerance.reason)}")
 

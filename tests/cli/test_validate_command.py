@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness.cli.app import run
-from harness.protocol.image import CRC_BYTES, ImageHeader, NodeRecord
+from harness.protocol.image import CRC_BYTES, ImageHeader, NodeRecord, SourceRecord
 
 pytestmark = pytest.mark.usefixtures("native_is_there")
 
@@ -131,7 +131,8 @@ def test_a_model_that_does_not_fit_is_refused_with_the_numbers(
     path = tmp_path / "r.json"
     assert run(["validate", str(large_model), "--native", "--json", str(path), "--batch", "1", "--steps", "2"]) == 2
     output = capsys.readouterr().out
-    image_bytes = 129000 * 4 + ImageHeader.size_bytes() + NodeRecord.size_bytes() + CRC_BYTES
+    tables_bytes = ImageHeader.size_bytes() + NodeRecord.size_bytes() + SourceRecord.size_bytes()
+    image_bytes = 129000 * 4 + tables_bytes + CRC_BYTES
     for number in (image_bytes, 118784, 448 * 1024):
         assert str(number) in output
     assert record_at(path)["error"]["code"] == "model_too_large"
@@ -144,7 +145,7 @@ def test_a_model_that_does_not_fit_is_refused_with_the_numbers(
         (["--native", "--atol", "-1"], "--atol"),
         (["--native", "--rtol", "nan"], "--rtol"),
         (["--native", "--batch", "0"], "--batch"),
-        (["--native", "--kernel", "packed"], "--kernel"),
+        (["--native", "--kernel", "fast"], "arm_math, packed, packed_fma"),
         (["--renode", "--native"], "both given"),
         (["--board", "nucleo"], "nucleo_f446re"),
         (["--native", "--board", "nucleo_f446re"], "both given"),
@@ -218,3 +219,18 @@ def test_models_that_ram_holds_and_that_it_does_not(
     assert [each["came_by"] for each in weights] == ["link", came_by]
     assert all(each["crc32_host"] == each["crc32_device"] for each in weights)
     assert f"came by {came_by}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kernel", ["packed", "packed_fma"])
+def test_the_kernel_is_chosen_and_named(
+    model: Path, tmp_path: Path, kernel: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    json_path = tmp_path / "r.json"
+    arguments = ["validate", str(model), "--native", "--kernel", kernel, "--bit-exact", "--json", str(json_path)]
+    assert run(arguments) == 0
+    output = capsys.readouterr().out
+    assert f"kernel {kernel}" in output
+    assert "--bit-exact on native compares two runs of one program" in output
+    record = record_at(json_path)
+    assert record["kernel"] == kernel
+    assert record["bit_exact"]["different"] == 0

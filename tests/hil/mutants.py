@@ -94,8 +94,36 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             "c forgotten", "engine/engine.c", "arm_mult_f32(f_gate, c, c, units);", "arm_copy_f32(f_gate, c, units);"
         ),
     ),
+    # The first LSTM of the test's model goes through the table of tanh, the second one through packed.c.
+    "packed": (
+        *gate_orders("engine/packed_twin.c"),
+        *gate_orders("engine/packed.c"),
+        Mutant(
+            "bias dropped",
+            "engine/packed_twin.c",
+            "        z[row] += stream[row];",
+            "        z[row] += 0.0f * stream[row];",
+        ),
+        Mutant("column 0 dropped", "engine/packed_twin.c", "stream[row] * lstm->hx[0]", "stream[row] * 0.0f"),
+        Mutant("x before h", "engine/packed.c", ".x_place = hx + shape->units,", ".x_place = hx,"),
+        Mutant("o added", "engine/packed_twin.c", "multiply_add(fused, o, t, t)", "(o + t)"),
+        Mutant("c forgotten", "engine/packed_twin.c", "multiply_add(fused, f, c[unit], c[unit])", "f"),
+        Mutant(
+            "h not taken over",
+            "engine/packed_twin.c",
+            "memcpy(lstm->hx, lstm->h, lstm->units",
+            "memcpy(lstm->hx, lstm->h, 0u",
+        ),
+        Mutant(
+            "table of another step",
+            "engine/packed_twin.c",
+            "float_of(TANH_TABLE_MAGIC);",
+            "float_of(TANH_TABLE_MAGIC) * 2.0f;",
+        ),
+    ),
+    "packed_fma": (Mutant("sum forgotten", "engine/packed_twin.c", "fmaf(a, b, sum)", "fmaf(a, b, 0.0f)"),),
     "all": (
-        Mutant("mask ignored", "image/image.c", "if (!masked || (", "if (!masked || masked || ("),
+        Mutant("mask ignored", "image/image.c", "runs = !masked || (", "runs = !masked || masked || ("),
         Mutant(
             "zeros at masked steps",
             "image/image.c",

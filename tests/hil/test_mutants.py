@@ -10,8 +10,10 @@ import pytest
 from harness.build.native import native_executable
 from harness.errors import ExitCode
 from harness.model.inputs import Inputs, random_inputs
+from harness.model.pack import kernel_named
 from harness.oracle.cache import Oracle
 from harness.oracle.runtime import import_keras
+from harness.protocol.wire import Kernel
 from harness.targets.native import NativeTarget
 from harness.validation import Limits, Validation, validate
 from harness.workbench import Workbench
@@ -50,18 +52,42 @@ def vectors(spec):  # type: ignore[no-untyped-def]
     return Inputs(x=x, mask=np.random.default_rng(2).random((3, 8)) < 0.7)
 
 
-def validated(model_path: Path, oracle: Oracle, executable: Path, log_path: Path) -> Validation:
+def validated(model_path: Path, oracle: Oracle, executable: Path, log_path: Path, kernel: Kernel) -> Validation:
     with Workbench(NativeTarget(executable, log_path)) as workbench:
-        return validate(model_path, vectors, workbench.device_for, Limits(), oracle)
+        return validate(model_path, vectors, workbench.device_for, Limits(), oracle, kernel=kernel)
 
 
-def test_without_a_bug_it_passes(model_path: Path, oracle: Oracle, tmp_path: Path) -> None:
-    assert validated(model_path, oracle, native_executable(), tmp_path / "log")
+@pytest.mark.parametrize("kernel", Kernel, ids=lambda kernel: kernel.name.lower())
+def test_without_a_bug_it_passes(model_path: Path, oracle: Oracle, tmp_path: Path, kernel: Kernel) -> None:
+    assert validated(model_path, oracle, native_executable(), tmp_path / "log", kernel)
 
 
 @pytest.mark.parametrize(
-    "mutant", [pytest.param(each, id=f"{kernel}: {each.name}") for kernel, some in MUTANTS.items() for each in some]
+    ("kernel", "mutant"),
+    [
+        pytest.param(Kernel.ARM_MATH if name == "all" else kernel_named(name), each, id=f"{name}: {each.name}")
+        for name, some in MUTANTS.items()
+        for each in some
+    ],
 )
-def test_each_bug_is_found(model_path: Path, oracle: Oracle, tmp_path: Path, mutant: Mutant) -> None:
-    run = validated(model_path, oracle, native_executable(mutant.planted()), tmp_path / "log")
+def test_each_bug_is_found(model_path: Path, oracle: Oracle, tmp_path: Path, kernel: Kernel, mutant: Mutant) -> None:
+    run = validated(model_path, oracle, native_executable(mutant.planted()), tmp_path / "log", kernel)
     assert (run.verdict, run.exit_code) == ("FAIL", ExitCode.OUT_OF_TOLERANCE), run.summary
+
+
+def test_bits_that_differ_are_a_fail_whatever_the_tolerance(model_path: Path, oracle: Oracle, tmp_path: Path) -> None:
+    """The host has the bug, and the tolerance lets everything pass: the verdict comes from the bits alone."""
+    bug = Mutant("", "engine/packed_twin.c", "multiply_add(fused, o, t, t) * 0.5f", "(o * t + t) * 0.4999999f")
+
+    def run(host_executable: Path) -> Validation:
+        device = Workbench(NativeTarget(native_executable(), tmp_path / "device.log"))
+        host = Workbench(NativeTarget(host_executable, tmp_path / "host.log"))
+        with device, host:
+            return validate(
+                model_path, vectors, device.device_for, Limits(1, 1), oracle, kernel=Kernel.PACKED, host=host.device_for
+            )
+
+    assert run(native_executable()).verdict == "PASS"
+    failed = run(native_executable(bug.planted()))
+    assert (failed.verdict, failed.exit_code) == ("FAIL", ExitCode.OUT_OF_TOLERANCE)
+    assert "elements have other bits, first first.h seq 0 step 0 unit" in failed.summary

@@ -109,6 +109,15 @@ def test_a_model_that_ram_does_not_hold(validate: Validate, hil_workbench: Workb
         hil_workbench.close()
 
 
+@pytest.mark.parametrize("kernel", ["packed", "packed_fma"])
+def test_the_packed_kernels(validate: Validate, stacked_path: Path, kernel: str) -> None:
+    """The first LSTM by the table of tanh, the second by the generic activations."""
+    run = validate(stacked_path, batch=3, steps=11, seed=5, kernel=kernel)
+    assert run
+    assert run.on_device is not None
+    assert run.on_device.image.kernel.name.lower() == kernel
+
+
 def test_a_given_tolerance_replaces_the_derived_one(validate: Validate, stacked_path: Path) -> None:
     run = validate(stacked_path, atol=0.0, rtol=0.0, batch=2, steps=8)
     assert not run

@@ -195,9 +195,10 @@ def device(hil_workbench: Workbench) -> Iterator[Device]:
 def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
     """Validate a model on the target at hand.
 
-    `validate(model, inputs=None, atol=None, rtol=None, batch=None, steps=None, seed=0, kernel="arm_math")`: model is
-    the path of a file (.keras, .h5, .npz), inputs an .npz path or a `harness.model.inputs.Inputs`, kernel one of
-    arm_math, packed, packed_fma. The result is true when it passed: `assert validate("model.keras")` prints the verdict
+    `validate(model, inputs=None, atol=None, rtol=None, batch=None, steps=None, seed=0, kernel="arm_math",
+    weights=None)`: model is the path of a file (.keras, .h5, .npz), inputs an .npz path or a
+    `harness.model.inputs.Inputs`, kernel one of arm_math, packed, packed_fma, weights a file (.weights.h5) with weights
+    in place of the model's own. The result is true when it passed: `assert validate("model.keras")` prints the verdict
     line when it did not. An ERROR (no verdict at all) is raised as the `HilError` that it is.
     """
 
@@ -211,6 +212,7 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
         steps: int | None = None,
         seed: int = 0,
         kernel: str = "arm_math",
+        weights: str | Path | None = None,
     ) -> Validation:
         from harness.build.paths import work_dir
         from harness.model.inputs import Inputs, random_inputs
@@ -227,8 +229,15 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
             return random_inputs(spec, batch, steps, seed) if inputs is None else load_inputs(Path(inputs), spec)
 
         oracle = Oracle(work_dir() / "oracle")
-        limits, chosen = Limits(atol, rtol), kernel_named(kernel)
-        result = validate(Path(model), make_inputs, hil_workbench.device_for, limits, oracle, kernel=chosen)
+        result = validate(
+            Path(model),
+            make_inputs,
+            hil_workbench.device_for,
+            Limits(atol, rtol),
+            oracle,
+            kernel=kernel_named(kernel),
+            weights=None if weights is None else Path(weights),
+        )
         if result.error is not None:
             raise hil_workbench.failed(result.error) from None
         return result

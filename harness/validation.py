@@ -144,11 +144,12 @@ def validate(
     *,
     kernel: Kernel = Kernel.ARM_MATH,
     host: Callable[[ModelImage], Device] | None = None,
+    weights: Path | None = None,
 ) -> Validation:
     """Run a model on Keras and on the device and compare them. Whatever goes wrong is in the result, not raised.
 
     Args:
-        model_path: a .keras file.
+        model_path: a model's file.
         make_inputs: the inputs for a model, read or made at random.
         device_for: gives a greeted device for an image; called only when model and inputs are known to be good.
         limits: tolerances, where they are not to be derived.
@@ -156,10 +157,13 @@ def validate(
         progress: told how many sequences are done.
         kernel: what computes the LSTMs.
         host: as `device_for`, of the firmware as a process of this machine, if its bits are to be compared.
+        weights: a file of weights that take the place of the model's own.
     """
     run = Validation(model_path)
     try:
-        _prepare(run, make_inputs, limits, oracle)
+        with _Stage(run, "load_model"):
+            run.loaded = oracle.load(model_path, weights)
+        _prepare(run, run.loaded, make_inputs, limits, oracle)
         _run_on_device(run, device_for, kernel, progress)
         assert run.expected is not None
         assert run.inputs is not None
@@ -187,12 +191,16 @@ def validate(
     return run
 
 
-def _prepare(run: Validation, make_inputs: Callable[[ModelSpec], Inputs], limits: Limits, oracle: Oracle) -> None:
-    with _Stage(run, "load_model"):
-        run.loaded = oracle.load(run.model_path)
-    run.inputs = make_inputs(run.loaded.spec)
+def _prepare(
+    run: Validation,
+    loaded: LoadedModel,
+    make_inputs: Callable[[ModelSpec], Inputs],
+    limits: Limits,
+    oracle: Oracle,
+) -> None:
+    run.inputs = make_inputs(loaded.spec)
     with _Stage(run, "oracle"):
-        answer = oracle.answer(run.loaded, run.inputs)
+        answer = oracle.answer(loaded, run.inputs)
     run.expected = answer.expected
     run.oracle_from_cache = answer.from_cache
     run.max_abs_to_float64 = answer.max_abs_to_float64

@@ -25,6 +25,7 @@ def demo_command(target: TargetChoice) -> int:
     folder = project_root() / "examples" / "digits"
     model = folder / "digits.keras"
     files = Files(
+        weights=PerModel("--weights", None, ".weights.h5", [model]),
         inputs=PerModel("--inputs", str(folder / "heldout.npz"), ".npz", [model]),
         save=PerModel("--save", None, ".npz", [model]),
         json=PerModel("--json", str(work_dir() / "reports" / "demo.json"), ".json", [model]).writable(),

@@ -16,6 +16,9 @@ MAX_DECIMALS = 9
 
 def export_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Keras model (.keras, .h5, .npz).")],
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="W.weights.h5", help="Weights in place of the model's own.")
+    ] = None,
     c: Annotated[bool, typer.Option("--c", help="C arrays, on standard output.")] = False,
     decimals: Annotated[
         int | None, typer.Option("--decimals", metavar="N", help="Round to N decimals. Default: every bit is kept.")
@@ -29,5 +32,5 @@ def export_command(
     from harness.export import c_source
     from harness.oracle.load import load_model
 
-    sys.stdout.write(c_source(load_model(model).spec, decimals))
+    sys.stdout.write(c_source(load_model(model, weights).spec, decimals))
     return 0

@@ -18,20 +18,23 @@ class PerModel:
         path: what was given; None: the option is not used. With a slash at its end it is a folder, there or not.
         suffix: of the files, e.g. ".json".
         models: all models of this run.
+        one_for_all: a file may serve several models.
 
     Raises:
         UsageError: one file for several models, or two models of one stem in a folder.
     """
 
-    def __init__(self, option: str, path: str | None, suffix: str, models: Sequence[Path]) -> None:
+    def __init__(
+        self, option: str, path: str | None, suffix: str, models: Sequence[Path], *, one_for_all: bool = False
+    ) -> None:
         self._path = None if path is None else Path(path)
         self._suffix = suffix
         self._is_folder = False
         if path is None or self._path is None:
             return
-        is_new_folder = path.endswith(("/", os.sep)) or (len(models) > 1 and self._path.suffix != suffix)
+        is_new_folder = path.endswith(("/", os.sep)) or (len(models) > 1 and not path.endswith(suffix))
         self._is_folder = self._path.is_dir() or (is_new_folder and not self._path.is_file())
-        if len(models) > 1 and not self._is_folder:
+        if len(models) > 1 and not self._is_folder and not one_for_all:
             raise UsageError(
                 f"{option} names the file {path} for {len(models)} models",
                 remedy=f"name a folder: each model's file is then called as the model, with {suffix}",

@@ -102,6 +102,7 @@ class Computation:
 class Files:
     """The per-model files of one command line."""
 
+    weights: PerModel
     inputs: PerModel
     save: PerModel
     json: PerModel
@@ -110,9 +111,14 @@ class Files:
         """Nothing that is written may be something that is read, or written twice.
 
         Raises:
-            UsageError: an output is also a model, an input or the other output.
+            UsageError: an output is also a model, its weights, an input or the other output.
         """
-        read = {path.resolve(): path for model in models for path in (model, self.inputs.of(model)) if path is not None}
+        read = {
+            path.resolve()
+            for model in models
+            for path in (model, self.weights.of(model), self.inputs.of(model))
+            if path is not None
+        }
         for model in models:
             outputs = [path for path in (self.save.of(model), self.json.of(model)) if path is not None]
             for path in outputs:
@@ -156,6 +162,14 @@ def validate_command(
         list[Path], typer.Argument(metavar="MODEL...", help="Keras models (.keras, .h5, .npz).", readable=False)
     ],
     target: TargetChoice,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="W.weights.h5",
+            help="Weights in place of the models' own: a file for all, or a folder with MODEL's stem + .weights.h5.",
+        ),
+    ] = None,
     inputs: Annotated[
         str | None, typer.Option("--inputs", metavar="X.npz", help="Inputs, or a folder of them. Default: random.")
     ] = None,
@@ -185,6 +199,7 @@ def validate_command(
     from harness.validation import Limits
 
     files = Files(
+        PerModel("--weights", weights, ".weights.h5", models, one_for_all=True),
         PerModel("--inputs", inputs, ".npz", models),
         PerModel("--save", save, ".npz", models).writable(),
         PerModel("--json", json_path, ".json", models).writable(),
@@ -312,6 +327,7 @@ def _run_one(
                 limits,
                 oracle,
                 progress,
+                weights=files.weights.of(model),
                 kernel=kernel_named(computation.kernel),
                 host=host.device_for if computation.bit_exact else None,
             )

@@ -8,6 +8,7 @@ Knows no device and no protocol beyond the enumerations that `model.spec` uses.
     config_check  its part for the description of the model: known layers only, no large sizes
     hdf5_file     its part for HDF5, with hdf5_reader in a process of its own
     npz_model     LSTM layers from an .npz file of their weights
+    weights_file  weights from a file of their own, put into a model
     calls         the calls of a Keras graph, as either Keras records them
     graph         a Keras model -> its layers' calls in topological order, with what each one reads
     model_inputs  which of a model's inputs is the sequence, which the mask, which are initial states

@@ -25,12 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.compare.tolerance import distance_to_float64
+from harness.errors import ModelRefused
 from harness.model.inputs import Inputs
 from harness.model.store import spec_from_arrays, spec_to_arrays
 from harness.oracle.keras_oracle import Expected, check_inputs, expected
 from harness.oracle.load import LoadedModel, load_model
 from harness.oracle.model_file import read_file
 from harness.oracle.reference import reference
+from harness.oracle.weights_file import read_weights
 
 _FORMAT = 1
 """Raised when the files' layout changes."""
@@ -70,17 +72,27 @@ class Oracle:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def load(self, path: Path) -> LoadedModel:
-        """A model from its file, without Keras where it was read before. Errors: see `load_model`."""
+    def load(self, path: Path, weights: Path | None = None) -> LoadedModel:
+        """A model from its file, without Keras where it was read before. See `load_model`."""
         if self._folder is None:
-            return load_model(path)
+            return load_model(path, weights)
         # The name says which format it is. What is known by this key has passed the checks.
-        key = _key("model", path.suffix, hashlib.sha256(read_file(path)).hexdigest())
+        weights_sha256 = None if weights is None else hashlib.sha256(read_weights(weights)).hexdigest()
+        key = _key("model", path.suffix, hashlib.sha256(read_file(path)).hexdigest(), weights_sha256 or "")
         stored = self._read(key)
         if stored is not None:
             facts = _facts(stored)
-            return LoadedModel(path, facts["sha256"], spec_from_arrays(stored), None, (), tuple(facts["notes"]))
-        loaded = load_model(path)
+            return LoadedModel(
+                path=path,
+                sha256=facts["sha256"],
+                spec=spec_from_arrays(stored),
+                keras_model=None,
+                layers=(),
+                notes=tuple(facts["notes"]),
+                weights_path=weights,
+                weights_sha256=weights_sha256,
+            )
+        loaded = load_model(path, weights)
         facts = {"sha256": loaded.sha256, "notes": loaded.notes}
         self._write(key, {**spec_to_arrays(loaded.spec), **_facts_array(facts)})
         return loaded
@@ -88,7 +100,7 @@ class Oracle:
     def answer(self, loaded: LoadedModel, inputs: Inputs) -> Answer:
         """What the model gives on these inputs. Errors: see `keras_oracle.expected`."""
         check_inputs(loaded, inputs)
-        key = _key("values", loaded.sha256, inputs.sha256)
+        key = _key("values", loaded.sha256, loaded.weights_sha256 or "", inputs.sha256)
         stored = None if self._folder is None else self._read(key)
         if stored is not None:
             facts = _facts(stored)
@@ -96,7 +108,7 @@ class Oracle:
             distances = {name: float(stored["distances"][place]) for place, name in enumerate(facts["tensors"])}
             return Answer(Expected(tensors, facts["oracle"], facts["versions"]), distances, True)
         if loaded.keras_model is None:
-            loaded = load_model(loaded.path)
+            loaded = _loaded_again(loaded)
         values = expected(loaded, inputs)
         distances = distance_to_float64(values.tensors, reference(loaded.spec, inputs))
         if self._folder is not None:
@@ -133,6 +145,20 @@ class Oracle:
                 path.unlink(missing_ok=True)
         except OSError:
             return
+
+
+def _loaded_again(known: LoadedModel) -> LoadedModel:
+    """The same model with its Keras object.
+
+    Raises:
+        ModelRefused: the file is another one by now: what is computed from it must not be kept under the old key.
+    """
+    loaded = load_model(known.path, known.weights_path)
+    if (loaded.sha256, loaded.weights_sha256) != (known.sha256, known.weights_sha256):
+        raise ModelRefused(
+            f"{known.path} or its weights changed while they were read.", code="model_changed", remedy="Run it again."
+        )
+    return loaded
 
 
 def environment_facts() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from harness.oracle.layers import lower, model_spec
 from harness.oracle.model_file import ModelFile, check_model_file
 from harness.oracle.npz_model import build_npz_model, read_npz_model
 from harness.oracle.runtime import KerasApi, keras_api, quiet
+from harness.oracle.weights_file import WeightsFile, check_weights_file, put_weights
 
 __all__ = ["LoadedModel", "from_keras", "gate_parameters", "load_model", "model_spec"]
 
@@ -31,6 +32,8 @@ class LoadedModel:
         keras_model: the Keras object; only this package looks inside. None where the rest is known from the cache.
         layers: the Keras layer of each node of `spec`, in the same order; empty without the Keras object.
         notes: what there is to say of the file's values, for the report.
+        weights_path: the file that the weights are from, None: the model's own.
+        weights_sha256: of that file, in hex.
     """
 
     path: Path
@@ -39,10 +42,16 @@ class LoadedModel:
     keras_model: Any
     layers: tuple[Any, ...]
     notes: tuple[str, ...] = ()
+    weights_path: Path | None = None
+    weights_sha256: str | None = None
 
 
-def load_model(path: str | os.PathLike[str]) -> LoadedModel:
+def load_model(path: str | os.PathLike[str], weights: Path | None = None) -> LoadedModel:
     """Reads a .keras, .h5, .hdf5 or .npz file. No code in the file is run, and nothing is compiled.
+
+    Args:
+        path: the file.
+        weights: a .weights.h5 or .h5 file whose weights take the place of the model's own.
 
     Raises:
         ModelRefused: no such file, none that Keras wrote, damaged, or it holds what this version does not run.
@@ -50,6 +59,7 @@ def load_model(path: str | os.PathLike[str]) -> LoadedModel:
     """
     path = Path(path)
     file = check_model_file(path)
+    weights_file = None if weights is None else _weights_for(file, weights)
     keras = keras_api(file.keras)
     try:
         with quiet():
@@ -62,7 +72,22 @@ def load_model(path: str | os.PathLike[str]) -> LoadedModel:
             code="model_not_loadable",
             remedy=f"Load it in Python with {keras.name}.saving.load_model to see all of Keras' message.",
         ) from error
-    return from_keras(keras_model, path, file.sha256, notes)
+    if weights_file is None:
+        return from_keras(keras_model, path, file.sha256, notes)
+    with quiet():
+        put_weights(keras, keras_model, weights_file)
+    loaded = from_keras(keras_model, path, file.sha256, notes)
+    return replace(loaded, weights_path=weights_file.path, weights_sha256=weights_file.sha256)
+
+
+def _weights_for(file: ModelFile, weights: Path) -> WeightsFile:
+    if file.path.suffix == ".npz":
+        raise ModelRefused(
+            f"{file.path} is weights itself; {weights} cannot be put into it.",
+            code="weights_format",
+            remedy="Give one of them alone, or weights of Keras (.weights.h5) with their model (.keras, .h5).",
+        )
+    return check_weights_file(weights)
 
 
 def _keras_model(keras: KerasApi, file: ModelFile) -> tuple[Any, list[str]]:

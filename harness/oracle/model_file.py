@@ -60,7 +60,7 @@ class ModelFile:
     @contextmanager
     def copy(self) -> Iterator[Path]:
         """A file of this content under a name by which Keras knows what it is."""
-        with _temporary(self.content, f"model{self.path.suffix}") as path:
+        with temporary(self.content, f"model{self.path.suffix}") as path:
             yield path
 
 
@@ -102,9 +102,7 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise ModelRefused(
-            f"There is no file {path}.", code="model_not_found", remedy="Check the path to the model."
-        ) from None
+        raise ModelRefused(f"There is no file {path}.", code="model_not_found", remedy="Check the path.") from None
     except OSError as error:
         raise ModelRefused(
             f"{path} cannot be read: {error.strerror}.",
@@ -122,7 +120,7 @@ def read_file(path: Path) -> bytes:
 
 def read_hdf5_bytes(content: bytes) -> Hdf5Content:
     """What HDF5 bytes hold. Errors: see `read_hdf5`."""
-    with _temporary(content, "checked.h5") as path:
+    with temporary(content, "checked.h5") as path:
         return read_hdf5(path)
 
 
@@ -231,7 +229,8 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def _temporary(content: bytes, name: str) -> Iterator[Path]:
+def temporary(content: bytes, name: str) -> Iterator[Path]:
+    """A file of this content and name, for as long as the context lasts."""
     with tempfile.TemporaryDirectory(prefix="lstm-hil-") as folder:
         path = Path(folder) / name
         path.write_bytes(content)

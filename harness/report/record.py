@@ -156,6 +156,8 @@ def _model(run: Validation) -> dict[str, Any] | None:
         "name": spec.name,
         "sha256": run.loaded.sha256,
         "notes": list(run.loaded.notes),
+        "weights_file": None if run.loaded.weights_path is None else run.loaded.weights_path.name,
+        "weights_sha256": run.loaded.weights_sha256,
         "parameters_total": spec.parameters,
         "layers": [_layer(node) for node in spec.nodes],
     }

@@ -18,6 +18,7 @@ from harness.compare.verdict import TensorResult
 from harness.errors import HilError
 from harness.inference import Progress
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
+from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS, HARD_SIGMOIDS
 from harness.targets.base import Target
 from harness.validation import Validation, place_of
@@ -44,9 +45,7 @@ def make_console() -> Console:
 def print_run(console: Console, run: Validation, target: Target | None = None) -> None:
     """Everything about one run but its verdict line; with what there is to say of the target, if there is one."""
     if run.loaded is not None:
-        console.print(f"model   {escape(run.model_path.name)}: {escape(describe(run.loaded.spec))}")
-        for note in run.loaded.notes:
-            console.print(f"        {escape(note)}")
+        _print_model(console, run.model_path, run.loaded)
     if run.inputs is not None:
         calls = "" if run.inputs.reset_before is None else f"{run.inputs.calls} calls x "
         sequences, steps, features = run.inputs.x.shape[-3:]
@@ -80,6 +79,15 @@ def _has_hard_sigmoid(spec: ModelSpec) -> bool:
     """Whether it matters which Keras says what hard_sigmoid is."""
     used = {node.activation for node in spec.nodes} | {node.recurrent_activation for _, node in spec.lstm_nodes()}
     return bool(used & set(HARD_SIGMOIDS.values()))
+
+
+def _print_model(console: Console, path: Path, loaded: LoadedModel) -> None:
+    console.print(f"model   {escape(path.name)}: {escape(describe(loaded.spec))}")
+    if loaded.weights_path is not None and loaded.weights_sha256 is not None:
+        hashed = f"SHA-256 {loaded.weights_sha256[:16]}..."
+        console.print(f"        weights of {escape(loaded.weights_path.name)}, {hashed}")
+    for note in loaded.notes:
+        console.print(f"        {escape(note)}")
 
 
 def _print_results(console: Console, run: Validation) -> None:

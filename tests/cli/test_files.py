@@ -37,6 +37,15 @@ def test_many_models_need_a_folder(tmp_path: Path) -> None:
         PerModel("--save", str(tmp_path / "file"), ".npz", TWO)
 
 
+def test_one_file_for_all_models_where_that_makes_sense(tmp_path: Path) -> None:
+    file = tmp_path / "w.weights.h5"
+    file.write_text("")
+    shared = PerModel("--weights", str(file), ".weights.h5", TWO, one_for_all=True)
+    assert [shared.of(model) for model in TWO] == [file, file]
+    own = PerModel("--weights", str(tmp_path), ".weights.h5", TWO, one_for_all=True)
+    assert own.of(TWO[1]) == tmp_path / "n.weights.h5"
+
+
 def test_two_models_of_one_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="called m"):
         PerModel("--json", str(tmp_path), ".json", [Path("a/m.keras"), Path("b/m.keras")])

@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.device import Device
 from harness.errors import MismatchError, ModelRefused
+from harness.model.memory import Memory
 from harness.model.pack import ModelImage, pack_model
 from harness.model.plan import Plan, make_plan
 from harness.model.spec import BoolArray, Float32Array, ModelSpec, as_source
@@ -33,7 +34,6 @@ from harness.protocol.refusals import DeviceRefused
 from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Kernel, Phase, Region, RunFlags, Tap, Trace
 
 _FLOAT_BYTES = 4
-_ARENA_ALIGNMENT = 8  # docs/PROTOCOL.md, "Work memory"
 _MASK_WORD_STEPS = 32  # a mask bit a step, padded to 4 bytes
 _MAX_STEPS = 65535  # of a request: 16 bits
 
@@ -151,22 +151,18 @@ def open_stored_image(device: Device, image: ModelImage) -> int:
 
 def must_be_preloaded(info: HelloReply, image: ModelImage) -> bool:
     """Whether an image runs only from a flash that the firmware cannot write: it must lie there from the start."""
-    fits_arena = _aligned(len(image.data)) + _aligned(image.work_bytes) <= info.arena_bytes
-    return not fits_arena and _fits_store(info, image) and not info.capabilities & Capability.STORE_WRITE
+    memory = _memory(info)
+    writable = info.capabilities & Capability.STORE_WRITE
+    return not memory.holds_in_ram(image) and memory.holds_in_flash(image) and not writable
 
 
-def _fits_store(info: HelloReply, image: ModelImage) -> bool:
-    return len(image.data) <= info.store_bytes and image.work_bytes <= info.arena_bytes
-
-
-def _aligned(size_bytes: int) -> int:
-    """As the arena is laid out, in loader.c."""
-    return -(-size_bytes // _ARENA_ALIGNMENT) * _ARENA_ALIGNMENT
+def _memory(info: HelloReply) -> Memory:
+    return Memory(arena_bytes=info.arena_bytes, store_bytes=info.store_bytes)
 
 
 def _load_into_store(device: Device, spec: ModelSpec, image: ModelImage) -> LoadedModel:
     info = device.info
-    fits = _fits_store(info, image)
+    fits = _memory(info).holds_in_flash(image)
     writable = bool(info.capabilities & Capability.STORE_WRITE)
     if fits:
         with suppress(DeviceRefused):  # the store holds something else
@@ -190,8 +186,9 @@ def _too_large(device: Device, spec: ModelSpec, image: ModelImage, *, fits_store
     remedy = "make the model smaller, or split it into two"
     if image.step_bytes:
         buffers += f", {image.max_steps * image.step_bytes} of them to keep {image.max_steps} steps"
-        fitting_steps = _fitting_steps(device, image)
-        if fitting_steps > 0:
+        in_flash = len(image.data) <= info.store_bytes and bool(info.capabilities & Capability.STORE_WRITE)
+        fitting_steps = _memory(info).most_steps(image, in_flash=in_flash)
+        if fitting_steps:
             remedy = f"give sequences of at most {fitting_steps} steps"
     return ModelRefused(
         f"{spec.name} needs {needed_bytes} bytes on the device ({len(image.data)} for the weights, "
@@ -199,15 +196,6 @@ def _too_large(device: Device, spec: ModelSpec, image: ModelImage, *, fits_store
         code="model_too_large",
         remedy=remedy,
     )
-
-
-def _fitting_steps(device: Device, image: ModelImage) -> int:
-    """Steps of the longest run for which an image that keeps sequences would fit, in the arena or in the store."""
-    info = device.info
-    in_store = len(image.data) <= info.store_bytes and info.capabilities & Capability.STORE_WRITE
-    image_bytes = 0 if in_store else _aligned(len(image.data))
-    room_bytes = (info.arena_bytes - image_bytes) // _ARENA_ALIGNMENT * _ARENA_ALIGNMENT
-    return (room_bytes - image.work_bytes) // image.step_bytes + image.max_steps
 
 
 def _make_room(device: Device, image: ModelImage, flags: BeginFlags) -> None:

@@ -24,12 +24,14 @@ class Sizes:
         stack_bytes: reserved for the stack.
         variable_bytes: initialised and zeroed variables.
         arena_bytes: what is left of the RAM.
+        store_bytes: flash behind the program, for a model that the RAM does not hold.
     """
 
     flash_bytes: int
     stack_bytes: int
     variable_bytes: int
     arena_bytes: int
+    store_bytes: int
 
     @property
     def ram_bytes(self) -> int:
@@ -72,8 +74,13 @@ def sizes(path: Path) -> Sizes:
             flash += size * (section["sh_type"] != "SHT_NOBITS")
         symbols = elf.get_section_by_name(".symtab")
         assert isinstance(symbols, SymbolTableSection)
-        start, end = (symbols.get_symbol_by_name(name)[0]["st_value"] for name in ("ld_arena_start", "ld_arena_end"))
-    return Sizes(flash_bytes=flash, stack_bytes=stack, variable_bytes=variables, arena_bytes=end - start)
+        arena, store = (_distance(symbols, f"ld_{name}_start", f"ld_{name}_end") for name in ("arena", "store"))
+    return Sizes(flash, stack, variables, arena, store)
+
+
+def _distance(symbols: SymbolTableSection, start: str, end: str) -> int:
+    first, last = (symbols.get_symbol_by_name(name)[0]["st_value"] for name in (start, end))
+    return int(last - first)
 
 
 def symbol_names(path: Path) -> frozenset[str]:

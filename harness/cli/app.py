@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from harness import __version__
-from harness.cli import demo, export, info, listing, maintenance, validate
+from harness.cli import demo, export, fit, info, listing, maintenance, validate
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable
 
 _EPILOG = (
@@ -46,6 +46,7 @@ for _name, _command in (
     ("info", info.info_command),
     ("list", listing.list_command),
     ("export", export.export_command),
+    ("fit", fit.fit_command),
     ("setup", maintenance.setup_command),
     ("test", maintenance.run_tests_command),
 ):

@@ -7,27 +7,33 @@ import shutil
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from harness.bootstrap.system import ensure_system_parts, missing_parts
+from harness.build.platformio import firmware_elf
 from harness.errors import BuildFailed
 from harness.renode.find import find_renode
 from harness.targets.base import Target
 from harness.targets.choice import FLASH_POLICIES, TargetChoice, chosen_target
 from harness.workbench import make_target
 
+Made = TypeVar("Made")
+
+_ARM_PARTS = ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi")
+_ARM_PROGRAMS = ("arm-none-eabi-gcc",)
 _PARTS = {
-    "qemu": ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm"),
+    "qemu": (*_ARM_PARTS, "qemu-system-arm"),
     "native": ("gcc", "libc6-dev"),
-    "renode": ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi"),  # and Renode itself, which no package manager has
+    "renode": _ARM_PARTS,  # and Renode itself, which no package manager has
     "board": (),  # nothing is installed before a board is known to be there; PlatformIO brings what flashing needs
 }
 PROGRAMS: dict[str, tuple[str, ...]] = {
-    "qemu": ("arm-none-eabi-gcc", "qemu-system-arm"),
+    "qemu": (*_ARM_PROGRAMS, "qemu-system-arm"),
     "native": ("gcc",),
-    "renode": ("arm-none-eabi-gcc",),
+    "renode": _ARM_PROGRAMS,
     "board": (),
 }
 """What must be on the PATH for each kind of target."""
@@ -100,17 +106,25 @@ def ready_target(choice: TargetChoice) -> Target:
     """
     if choice.kind == "renode":
         find_renode()  # before anything is installed for it
-    parts = _PARTS[choice.kind]
-    if any(shutil.which(program) is None for program in PROGRAMS[choice.kind]):
+    return _with_parts(_PARTS[choice.kind], PROGRAMS[choice.kind], lambda: make_target(choice, say))
+
+
+def ready_firmware() -> Path:
+    """The chip's ELF, built if it is not there; errors: see `ready_target`."""
+    return _with_parts(_ARM_PARTS, _ARM_PROGRAMS, lambda: firmware_elf(say))
+
+
+def _with_parts(parts: tuple[str, ...], programs: tuple[str, ...], make: Callable[[], Made]) -> Made:
+    if any(shutil.which(program) is None for program in programs):
         ensure_system_parts(parts, say)
     try:
-        return make_target(choice, say)
+        return make()
     except BuildFailed:
         # The compiler answers, but a part of it may be missing, the C library for one.
         if not missing_parts(parts):
             raise
         ensure_system_parts(parts, say)
-        return make_target(choice, say)
+        return make()
 
 
 def all_parts() -> tuple[str, ...]:

@@ -98,3 +98,15 @@ def _names_of(marker: str) -> list[str]:
         except OSError:
             continue
     return [name for name in names if name]
+
+
+def test_fit_says_what_a_model_needs(model: Path, large_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fit", str(model)]) == 0
+    shown = capsys.readouterr().out
+    assert "FITS, runs from RAM" in shown
+    assert "recurrent_activation sigmoid" in shown
+    assert run(["fit", str(large_model)]) == 2
+    assert "DOES NOT FIT" in capsys.readouterr().out
+    assert run(["fit", str(model), "--kernel", "fast"]) == 2
+    assert "packed_fma" in capsys.readouterr().err
+    assert run(["fit", str(model), "--steps", "0"]) == 2

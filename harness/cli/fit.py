@@ -1,0 +1,74 @@
+"""`hil fit`: whether a model fits a board and what it costs there, before anything is flashed or run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import ready_firmware
+from harness.cli.validate import KERNELS
+from harness.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.model.fit import Fit
+
+
+def fit_command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Keras model (.keras, .h5, weights .npz).")],
+    steps: Annotated[int, typer.Option("--steps", help="Time steps of a run, if the model leaves them.")] = 16,
+    kernel: Annotated[
+        str, typer.Option("--kernel", metavar="|".join(KERNELS), help="What computes the LSTMs.")
+    ] = "arm_math",
+) -> int:
+    """Print what a model needs of the chip: memory, longest run, operations, parameters per gate, options."""
+    from harness.build.elf import sizes
+    from harness.model.fit import fit
+    from harness.model.memory import Memory
+    from harness.model.pack import kernel_named
+    from harness.oracle.load import load_model
+    from harness.report.terminal import make_console
+
+    if steps < 1:
+        raise UsageError(f"--steps is {steps}", remedy="give --steps a number of at least 1")
+    spec = load_model(model).spec
+    memory = sizes(ready_firmware())
+    found = fit(spec, Memory(memory.arena_bytes, memory.store_bytes), steps, kernel_named(kernel))
+    _print_fit(make_console(), model, found)
+    return int(ExitCode.PASS if found.place else ExitCode.USAGE)
+
+
+def _print_fit(console: Console, model: Path, found: Fit) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from harness.report.terminal import describe
+
+    image, memory = found.image, found.memory
+    console.print(f"model   {escape(model.name)}: {escape(describe(found.spec))}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("layer", "kind", "options"):
+        table.add_column(title, no_wrap=True)
+    for title in ("input", "units", "MACs", "runs", "i", "f", "c", "o", "parameters"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for layer in found.layers:
+        counts = (layer.input_size, layer.units, layer.macs, layer.runs)
+        gates = (layer.parameters.get(gate, "") for gate in ("i", "f", "c", "o"))
+        numbers = [str(number) for number in (*counts, *gates, layer.parameters["total"])]
+        table.add_row(escape(layer.name), layer.kind, ", ".join(layer.options), *numbers)
+    console.print(table)
+    console.print(f"cost    {found.macs} MACs in a run of {found.steps} steps")
+    console.print(f"weights {len(image.data)} bytes for {image.kernel.name.lower()}, of {memory.store_bytes} of flash")
+    console.print(f"state   {image.work_bytes} bytes with buffers, of {memory.arena_bytes} of RAM")
+    for place, in_flash in (("RAM", False), ("flash", True)):
+        console.print(f"        weights in {place}: {_longest(memory.most_steps(image, in_flash=in_flash))}")
+    console.print(f"FITS, runs from {found.place}" if found.place else "DOES NOT FIT")
+
+
+def _longest(steps: int | None) -> str:
+    if steps is None:
+        return "runs of any length, they stream"
+    return f"runs of up to {steps} steps" if steps else "does not fit"

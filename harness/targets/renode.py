@@ -97,6 +97,7 @@ class RenodeTarget(EmulatorTarget):
             if self._process.exit_status() is not None:
                 raise self._not_started(self._process.post_mortem() or "it ended")
             if _SCRIPT_ERROR.search(self._log()):
+                self._process.stop()  # the reason follows in a line of its own
                 raise self._not_started(f"its script failed; log {self._log_path}:\n{self._process.log_tail()}")
             if time.monotonic() >= deadline_s:
                 raise self._not_started(

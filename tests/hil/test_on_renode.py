@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
 
+from harness.build.platformio import firmware_elf
+from harness.errors import TargetUnavailable
 from harness.protocol.messages import Echo
+from harness.renode.find import find_renode
 from harness.targets.renode import RenodeTarget
 from harness.workbench import Workbench
 
@@ -48,3 +52,29 @@ def test_the_firmware_uses_nothing_that_the_platform_lacks(hil_workbench: Workbe
         line for line in log.read_text().splitlines() if "non existing peripheral" in line and "tag:" not in line
     ]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    ("platform", "words"),
+    [
+        ("nothing: No.SuchType @ sysbus 0x0\n", "No.SuchType"),
+        ("flash Memory.MappedMemory\n", "platform.repl"),
+        (None, "platform.repl"),
+    ],
+)
+def test_a_script_that_fails_is_told_in_renodes_own_words(
+    hil_workbench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str | None, words: str
+) -> None:
+    path = tmp_path / "platform.repl"
+    if platform is not None:
+        path.write_text(platform)
+    monkeypatch.setattr("harness.targets.renode.PLATFORM", path)
+    monkeypatch.setattr("harness.targets.renode._START_TIMEOUT_S", 120.0)  # what it must not come to
+    started_s = time.monotonic()
+    with (
+        Workbench(RenodeTarget(firmware_elf(), tmp_path / "log", find_renode())) as bench,
+        pytest.raises(TargetUnavailable, match="script failed") as error,
+    ):
+        bench.device()
+    assert words in error.value.message
+    assert time.monotonic() - started_s < 100

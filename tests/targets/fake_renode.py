@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 import tty
 from collections.abc import Callable
 from pathlib import Path
@@ -83,7 +84,9 @@ def run_script(text: str, way: str) -> str | None:
             say(f"There was an error executing command '{line}'\nCould not find file")
             return None
         if name == "platform" and way == "script_error":
-            say(f"There was an error executing command '{line}'\nError E39: no such type")
+            say(f"There was an error executing command '{line}'")
+            time.sleep(0.2)  # as the real one: the reason comes later
+            say("Error E39: no such type")
             return None
         if name == "terminal":
             link = match.group(1)

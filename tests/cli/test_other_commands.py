@@ -61,7 +61,7 @@ def test_worst_of_several_exit_codes() -> None:
 
 def test_sigterm_takes_the_firmware_with_us(model: Path, hil_kind: str, hil_workbench: object) -> None:
     """A validation that would run for minutes is ended; no emulator may be left behind."""
-    arguments = ["validate", str(model), f"--{hil_kind}", "--batch", "20000", "--steps", "50"]
+    arguments = ["validate", str(model), f"--{hil_kind}", "--batch", "5000", "--steps", "50"]
     # A marker in the environment finds our children among all processes.
     marker = f"HIL_TEST_MARKER={os.getpid()}_{hil_kind}"
     name, value = marker.split("=")
@@ -72,9 +72,12 @@ def test_sigterm_takes_the_firmware_with_us(model: Path, hil_kind: str, hil_work
         stderr=subprocess.DEVNULL,
     )
     program = {"native": "firmware", "qemu": "qemu-system-arm"}[hil_kind]
-    assert _wait_until(lambda: program in _names_of(marker), 60), "the target never started"
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 128 + signal.SIGTERM
+    try:
+        assert _wait_until(lambda: program in _names_of(marker), 60), "the target never started"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
     assert _wait_until(lambda: not _names_of(marker), 10), _names_of(marker)
 
 

@@ -50,10 +50,10 @@ def test_an_unexpected_error_is_named_and_stops_no_other_model(
 
     real = Oracle.load
 
-    def broken(self: Oracle, path: Path) -> object:
+    def broken(self: Oracle, path: Path, weights: Path | None = None) -> object:
         if path.stem == "bad":
             raise ZeroDivisionError("surprise")
-        return real(self, path)
+        return real(self, path, weights)
 
     monkeypatch.setattr(Oracle, "load", broken)
     bad = tmp_path / "bad.keras"

@@ -12,6 +12,9 @@ from harness.transport.base import Transport
 
 SESSION = 0x0BADCAFE
 
+LAST_BEFORE_TEST = 0x7777
+"""A sequence number that no test uses."""
+
 
 class RawLine:
     """A line with a decoder, and no rules."""
@@ -30,9 +33,14 @@ class RawLine:
             self.send(Echo(), 0)
             if self._decoder.feed(self._transport.read(0.1)):
                 break
-        while self._transport.read(0.15):
-            pass
+        # It answers in order: what comes before the answer to this one are answers to those before.
+        self.send(Echo(), LAST_BEFORE_TEST)
         self._decoder = FrameDecoder()
+        seen: list[object] = []
+        deadline_s = time.monotonic() + 30.0
+        while not any(isinstance(item, Frame) and item.header.sequence == LAST_BEFORE_TEST for item in seen):
+            assert time.monotonic() < deadline_s, f"the device does not answer: {seen}"
+            seen += self._decoder.feed(self._transport.read(0.1))
 
     def send(self, message: Message, sequence: int, session: int = SESSION) -> None:
         self.write(encode_frame(Header(type=message.TYPE, sequence=sequence, session=session), message.pack()))

@@ -1,35 +1,40 @@
-"""Counts the instructions of one time step under QEMU: `python -m harness.bench`.
+"""What one time step costs: instructions, an estimate of cycles, memory, and how far its numbers are from float64.
 
 QEMU with `-icount shift=0` advances its clock by one tick of TIM2 per executed instruction, so that the device counts
-its own instructions around each step. They are instructions, not cycles: a board's CYCCNT is needed for those.
+its own instructions around each step. Cycles are counted on a board alone; what is said of them besides is estimated.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from harness.build.elf import sizes
+from harness.build.elf import linked_from
 from harness.build.paths import work_dir
-from harness.build.platformio import firmware_elf
+from harness.build.platformio import engine_objects, firmware_elf
+from harness.cycles.disassembly import disassemble, executed
+from harness.cycles.timing import LINE_BYTES, LINE_STALL, estimate
 from harness.inference import CameBy, SequenceRunner, load_packed
-from harness.model.inputs import random_inputs
-from harness.model.pack import pack_model
+from harness.model.inputs import Inputs, random_inputs
+from harness.model.pack import ModelImage, pack_model
 from harness.model.spec import LstmNode, ModelSpec
-from harness.protocol.wire import Activation, Kernel, Phase
-from harness.targets.qemu import QemuTarget
-from harness.workbench import Workbench
+from harness.oracle.reference import reference
+from harness.protocol.messages import HelloReply, Run
+from harness.protocol.wire import Activation, Kernel, Phase, RunFlags, RunsOn, TickSource
+from harness.targets.base import Target
+from harness.targets.choice import TargetChoice
+from harness.targets.qemu import QemuTarget, Trace
+from harness.workbench import Workbench, make_target
 
 SHAPES = ((1, 3), (16, 32), (28, 75), (64, 128))
 """(input_size, units): the shapes that other runtimes' figures are known for."""
 
 STEPS = 28
 """Steps that a figure is the mean of."""
-
 
 REPEATS = 5
 """Runs of which the least counts: one in seven was seen to have an interrupt of the line in it, more on a busy machine.
@@ -38,88 +43,166 @@ REPEATS = 5
 INTERRUPT_INSTRUCTIONS = 32
 """What such an interrupt adds to a run: how sure a figure is, times STEPS. Measured."""
 
+_PREPARATION = ("packed_prepare", "packed_state_floats", "packed_scratch_floats")
+"""Functions of the engine that run when a model is loaded."""
+
+_PACKED_OBJECTS = ("packed", "tanh_table")
+
+Say = Callable[[str], None]
+
 
 @dataclass(frozen=True)
-class Row:
-    """The cost of one time step.
+class Cost:
+    """The cost of one time step of one LSTM with tanh and sigmoid.
 
     Attributes:
-        kernel: the engine's kernel.
+        kernel: arm_math, packed or packed_fma.
         input_size: features of a step.
         units: of the LSTM.
-        weights_in: "ram", or "flash" for an image too large for the arena.
-        instructions_per_step: mean over STEPS, all of the step included.
+        instructions_per_step: counted under QEMU, mean over STEPS, all of the step included; None elsewhere.
         macs_per_step: 4 units (input_size + units).
+        estimated_cycles_per_mac: weights in `sram`, and in `flash` at 180 MHz; None where QEMU is not there to ask.
+        cycles_per_step: counted on a board; None elsewhere.
+        max_abs_error_h: of STEPS steps, from float64.
+        max_abs_error_c: likewise.
+        flash_bytes: the kernel's code and tables with the activations, without weights; None where no ELF is built.
+        static_ram_bytes: state and buffers of the model.
+        stack_bytes: most that the whole firmware used, by its paint; None where that is not known.
+        weights_in: "ram", or "flash" for an image too large for the arena.
     """
 
     kernel: str
     input_size: int
     units: int
-    weights_in: str
-    instructions_per_step: float
+    instructions_per_step: float | None
     macs_per_step: int
+    estimated_cycles_per_mac: dict[str, float] | None
+    cycles_per_step: float | None
+    max_abs_error_h: float
+    max_abs_error_c: float
+    flash_bytes: int | None
+    static_ram_bytes: int
+    stack_bytes: int | None
+    weights_in: str
 
 
-def count(input_size: int, units: int, kernel: Kernel = Kernel.ARM_MATH) -> Row:
-    """Instructions per step of one LSTM with random weights."""
-    spec = _lstm(input_size, units)
+def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, say: Say = lambda _: None) -> Cost:
+    """Everything about one kernel and one shape.
+
+    Args:
+        choice: where to run it.
+        input_size: features of a step.
+        units: of the LSTM.
+        kernel: what computes it.
+        say: told what takes time.
+
+    Raises:
+        HilError: the target is not there, or does not hold the model.
+    """
+    spec = random_lstm(input_size, units)
     image = pack_model(spec, kernel=kernel)
-    elf = firmware_elf(_say)
-    log_path = work_dir() / "logs" / f"bench-{os.getpid()}.log"
-    target = QemuTarget(elf, log_path, count_instructions=True)
-    with Workbench(target) as bench:
+    macs = 4 * units * (input_size + units)
+    with Workbench(_target(choice, say)) as bench:
         device = bench.device_for(image)
         in_ram = load_packed(device, spec, image).came_by == CameBy.LINK
-        x = random_inputs(spec, batch=1, steps=STEPS).x[0]
+        inputs = random_inputs(spec, batch=1, steps=STEPS)
         # A byte of the line that arrives in the middle of a step adds its interrupt: the least is the step alone.
-        ticks = min(SequenceRunner(device, spec).run(x).ticks for _ in range(REPEATS))
-    macs = 4 * units * (input_size + units)
-    return Row(kernel.name.lower(), input_size, units, "ram" if in_ram else "flash", ticks / STEPS, macs)
+        runs = [SequenceRunner(device, spec).run(inputs.x[0]) for _ in range(REPEATS)]
+        ticks_per_step = min(run.ticks for run in runs) / STEPS
+        errors = _errors(spec, inputs, runs[0].arrays)
+        stack_bytes = device.counters().stack_bytes
+        unit = _tick_unit(device.info)
+    cycles = None if choice.kind == "native" else estimated_cycles(spec, image, say)
+    return Cost(
+        kernel=kernel.name.lower(),
+        input_size=input_size,
+        units=units,
+        instructions_per_step=ticks_per_step if unit == "instructions" else None,
+        macs_per_step=macs,
+        estimated_cycles_per_mac=None if cycles is None else _per_mac(cycles, len(image.data), macs),
+        cycles_per_step=ticks_per_step if unit == "cycles" else None,
+        max_abs_error_h=errors[0],
+        max_abs_error_c=errors[1],
+        flash_bytes=None if choice.kind == "native" else kernel_flash_bytes(kernel, firmware_elf(say)),
+        static_ram_bytes=image.work_bytes,
+        stack_bytes=stack_bytes or None,
+        weights_in="ram" if in_ram else "flash",
+    )
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+def estimated_cycles(spec: ModelSpec, image: ModelImage, say: Say = lambda _: None) -> int | None:
+    """Cycles of the engine in one step, by the model of `harness.cycles`; None without QEMU."""
+    elf = firmware_elf(say)
+    logs = work_dir() / "logs"
+    functions = [symbol for symbol in linked_from(elf, engine_objects()) if symbol.is_code]
+    ranges = tuple((one.address, one.size_bytes) for one in functions if one.name not in _PREPARATION)
+    trace = Trace(logs / f"bench-{os.getpid()}.trace", ranges)
+    target = QemuTarget(elf, logs / f"bench-{os.getpid()}.log", trace=trace)
+    if target.unavailable() is not None:
+        return None
+    try:
+        with Workbench(target) as bench:
+            device = bench.device_for(image)
+            load_packed(device, spec, image)
+            x = random_inputs(spec, batch=1, steps=1).x[0]
+            device.request(Run(steps=1, flags=RunFlags.RESET_STATE, data=x.astype("<f4").tobytes()))
+        with trace.path.open(encoding="ascii", errors="replace") as lines:
+            return estimate(executed(lines, disassemble(elf)))
+    finally:
+        trace.path.unlink(missing_ok=True)
 
 
-def _lstm(input_size: int, units: int) -> ModelSpec:
+def kernel_flash_bytes(kernel: Kernel | None, elf: Path) -> int:
+    """Code and constants of a kernel with its activations, as the linker kept them; None: of the whole engine."""
+    of_packed = [path for path in engine_objects() if path.stem.startswith(_PACKED_OBJECTS)]
+    others = [path for path in engine_objects() if path not in of_packed]
+    if kernel is None:
+        return sum(symbol.size_bytes for symbol in linked_from(elf, engine_objects()))
+    if kernel is Kernel.ARM_MATH:
+        return sum(symbol.size_bytes for symbol in linked_from(elf, others))
+    other_step = "packed_step_fused" if kernel is Kernel.PACKED else "packed_step_separate"
+    return sum(symbol.size_bytes for symbol in linked_from(elf, of_packed) if symbol.name != other_step)
+
+
+def random_lstm(input_size: int, units: int) -> ModelSpec:
+    """An LSTM with weights as training starts with them: Glorot-uniform, orthogonal, and small biases."""
     generator = np.random.default_rng(0)
-
-    def weights(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        return generator.normal(0, 0.1, shape).astype(np.float32)
-
+    limit = np.sqrt(6 / (input_size + 4 * units))
+    recurrent_kernel = np.linalg.qr(generator.standard_normal((4 * units, units)))[0].T
+    bias = np.repeat([0.0, 1.0, 0.0, 0.0], units) + 0.1 * generator.standard_normal(4 * units)
     node = LstmNode(
         name="lstm",
         source=None,
         phase=Phase.EVERY_STEP,
-        kernel=weights(input_size, 4 * units),
-        recurrent_kernel=weights(units, 4 * units),
-        bias=weights(4 * units),
+        kernel=generator.uniform(-limit, limit, (input_size, 4 * units)).astype(np.float32),
+        recurrent_kernel=recurrent_kernel.astype(np.float32),
+        bias=bias.astype(np.float32),
         activation=Activation.TANH,
         recurrent_activation=Activation.SIGMOID,
     )
     return ModelSpec(f"lstm_{input_size}_{units}", "x", input_size, None, (node,), (0,))
 
 
-def main() -> None:
-    """Print the figures, as JSON with --json."""
-    rows = [count(input_size, units, kernel) for kernel in Kernel for input_size, units in SHAPES]
-    memory = sizes(firmware_elf())
-    if "--json" in sys.argv:
-        sys.stdout.write(json.dumps({"rows": [asdict(row) for row in rows], "memory": asdict(memory)}, indent=2) + "\n")
-        return
-    sys.stdout.write("kernel     input units  weights in  instructions/step      MACs  instructions/MAC\n")
-    for row in rows:
-        ratio = row.instructions_per_step / row.macs_per_step
-        sys.stdout.write(
-            f"{row.kernel:10} {row.input_size:5} {row.units:5}  {row.weights_in:10}  "
-            f"{row.instructions_per_step:17.0f}  "
-            f"{row.macs_per_step:8}  {ratio:16.2f}\n"
-        )
-    sys.stdout.write(
-        f"flash {memory.flash_bytes} bytes, variables {memory.variable_bytes}, stack {memory.stack_bytes}, "
-        f"arena {memory.arena_bytes}\n"
-    )
+def _target(choice: TargetChoice, say: Say) -> Target:
+    if choice.kind != "qemu":
+        return make_target(choice, say)
+    log_path = work_dir() / "logs" / f"bench-{os.getpid()}.log"
+    return QemuTarget(firmware_elf(say), log_path, count_instructions=True)
 
 
-if __name__ == "__main__":
-    main()
+def _tick_unit(hello: HelloReply) -> str | None:
+    if hello.runs_on == RunsOn.CHIP and hello.tick_source == TickSource.CYCCNT:
+        return "cycles"
+    return "instructions" if hello.runs_on == RunsOn.QEMU and hello.tick_source == TickSource.TIM2 else None
+
+
+def _errors(spec: ModelSpec, inputs: Inputs, arrays: dict[str, np.ndarray]) -> tuple[float, float]:
+    exact = reference(spec, inputs)
+    h, c = (float(np.abs(arrays[name] - exact[name][0]).max()) for name in ("lstm.h", "lstm.c"))
+    return h, c
+
+
+def _per_mac(cycles: int, weight_bytes: int, macs: int) -> dict[str, float]:
+    """From flash each line of weights stalls once."""
+    stalls = weight_bytes / LINE_BYTES * LINE_STALL
+    return {"sram": cycles / macs, "flash": (cycles + stalls) / macs}

@@ -31,10 +31,34 @@ ALLOWED: dict[str, set[str]] = {
     "renode": {"errors"},
     "report": {"compare", "errors", "inference", "model", "oracle", "protocol", "targets", "validation"},
     "tasks": {"errors", "renode"},
+    "cycles": {"build", "errors"},
     # The composers: they wire the parts together, and nobody imports them.
     "workbench": {"build", "device", "errors", "inference", "model", "renode", "targets", "transport"},
-    "bench": {"build", "inference", "model", "protocol", "targets", "workbench"},
+    "bench": {
+        "build",
+        "cycles",
+        "device",
+        "inference",
+        "model",
+        "oracle",
+        "protocol",
+        "targets",
+        "workbench",
+    },
+    "kernel_accuracy": {
+        "build",
+        "compare",
+        "device",
+        "inference",
+        "model",
+        "oracle",
+        "protocol",
+        "targets",
+        "validation",
+        "workbench",
+    },
     "cli": {
+        "bench",
         "device",
         "bootstrap",
         "build",
@@ -42,6 +66,7 @@ ALLOWED: dict[str, set[str]] = {
         "export",
         "model",
         "oracle",
+        "protocol",
         "renode",
         "report",
         "targets",
@@ -55,7 +80,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 """Parts of harness/ that each part may import, besides itself and the version in harness/__init__.py."""
 
-COMPOSERS = {"workbench", "bench", "cli", "pytest_plugin", "__main__"}
+COMPOSERS = {"workbench", "bench", "kernel_accuracy", "cli", "pytest_plugin", "__main__"}
 
 PURE = {"abc", "collections", "dataclasses", "enum", "pathlib", "re", "struct", "sys", "typing", "zlib", "cobs"}
 """What harness/protocol may import from outside: value types, and COBS. pathlib, re and sys are for the generators."""

@@ -73,6 +73,9 @@ uint32_t board_store_program(size_t offset, const uint8_t *data, size_t size);
 // Free-running tick counter of board_info()->tick_source; wraps at 32 bits. Cost: one load.
 uint32_t board_ticks(void);
 
+// The most bytes of stack that were in use since boot, interrupts included; 0 where that is not known.
+uint32_t board_stack_bytes(void);
+
 // Sleeps until something may have happened (at least one byte received); may return early.
 void board_idle(void);
 

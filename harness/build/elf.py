@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,3 +90,41 @@ def symbol_names(path: Path) -> frozenset[str]:
         table = ELFFile(stream).get_section_by_name(".symtab")
         assert isinstance(table, SymbolTableSection)
         return frozenset(symbol.name for symbol in table.iter_symbols() if symbol.name)
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A function or a constant.
+
+    Attributes:
+        name: its name, which statics of several files may share.
+        address: where it lies; of a function without the Thumb bit.
+        size_bytes: its size.
+        is_code: a function.
+    """
+
+    name: str
+    address: int
+    size_bytes: int
+    is_code: bool
+
+
+def symbols(path: Path) -> tuple[Symbol, ...]:
+    """Functions and constants that a program or an object file defines."""
+    with path.open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        return tuple(
+            Symbol(symbol.name, symbol["st_value"] & ~1, symbol["st_size"], symbol["st_info"]["type"] == "STT_FUNC")
+            for symbol in table.iter_symbols()
+            if symbol["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT")
+            and symbol["st_size"] > 0
+            and symbol["st_shndx"] != "SHN_UNDEF"
+        )
+
+
+def linked_from(elf: Path, objects: Iterable[Path]) -> tuple[Symbol, ...]:
+    """What the linker kept of these object files. Code and constants only, in flash."""
+    wanted = {(symbol.name, symbol.size_bytes) for path in objects for symbol in symbols(path)}
+    kept = {symbol for symbol in symbols(elf) if (symbol.name, symbol.size_bytes) in wanted}
+    return tuple(sorted((symbol for symbol in kept if symbol.address < RAM_ORIGIN), key=lambda symbol: symbol.address))

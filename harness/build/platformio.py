@@ -59,6 +59,11 @@ def firmware_elf(progress: Progress = lambda _: None) -> Path:
     return elf
 
 
+def engine_objects() -> list[Path]:
+    """The object files of the numerical core in the last build: ours, and CMSIS-DSP's."""
+    return sorted(path for part in ("lib/engine", "cmsis-dsp") for path in (_build_dir() / part).rglob("*.o"))
+
+
 def prepare() -> bool:
     """Choose where `pio run` takes its packages from in this project, and put them there if that is here.
 

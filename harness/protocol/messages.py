@@ -135,6 +135,7 @@ class CountersReply(Reply):
     uart_noise: int = u32("bytes with noise, framing or parity error in the USART")
     bytes_received: int = u32("bytes taken from the receive ring")
     bytes_sent: int = u32("bytes given to the transmit ring")
+    stack_bytes: int = u32("most bytes of stack in use since boot; 0: not known")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,19 @@ _GATHER_S = 0.0002
 """QEMU sends a byte in 3 us if nobody is woken for it, so these are some 60 bytes: a short reply, whole."""
 
 
+@dataclass(frozen=True)
+class Trace:
+    """A log of executed blocks of code.
+
+    Attributes:
+        path: where it is written.
+        ranges: (address, size in bytes) of the code that is logged.
+    """
+
+    path: Path
+    ranges: tuple[tuple[int, int], ...]
+
+
 class QemuTarget(EmulatorTarget):
     """The firmware under qemu-system-arm.
 
@@ -32,14 +46,18 @@ class QemuTarget(EmulatorTarget):
         elf: made by `harness.build.platformio`.
         log_path: where QEMU's own messages go.
         count_instructions: run with -icount, so that TIM2 counts one tick per instruction. Slower; only for counting.
+        trace: what to log of the execution, if anything.
     """
 
     kind = "qemu"
 
-    def __init__(self, elf: Path, log_path: Path, *, count_instructions: bool = False) -> None:
+    def __init__(
+        self, elf: Path, log_path: Path, *, count_instructions: bool = False, trace: Trace | None = None
+    ) -> None:
         super().__init__([elf], log_path)
         self._elf = elf
         self._count_instructions = count_instructions
+        self._trace = trace
 
     def unavailable(self) -> HilError | None:
         """Why it cannot be started here, or None."""
@@ -66,6 +84,9 @@ class QemuTarget(EmulatorTarget):
         argv += ["-serial", "null", "-serial", "chardev:usart2"]
         if self._count_instructions:
             argv += ["-icount", "shift=0"]
+        if self._trace is not None:
+            ranges = ",".join(f"{start:#x}+{size:#x}" for start, size in self._trace.ranges)
+            argv += ["-d", "exec,nochain", "-D", str(self._trace.path), "-dfilter", ranges]
         if flash_file is not None:
             name = str(flash_file).replace(",", ",,")
             argv += ["-device", f"loader,file={name},addr={self._preload_address:#x},force-raw=on"]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import seeds
-from harness.bench import INTERRUPT_INSTRUCTIONS, STEPS, count
 from harness.device import Device
 from harness.errors import ModelRefused
 from harness.inference import CameBy, load_model, load_packed, open_stored_image
@@ -207,13 +206,3 @@ def test_sizes_of_a_run_that_overflow_32_bits_are_refused(own_bench: Workbench) 
     with pytest.raises(DeviceRefused) as refused:
         device.request(Run(steps=1, trace=Trace.OUTPUT, data=b""))
     assert refused.value.reply.code == ErrorCode.BAD_LENGTH
-
-
-@pytest.mark.hil_targets("qemu")
-def test_counted_instructions_are_the_same_every_time(hil_workbench: Workbench) -> None:
-    """But for the interrupt of a byte that arrives in the middle of a step."""
-    first, second = count(1, 3), count(1, 3)
-    difference = abs(first.instructions_per_step - second.instructions_per_step) * STEPS
-    assert difference <= 2 * INTERRUPT_INSTRUCTIONS
-    assert first.macs_per_step == 48
-    assert 48 < first.instructions_per_step < 48 * 100

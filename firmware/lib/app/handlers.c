@@ -95,6 +95,7 @@ static void handle_counters(app_t *app) {
         .uart_noise = uart.uart_noise,
         .bytes_received = uart.bytes_received,
         .bytes_sent = uart.bytes_sent,
+        .stack_bytes = board_stack_bytes(),
     };
     reply_with(app, WIRE_MSG_COUNTERS, &reply, sizeof reply);
 }

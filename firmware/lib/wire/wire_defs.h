@@ -287,8 +287,9 @@ typedef struct {
     uint32_t uart_noise; // bytes with noise, framing or parity error in the USART
     uint32_t bytes_received; // bytes taken from the receive ring
     uint32_t bytes_sent; // bytes given to the transmit ring
+    uint32_t stack_bytes; // most bytes of stack in use since boot; 0: not known
 } wire_counters_reply_t;
-static_assert(sizeof(wire_counters_reply_t) == 40, "layout of wire_counters_reply_t");
+static_assert(sizeof(wire_counters_reply_t) == 44, "layout of wire_counters_reply_t");
 
 // Announces an image. Refused with the numbers where it does not fit; the image in force stays.
 typedef struct {

@@ -180,6 +180,10 @@ uint32_t board_ticks(void) {
     return 0;
 }
 
+uint32_t board_stack_bytes(void) {
+    return 0;
+}
+
 void board_idle(void) {
     (void)input_is_ready(-1);
 }

@@ -5,11 +5,14 @@
 #include "clock.h"
 #include "flash.h"
 #include "registers.h"
+#include "stack_paint.h"
 #include "usart.h"
 
 // From stm32f446.ld
 extern uint8_t ld_arena_start[];
 extern uint8_t ld_arena_end[];
+extern const uint32_t ld_stack_start[];
+extern const uint32_t ld_stack_top[];
 extern const uint8_t ld_store_start[];
 extern const uint8_t ld_store_end[];
 extern const uint8_t ld_build_id_note[];
@@ -91,6 +94,14 @@ const uint8_t *board_store(size_t *size) {
 
 uint32_t board_ticks(void) {
     return *tick_register;
+}
+
+uint32_t board_stack_bytes(void) {
+    const uint32_t *lowest = ld_stack_start;
+    while (lowest != ld_stack_top && *lowest == STACK_PAINT) {
+        lowest++;
+    }
+    return (uint32_t)((uintptr_t)ld_stack_top - (uintptr_t)lowest);
 }
 
 void board_idle(void) {

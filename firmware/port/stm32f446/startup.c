@@ -4,15 +4,19 @@
 
 #include "board.h"
 #include "registers.h"
+#include "stack_paint.h"
 #include "usart.h"
 
 // From stm32f446.ld. The sizes are symbols' addresses: the linker computes them.
+extern uint32_t ld_stack_start[];
 extern uint8_t ld_stack_top[];
 extern uint8_t ld_data_start[];
 extern const uint8_t ld_data_load[];
 extern const uint8_t ld_data_bytes[];
 extern uint8_t ld_bss_start[];
 extern const uint8_t ld_bss_bytes[];
+
+#define PAINT_MARGIN_WORDS 32u
 
 int main(void);
 _Noreturn void startup_reset(void);
@@ -44,12 +48,21 @@ __attribute__((section(".isr_vector"), used)) static const vector_table_t vector
              [USART2_IRQ + 1u ... IRQ_COUNT - 1u] = fault},
 };
 
+// All of it but what is in use here and may be in an interrupt's frame; nobody calls this from a deeper place.
+static void paint_stack(void) {
+    uint32_t *const in_use = (uint32_t *)__builtin_frame_address(0) - PAINT_MARGIN_WORDS;
+    for (uint32_t *word = ld_stack_start; word < in_use; word++) {
+        *word = STACK_PAINT;
+    }
+}
+
 _Noreturn void startup_reset(void) {
     // First of all: with the hard-float ABI the compiler may use a floating-point register anywhere.
     SCB_CPACR |= SCB_CPACR_CP10_CP11_FULL;
     __asm volatile("dsb" ::: "memory");
     __asm volatile("isb" ::: "memory");
     SCB_VTOR = (uint32_t)(uintptr_t)&vectors; // a debugger or an emulator may have started us past the boot alias at 0
+    paint_stack();
     memcpy(ld_data_start, ld_data_load, (uintptr_t)ld_data_bytes);
     memset(ld_bss_start, 0, (uintptr_t)ld_bss_bytes);
     (void)main();

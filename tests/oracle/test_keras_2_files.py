@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from harness.model.inputs import random_inputs
 from harness.model.spec import LstmNode, ModelSpec
 from harness.oracle.cache import Oracle
 from harness.oracle.keras_oracle import expected
-from harness.oracle.load import load_model
+from harness.oracle.load import from_keras, load_model
 from harness.oracle.reference import reference
-from harness.oracle.runtime import KERAS_2, KERAS_3, keras_api
+from harness.oracle.runtime import KERAS_2, KERAS_3, import_keras, keras_api
 from harness.protocol.wire import Activation
 from hdf5_files import keras_2_file, lstm_config, sequential_config
-from keras_models import save_spec
+from keras_graphs import decoder, encoder_decoder, stateful, two_heads
+from keras_models import save_model, save_spec
 
 SPECS = {
     "no_bias": seeds.no_bias_16_32().spec,
@@ -103,6 +105,19 @@ def test_a_file_of_standalone_keras(tmp_path: Path) -> None:
 )
 def test_descriptions_of_older_versions(tmp_path: Path, config: Any) -> None:
     assert load_model(keras_2_file(tmp_path / "old.h5", config)).spec.input_size == 3
+
+
+@pytest.mark.parametrize("build", [two_heads, decoder, encoder_decoder, stateful])
+@pytest.mark.parametrize(("package", "suffix"), [(KERAS_3, ".h5"), (KERAS_2, ".h5"), (KERAS_2, ".keras")])
+def test_graphs_come_back_from_their_files(
+    tmp_path: Path, build: Callable[[Any], Any], package: str, suffix: str
+) -> None:
+    model = build(import_keras(package))
+    loaded = load_model(save_model(model, tmp_path, suffix))
+    assert_same(loaded.spec, from_keras(model).spec)
+    inputs = random_inputs(loaded.spec, 3, 5)
+    for mask in (None, np.random.default_rng(1).random((3, 5)) > 0.4):
+        assert agreed(loaded, replace(inputs, mask=mask)).oracle == package
 
 
 def test_the_cache_knows_the_oracle(tmp_path: Path) -> None:

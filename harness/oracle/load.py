@@ -70,7 +70,9 @@ def load_model(path: str | os.PathLike[str], weights: Path | None = None) -> Loa
         raise ModelRefused(
             f"{keras.name} {keras.version} cannot load {path}: {reason}",
             code="model_not_loadable",
-            remedy=f"Load it in Python with {keras.name}.saving.load_model to see all of Keras' message.",
+            remedy="Change its config; a stateful layer needs a batch_shape that fixes the sequences."
+            if path.suffix == ".npz"
+            else f"Load it in Python with {keras.name}.saving.load_model to see all of Keras' message.",
         ) from error
     if weights_file is None:
         return from_keras(keras_model, path, file.sha256, notes)

@@ -172,6 +172,8 @@ def _arguments(config: NDArray[Any] | None, count: int) -> list[dict[str, Any]]:
         known: dict[str, Any] = {}
         for name, value in arguments.items():
             _take_argument(known, name, value)
+        if index:
+            known.pop("shape", None)  # the model's input is the first layer's
         listed.append({**defaults, **known})
     return listed
 

@@ -146,6 +146,17 @@ def test_a_fixed_shape(tmp_path: Path) -> None:
     assert (loaded.spec.batch, loaded.spec.steps) == (2, 7)
 
 
+def test_stateful_layers_and_returned_states(tmp_path: Path) -> None:
+    config = {"stateful": True, "batch_shape": [2, None, 3], "return_state": True}
+    loaded = load_model(saved(tmp_path, **two_layers(config)))
+    assert loaded.spec.batch == 2
+    assert all(node.stateful for _, node in loaded.spec.lstm_nodes())
+    agreed(loaded, random_inputs(loaded.spec, 2, 5))
+    with pytest.raises(ModelRefused, match="batch size must be static") as caught:
+        load_model(saved(tmp_path, **plain({"stateful": True})))
+    assert "batch_shape" in caught.value.remedy
+
+
 def test_what_is_said_of_the_values(tmp_path: Path) -> None:
     arrays = {name: array.astype(np.float64) for name, array in plain(bias=False).items()}
     arrays["kernel"][0, 0] = np.nan

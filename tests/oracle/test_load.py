@@ -120,7 +120,6 @@ def test_functional_and_nested_models_are_flattened(keras: Any) -> None:
     ("options", "names"),
     [
         ({"go_backwards": True}, "go_backwards=True"),
-        ({"stateful": True}, "stateful=True"),
         ({"dtype": "float64"}, "the dtype float64"),
         ({"dtype": "mixed_float16"}, "the dtype mixed_float16"),
     ],

@@ -55,6 +55,16 @@ class Inputs:
         """Calls of the model."""
         return 1 if self.reset_before is None else len(self.reset_before)
 
+    def seen_by(self, spec: ModelSpec) -> tuple[Float32Array, BoolArray | None]:
+        """The x and the mask that a network computes with: Masking makes its mask of x, and zeroes what it masks.
+
+        Source: keras/src/layers/core/masking.py.
+        """
+        if spec.mask_value is None:
+            return self.x, self.mask
+        mask = np.any(self.x != np.float32(spec.mask_value), axis=-1)
+        return np.where(mask[:, :, np.newaxis], self.x, np.float32(0)), mask
+
     @property
     def batch(self) -> int:
         """Sequences of each call."""

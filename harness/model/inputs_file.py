@@ -99,6 +99,7 @@ class _File:
         name = spec.mask_input or "mask"
         if name not in self._arrays and spec.mask_input is None:
             return None
+        self._check_mask_wanted(name)
         if name not in self._arrays:
             raise InputsRefused(
                 f"{path} has no array '{name}', the mask input of model '{spec.name}'.",
@@ -121,6 +122,23 @@ class _File:
                 remedy="Leave it out, or make it a bool Input of the model that is the layer's `mask=`.",
             )
         return mask
+
+    def _check_mask_wanted(self, name: str) -> None:
+        """Refuses a mask for a model that makes its own, or with a layer that does with it what is not run."""
+        spec, path = self._spec, self._path
+        if spec.mask_value is not None:
+            raise InputsRefused(
+                f"{path} holds '{name}', and model '{spec.name}' makes its own mask of '{spec.input_name}' (Masking).",
+                code="inputs_unknown",
+                remedy=f"Leave it out, and set the steps that do not count to {spec.mask_value:g}.",
+            )
+        if spec.mask_refuser is not None:
+            raise InputsRefused(
+                f"{path} holds '{name}', and layer '{spec.mask_refuser}' of model '{spec.name}' leaves masked steps "
+                "out of what it computes, which this version does not run.",
+                code="inputs_unknown",
+                remedy="Leave the mask out, or use Concatenate or Add in the model.",
+            )
 
     def _take_state_inputs(self, batch: int) -> dict[str, Float32Array]:
         """The initial states that are inputs of the model, by the layers' names for them."""

@@ -226,6 +226,9 @@ class ModelSpec:
         outputs: what the Keras model returns, in its order: a node's output, or the h or c that an LSTM ends with; the
             index of a node stands for its output.
         mask_input: name of the bool Keras input that is the mask of the run, None where the model has none.
+        mask_value: a step whose features are all of this value is masked, and zero for every layer (Masking); None: the
+            mask is given.
+        mask_refuser: name of a layer that computes otherwise where there is a mask, so that none can be given; or None.
         batch: sequences per call if the model fixes them, else None.
     """
 
@@ -236,6 +239,8 @@ class ModelSpec:
     nodes: tuple[Node, ...]
     outputs: tuple[int | Source, ...]
     mask_input: str | None = None
+    mask_value: float | None = None
+    mask_refuser: str | None = None
     batch: int | None = None
 
     @property

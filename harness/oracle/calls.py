@@ -20,14 +20,14 @@ class Call:
         args: positional arguments, as the layer's `call` takes them.
         kwargs: arguments by name.
         inputs: all symbolic tensors among them.
-        output_count: tensors that it gave.
+        outputs: the tensors that it gave.
     """
 
     layer: Any
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     inputs: list[Any]
-    output_count: int
+    outputs: list[Any]
 
 
 def call_of(tensor: Any) -> Call:
@@ -36,12 +36,12 @@ def call_of(tensor: Any) -> Call:
     node = layer._inbound_nodes[node_index]
     if hasattr(node, "arguments"):
         args, kwargs = tuple(node.arguments.args), dict(node.arguments.kwargs)
-        return Call(layer, args, kwargs, list(node.input_tensors), len(flat(node.outputs)))
+        return Call(layer, args, kwargs, list(node.input_tensors), flat(node.outputs))
     args, kwargs = tuple(node.call_args or ()), dict(node.call_kwargs or {})
-    if class_name(layer) == "LSTM" and isinstance(args[0], list):
+    if class_name(layer) in ("LSTM", "Bidirectional") and isinstance(args[0], list):
         # Keras 2 records initial states as part of the first argument.
-        args, kwargs = (args[0][0],), {"initial_state": args[0][1:], **kwargs}
-    return Call(layer, args, kwargs, list(node.keras_inputs), len(flat(node.outputs)))
+        args, kwargs = (args[0][0],), {**kwargs, "initial_state": args[0][1:]}
+    return Call(layer, args, kwargs, list(node.keras_inputs), flat(node.outputs))
 
 
 def place_of(tensor: Any) -> tuple[int, int, int]:
@@ -60,7 +60,14 @@ def flat(structure: Any) -> list[Any]:
 
 
 def class_name(layer: Any) -> str:
-    """Name of a class of Keras' own; of any other class with its module, so that it matches no supported name."""
+    """Name of a class of Keras' own layers; of any other class with its module, which is no supported name."""
     kind = type(layer)
+    if is_operation(layer):
+        return f"{KERAS_3}.ops.{kind.__name__}"
     is_own = kind.__module__.split(".")[0] in (KERAS_3, KERAS_2)
     return kind.__name__ if is_own else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def is_operation(layer: Any) -> bool:
+    """Whether it is one of Keras 3's operations, which stand in a graph like layers and may bear the name of one."""
+    return type(layer).__module__.startswith(f"{KERAS_3}.src.ops.")

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.oracle.refusals import CONTAINERS, LAYERS, refused_custom_code, refused_layer, refused_option
+from harness.oracle.refusals import (
+    CONTAINERS,
+    LAYERS,
+    MASK_OPERATIONS,
+    refused_custom_code,
+    refused_layer,
+    refused_option,
+)
 from harness.oracle.runtime import HARD_SIGMOID_KERAS2
 
 MAX_UNITS = 4096
@@ -79,7 +86,7 @@ class _ConfigCheck:
         name = _name(layer)
         if self._is_custom(layer):
             raise refused_custom_code(name, f"the class {layer.get('registered_name') or class_name}")
-        if class_name not in LAYERS:
+        if class_name not in LAYERS | MASK_OPERATIONS:
             raise refused_layer(name, class_name)
         config = layer.get("config")
         if isinstance(config, dict):

@@ -12,8 +12,12 @@ from itertools import zip_longest
 from typing import Any
 
 from harness.oracle.calls import Call, call_of, class_name, flat, place_of
+from harness.oracle.masks import makes_its_own, makes_masks, travels_on
 from harness.oracle.refusals import CONTAINERS, refused_option, refused_structure
 from harness.oracle.runtime import KERAS_3, api_of
+
+COMES_ALONG = -1
+"""As the index of a value: the mask that comes with a tensor."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Value:
 
     Attributes:
         step: index of the step that gave it; None: an input of the model.
-        index: its place among the outputs of that step, or among the model's inputs.
+        index: its place among the outputs of that step, or among the model's inputs; or COMES_ALONG.
         masked: the mask of the run accompanies it. In Keras a mask that is given to one call travels on with that
             call's output, through every kind of layer and model that is run here; `mask=None` does not stop it.
     """
@@ -62,12 +66,14 @@ class Graph:
         inputs: its symbolic inputs.
         steps: its layers' calls, each behind those that it reads.
         outputs: what it returns, in Keras' order.
+        mask_values: what tensors are compared with for the masks that are handed on.
     """
 
     name: str
     inputs: tuple[Any, ...]
     steps: tuple[Step, ...]
     outputs: tuple[Value, ...]
+    mask_values: tuple[Any, ...] = ()
 
     @property
     def mask_input(self) -> int | None:
@@ -81,6 +87,8 @@ class Graph:
 
     def describe(self, value: Value) -> str:
         """A value as a message names it."""
+        if value.index == COMES_ALONG:
+            return "a mask"
         if value.step is None:
             return f"the input '{self.input_name(value.index)}'"
         layer = self.steps[value.step].layer
@@ -98,14 +106,13 @@ def graph_of(keras_model: Any) -> Graph:
     _check_built(keras_model)
     inputs = tuple(keras_model.inputs)
     empty = Graph(keras_model.name, inputs, (), ())
-    # Without a mask input the run's mask is given to the whole model, and accompanies the sequence from the start.
-    given = [
-        Value(None, place, masked=empty.mask_input is None and len(tensor.shape) == 3)
-        for place, tensor in enumerate(inputs)
-    ]
+    # The run's mask is a bool input, or made by a Masking layer; else it is given to the whole model, and accompanies
+    # the sequence from the start.
+    from_start = empty.mask_input is None and not makes_its_own(keras_model)
+    given = [Value(None, place, masked=from_start and len(tensor.shape) == 3) for place, tensor in enumerate(inputs)]
     walk = _Walk(empty.mask_input)
     outputs = walk.through(keras_model, given)
-    return replace(empty, steps=tuple(walk.steps), outputs=tuple(outputs))
+    return replace(empty, steps=tuple(walk.steps), outputs=tuple(outputs), mask_values=tuple(walk.mask_values))
 
 
 def name_of(tensor: Any) -> str:
@@ -118,6 +125,7 @@ class _Walk:
 
     def __init__(self, mask_input: int | None) -> None:
         self.steps: list[Step] = []
+        self.mask_values: list[Any] = []
         self._mask_input = mask_input
 
     def through(self, model: Any, given: Sequence[Value]) -> list[Value]:
@@ -129,21 +137,40 @@ class _Walk:
         """
         values = {place_of(tensor): value for tensor, value in zip(model.inputs, given, strict=True)}
         for (layer_id, node_index), call in _in_order(model.outputs, values):
-            for index, value in enumerate(self._run(call, values)):
+            given = self._run(call, values)
+            for index, (value, tensor) in enumerate(zip(given, call.outputs, strict=True)):
                 values[layer_id, node_index, index] = value
+                mask = getattr(tensor, "_keras_mask", None)
+                if hasattr(mask, "_keras_history"):  # Keras 2 hands none over in calls
+                    values.setdefault(place_of(mask), Value(None, COMES_ALONG, value.masked))
         return [values[place_of(tensor)] for tensor in model.outputs]
 
     def _run(self, call: Call, values: Mapping[tuple[int, int, int], Value]) -> list[Value]:
+        if makes_masks(call.layer):
+            return [self._mask(call, [values[place_of(tensor)] for tensor in call.inputs])]
         step = _step(call, values)
+        # Keras records the mask that comes with a tensor like one that was given; it is told by the tensor here.
+        recorded = [mask for mask in step.masks if mask is not None and mask.index == COMES_ALONG]
+        step = replace(step, masks=tuple(None if mask in recorded else mask for mask in step.masks))
         if class_name(call.layer) in CONTAINERS:
             return self._run_inner(step)
-        is_given = self._is_mask_input(step.masks[0])
-        comes_along = any(source.masked for source in step.sources[:1])
+        is_given = self._is_mask_input(step.masks[0]) or any(mask.masked for mask in recorded)
+        comes_along = [source.masked or is_given for source in step.sources]
         # Keras 3 gives a layer no mask of its input's where it is called on other tensors too; the output still has it.
-        obeys = is_given or (comes_along and not (step.states and api_of(call.layer).name == KERAS_3))
-        self.steps.append(replace(step, masked=obeys))
-        keeps = [(is_given or comes_along) and _keeps_mask(call.layer, place) for place in range(call.output_count)]
+        is_kept_off = step.states and api_of(call.layer).name == KERAS_3
+        self.steps.append(replace(step, masked=is_given or (any(comes_along[:1]) and not is_kept_off)))
+        keeps = [travels_on(call.layer, comes_along, place) for place in range(len(call.outputs))]
         return [Value(len(self.steps) - 1, place, masked) for place, masked in enumerate(keeps)]
+
+    def _mask(self, call: Call, sources: list[Value]) -> Value:
+        """The mask that an operation gives, of those in a file of Keras 3 that make the masks which layers hand on."""
+        kind = type(call.layer).__name__
+        if kind == "NotEqual":
+            self.mask_values.append(call.args[1] if len(call.args) > 1 else None)
+            return Value(None, COMES_ALONG, masked=True)
+        if kind in ("OnesLike", "ZerosLike"):  # where every step counts, or none does beside those of another mask
+            return Value(None, COMES_ALONG, masked=kind == "ZerosLike")
+        return Value(None, COMES_ALONG, all(source.masked for source in sources))
 
     def _run_inner(self, step: Step) -> list[Value]:
         model = step.layer
@@ -226,11 +253,6 @@ def _in_model_order(call: Call, first: Any) -> list[Any]:
 
 def _is_set(argument: Any) -> bool:
     return any(leaf is not False for leaf in flat(argument))
-
-
-def _keeps_mask(layer: Any, place: int) -> bool:
-    """Whether the mask travels on with output `place` of a layer: an LSTM's last output and states have no steps."""
-    return class_name(layer) != "LSTM" or (place == 0 and bool(layer.return_sequences))
 
 
 def _check_built(model: Any) -> None:

@@ -21,7 +21,8 @@ import numpy as np
 from harness.errors import InputsRefused, OracleError
 from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
-from harness.model.spec import Float32Array, LstmNode, as_source, sources_of
+from harness.model.spec import BoolArray, Float32Array, LstmNode, MergeNode, as_source, sources_of
+from harness.model.views import OPERATIONS, directed, viewed
 from harness.oracle.graph import name_of
 from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import KERAS_2, KerasApi, api_of, quiet
@@ -165,25 +166,30 @@ _RunLstm = Callable[[LstmNode, Any, Any, list[Any]], tuple[Any, ...]]
 def _compute(keras: KerasApi, loaded: LoadedModel, inputs: Inputs, run_lstm: _RunLstm) -> dict[str, Float32Array]:
     """The model's outputs from its own layers, node by node."""
     spec = loaded.spec
-    values: dict[tuple[int | None, Tap], Any] = {(None, Tap.OUTPUT): keras.tensor(inputs.x)}
+    values: dict[tuple[int | None, Tap], Any] = {(None, Tap.OUTPUT): inputs.seen_by(spec)[0]}
     for index, (node, layer) in enumerate(zip(spec.nodes, loaded.layers, strict=True)):
-        source, *initial = (values[each.node, each.tap] for each in sources_of(node))
-        if isinstance(node, LstmNode):
-            returned = run_lstm(node, layer, source, initial or _initial_states(keras, node, inputs))
+        read = [viewed(_array(values[each.node, each.tap]), each, node.phase) for each in sources_of(node)]
+        if isinstance(node, LstmNode):  # a layer with go_backwards turns its sequence itself
+            sequence, *states = map(keras.tensor, read)
+            returned = run_lstm(node, layer, sequence, states or _initial_states(keras, node, inputs))
             values.update({(index, tap): value for tap, value in zip(_RETURNED, returned, strict=False)})
+        elif isinstance(node, MergeNode):
+            turned = [directed(array, source) for array, source in zip(read, node.sources, strict=True)]
+            values[index, Tap.OUTPUT] = OPERATIONS[node.operation](turned)
         else:
-            values[index, Tap.OUTPUT] = layer(source)
+            values[index, Tap.OUTPUT] = layer(keras.tensor(read[0]))
     outputs = (values[each.node, each.tap] for each in map(as_source, spec.outputs))
     return {name: _array(value) for name, value in zip(spec.output_names, outputs, strict=True)}
 
 
 def _call_layers(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
     """One call of the model's own layers, one after the other: a model's call takes no initial states."""
+    _, mask = inputs.seen_by(loaded.spec)
 
     def run(node: LstmNode, layer: Any, sequence: Any, states: list[Any]) -> tuple[Any, ...]:
         has_own = node.stateful and node.initial is None and f"{node.name}.h0" not in inputs.initial
         initial = None if has_own else states
-        returned = layer(sequence, initial_state=initial, mask=_mask(keras, node, inputs), training=False)
+        returned = layer(sequence, initial_state=initial, mask=_mask(keras, node, mask), training=False)
         return tuple(returned) if layer.return_state else (returned,)
 
     return _compute(keras, loaded, inputs, run)
@@ -192,12 +198,13 @@ def _call_layers(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[s
 def _run_twins(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
     """Every LSTM's tensors, and the outputs with the twins in place of the layers."""
     tensors: dict[str, Float32Array] = {}
+    _, mask = inputs.seen_by(loaded.spec)
 
     def run(node: LstmNode, layer: Any, sequence: Any, states: list[Any]) -> tuple[Any, ...]:
         twin = _twin(keras, layer, sequence.shape)
-        h, h_last, c_last = twin(sequence, initial_state=states, mask=_mask(keras, node, inputs), training=False)
+        h, h_last, c_last = twin(sequence, initial_state=states, mask=_mask(keras, node, mask), training=False)
         of_twin = {"h": _array(h), "h_last": _array(h_last), "c_last": _array(c_last)}
-        of_cell = _step_cell(keras, twin.cell, node, sequence, states, inputs)
+        of_cell = _step_cell(keras, twin.cell, node, sequence, states, mask)
         for name, array in of_twin.items():
             require_identical(f"{name} of LSTM '{node.name}'", array, "that of its LSTMCell", of_cell[name])
         for name in ("h", "c", "h_last", "c_last"):
@@ -222,17 +229,19 @@ def _twin(keras: KerasApi, layer: Any, input_shape: Any) -> Any:
 
 
 def _step_cell(
-    keras: KerasApi, cell: Any, node: LstmNode, sequence: Any, states: list[Any], inputs: Inputs
+    keras: KerasApi, cell: Any, node: LstmNode, sequence: Any, states: list[Any], mask: BoolArray | None
 ) -> dict[str, Float32Array]:
     """Steps Keras' LSTMCell and applies the mask as Keras' RNN loop does (keras/src/backend/tensorflow/rnn.py)."""
     h, c = (_array(state) for state in states)
     output = np.zeros_like(h)
     outputs, cells = [], []
-    for step, x in enumerate(keras.steps(sequence)):
-        _, new_states = cell(x, [keras.tensor(h), keras.tensor(c)], training=False)
+    steps = list(keras.steps(sequence))
+    order = range(len(steps))[::-1] if as_source(node.source).reverse else range(len(steps))
+    for step in order:
+        _, new_states = cell(steps[step], [keras.tensor(h), keras.tensor(c)], training=False)
         new_h, new_c = (_array(state) for state in new_states)
-        if node.masked and inputs.mask is not None:
-            valid = inputs.mask[:, step, np.newaxis]
+        if node.masked and mask is not None:
+            valid = mask[:, step, np.newaxis]
             output = np.where(valid, new_h, np.float32(0) if node.zero_output_for_mask else output)
             h, c = np.where(valid, new_h, h), np.where(valid, new_c, c)
         else:
@@ -247,9 +256,9 @@ def _initial_states(keras: KerasApi, node: LstmNode, inputs: Inputs) -> list[Any
     return [keras.tensor(inputs.initial.get(f"{node.name}.{state}", zeros)) for state in ("h0", "c0")]
 
 
-def _mask(keras: KerasApi, node: LstmNode, inputs: Inputs) -> Any:
+def _mask(keras: KerasApi, node: LstmNode, mask: BoolArray | None) -> Any:
     """The mask that an LSTM obeys."""
-    return keras.tensor(inputs.mask) if node.masked and inputs.mask is not None else None
+    return keras.tensor(mask) if node.masked and mask is not None else None
 
 
 def _array(tensor: Any) -> Float32Array:

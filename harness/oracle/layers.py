@@ -15,18 +15,22 @@ from harness.model.spec import (
     ModelSpec,
     Node,
     Source,
-    SourceLike,
-    gives_sequence,
 )
 from harness.oracle.calls import class_name
 from harness.oracle.graph import Graph, Step, Value, graph_of
 from harness.oracle.model_inputs import ModelInputs, model_inputs
-from harness.oracle.refusals import LAYERS, refused_layer, refused_option, refused_structure
+from harness.oracle.network import STATES, Network, Tensor, backwards, short, with_sources
+from harness.oracle.refusals import (
+    LAYERS,
+    MERGES,
+    SAME_AT_INFERENCE,
+    refused_layer,
+    refused_option,
+    refused_structure,
+)
+from harness.oracle.reshapes import MERGE_MODES, RESHAPES, check_merge
 from harness.oracle.runtime import KERAS_3, KerasApi, api_of, hard_sigmoid_keras2
-from harness.protocol.wire import Activation, Phase, Tap
-
-_STATES = (Tap.STATE_H, Tap.STATE_C)
-"""What an LSTM with return_state=True returns behind its output, and what it takes as initial_state."""
+from harness.protocol.wire import Activation, Phase
 
 
 @dataclass(frozen=True)
@@ -65,20 +69,28 @@ class _Lowering:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._nodes: list[Node] = []
-        self._layers: list[Any] = []
         for step in graph.steps:
             if class_name(step.layer) not in LAYERS:
                 raise refused_layer(step.layer.name, class_name(step.layer))
         self._inputs: ModelInputs = model_inputs(graph)
-        self._values: dict[tuple[int | None, int], Source] = {(None, self._inputs.sequence): Source()}
+        self._net = Network(self._inputs.size, self._inputs.steps)
+        self._tensors: dict[tuple[int | None, int], Tensor] = {(None, self._inputs.sequence): self._net.input}
+        self._mask_value: float | None = None
+        self._mask_refuser: str | None = None
 
     def done(self) -> Lowered:
         for index, step in enumerate(self._graph.steps):
-            self._lower(index, step)
-        self._check_names()
+            for place, tensor in enumerate(self._lower(step)):
+                self._tensors[index, place] = tensor
         graph, inputs = self._graph, self._inputs
-        lstms = [node for node in self._nodes if isinstance(node, LstmNode)]
+        outputs = tuple(self._output(value) for value in graph.outputs)
+        self._check_names()
+        if any(value != self._mask_value for value in self._graph.mask_values):
+            raise refused_structure(
+                f"Model '{self._graph.name}' makes masks by itself, with {self._graph.mask_values[0]}.",
+                "Let a Masking layer behind its input make them.",
+            )
+        lstms = [node for node in self._net.nodes if isinstance(node, LstmNode)]
         if not lstms:
             raise refused_structure(f"Model '{graph.name}' has no LSTM layer.")
         if inputs.mask_name is not None and not any(node.masked for node in lstms):
@@ -90,30 +102,50 @@ class _Lowering:
             input_name=inputs.name,
             input_size=inputs.size,
             steps=inputs.steps,
-            nodes=tuple(self._nodes),
-            outputs=tuple(self._output(value) for value in graph.outputs),
+            nodes=tuple(self._net.nodes),
+            outputs=outputs,
             mask_input=inputs.mask_name,
+            mask_value=self._mask_value,
+            mask_refuser=self._mask_refuser,
             batch=inputs.batch,
         )
-        return Lowered(spec, tuple(self._layers))
+        return Lowered(spec, tuple(self._net.layers))
 
-    def _lower(self, index: int, step: Step) -> None:
-        source = self._source(step)
-        if class_name(step.layer) == "Dropout":  # at inference it returns what it is given
-            self._values[index, 0] = source
-            return
-        self._nodes.append(self._node(step, source))
-        self._layers.append(step.layer)
-        taps = (Tap.OUTPUT, *_STATES) if class_name(step.layer) == "LSTM" else (Tap.OUTPUT,)
-        for place, tap in enumerate(taps):
-            self._values[index, place] = Source(len(self._nodes) - 1, tap)
+    def _lower(self, step: Step) -> list[Tensor]:
+        """What a layer gives."""
+        layer, kind = step.layer, class_name(step.layer)
+        self._check_call(step)
+        tensors = [self._tensor(layer.name, value) for value in step.sources]
+        if layer.dtype_policy.name != "float32":
+            raise refused_option(
+                layer.name, f"the dtype {layer.dtype_policy.name}", "Make the model with dtype float32."
+            )
+        if kind in MERGES:
+            self._check_merged_masks(step)
+            return [self._net.merged(layer.name, check_merge(layer, tensors), MERGES[kind])]
+        if len(tensors) != 1:
+            raise refused_structure(f"Layer '{layer.name}' reads {len(tensors)} tensors; it can read one.")
+        (tensor,) = tensors
+        if kind in SAME_AT_INFERENCE:
+            return [tensor]
+        if kind == "LSTM":
+            node = replace(lstm_node(layer, layer.name), masked=step.masked)
+            output = self._lstm(node, layer, tensor, step, step.states)
+            return [output, *self._net.states_of(output)]
+        if kind == "Bidirectional":
+            return self._bidirectional(step, tensor)
+        if kind == "Masking":
+            return [self._masking(layer, tensor)]
+        if kind in RESHAPES:
+            return [RESHAPES[kind](self._net, layer, tensor)]
+        return [self._net.add(plain_node(layer, tensor), layer, tensor.steps)]
 
-    def _source(self, step: Step) -> Source:
-        """What a layer reads; its call may have nothing else that is not run."""
+    def _check_call(self, step: Step) -> None:
+        """A layer's call may have nothing beside its input that is not run."""
         name = step.layer.name
-        is_lstm = class_name(step.layer) == "LSTM"
+        takes_mask = class_name(step.layer) in ("LSTM", "Bidirectional")
         for mask in step.masks:
-            if mask is not None and not is_lstm:
+            if mask is not None and not takes_mask:
                 raise refused_option(
                     name,
                     f"{self._graph.describe(mask)} as its mask",
@@ -131,77 +163,117 @@ class _Lowering:
                 f"more than its input in its call ({', '.join(step.extras)})",
                 "Call it without `training` and the like; `mask=` and `initial_state=` may be Inputs of the model.",
             )
-        if len(step.sources) != 1:
-            raise refused_structure(f"Layer '{name}' reads {len(step.sources)} tensors; this version runs one.")
-        (value,) = step.sources
-        if (value.step, value.index) not in self._values:
+
+    def _check_merged_masks(self, step: Step) -> None:
+        """Three merges of Keras 3 leave masked steps out of what they compute, which is not run."""
+        layer = step.layer
+        obeys = class_name(layer) in ("Multiply", "Maximum", "Minimum") and api_of(layer).name == KERAS_3
+        if not obeys or not any(source.masked for source in step.sources):
+            return
+        if self._inputs.mask_name is not None or self._mask_value is not None:
+            raise refused_option(
+                layer.name, f"a mask in a {class_name(layer)}", "Use Concatenate or Add, which do not look at masks."
+            )
+        self._mask_refuser = layer.name
+
+    def _tensor(self, name: str, value: Value) -> Tensor:
+        """What a layer reads."""
+        if (value.step, value.index) not in self._tensors:
             raise refused_structure(
                 f"Layer '{name}' reads {self._graph.describe(value)}, which is no sequence; "
                 "an input of [batch, units] is for the `initial_state=` of LSTM layers."
             )
-        return self._values[value.step, value.index]
+        return self._tensors[value.step, value.index]
 
-    def _is_sequence(self, source: Source) -> bool:
-        return source.node is None or (source.tap is Tap.OUTPUT and gives_sequence(self._nodes[source.node]))
-
-    def _node(self, step: Step, source: Source) -> Node:
-        layer = step.layer
-        phase = Phase.EVERY_STEP if self._is_sequence(source) else Phase.AFTER_LAST_STEP
-        if layer.dtype_policy.name != "float32":
-            raise refused_option(
-                layer.name, f"the dtype {layer.dtype_policy.name}", "Make the model with dtype float32."
-            )
-        kind = class_name(layer)
-        if kind == "LSTM":
-            return self._lstm_node(step, source, phase)
-        if kind == "Dense":
-            return DenseNode(
-                name=layer.name,
-                source=_short(source),
-                phase=phase,
-                kernel=_weights(layer.kernel),
-                bias=_weights(layer.bias) if layer.use_bias else None,
-                activation=_activation(layer, "activation"),
-            )
-        units = self._inputs.size if source.node is None else self._nodes[source.node].units
-        if kind == "Softmax":
-            return ActivationNode(layer.name, _short(source), phase, units, _softmax(layer, phase))
-        return ActivationNode(layer.name, _short(source), phase, units, _activation(layer, "activation"))
-
-    def _lstm_node(self, step: Step, source: Source, phase: Phase) -> LstmNode:
-        layer = step.layer
-        if phase is Phase.AFTER_LAST_STEP:
+    def _lstm(self, node: LstmNode, layer: Any, tensor: Tensor, step: Step, states: tuple[Value, ...]) -> Tensor:
+        """The output of an LSTM that reads `tensor` and begins with `states`."""
+        if not tensor.is_sequence:
             raise refused_structure(
-                f"LSTM '{layer.name}' reads a layer that gives only its last output; "
+                f"LSTM '{node.name}' reads a layer that gives only its last output; "
                 "it needs return_sequences=True there."
             )
-        node = replace(lstm_node(layer, layer.name), source=_short(source), masked=step.masked)
-        if not step.states:
-            return node
-        inputs = [self._inputs.states.get(value.index) if value.step is None else None for value in step.states]
-        if len(step.states) == len(_STATES) and None not in inputs:
-            return replace(node, h0_input=inputs[0], c0_input=inputs[1])
-        sources = [self._values.get((value.step, value.index), Source()) for value in step.states]
-        if len(sources) == len(_STATES) and not any(self._is_sequence(each) for each in sources):
-            return replace(node, initial=(sources[0], sources[1]))
-        raise refused_option(
-            layer.name,
-            f"{', '.join(map(self._graph.describe, step.states))} as its initial_state",
-            "Give it h and c, both of them Inputs of the model or both from other layers, (batch, units) each.",
-        )
+        if node.masked and tensor.steps != self._net.input.steps:
+            raise refused_option(
+                step.layer.name, "a mask of another number of steps", "Give it a mask of its own, or none."
+            )
+        inputs = [self._inputs.states.get(value.index) if value.step is None else None for value in states]
+        given = [self._tensors.get((value.step, value.index), self._net.input) for value in states]
+        if not states:
+            node = with_sources(node, tensor, ())
+        elif len(states) == len(STATES) and None not in inputs:
+            node = replace(with_sources(node, tensor, ()), h0_input=inputs[0], c0_input=inputs[1])
+        elif len(states) == len(STATES) and not any(each.is_sequence for each in given):
+            node = with_sources(node, tensor, [self._vector(each, node.name) for each in given])
+        else:
+            raise refused_option(
+                step.layer.name,
+                f"{', '.join(map(self._graph.describe, states))} as its initial_state",
+                "Give it h and c, both of them Inputs of the model or both from other layers, (batch, units) each.",
+            )
+        return self._net.add(node, layer, tensor.steps)
+
+    def _vector(self, tensor: Tensor, name: str) -> Tensor:
+        """A vector that can be taken over as it stands."""
+        return tensor if not tensor.source.rows else self._net.copied(tensor, f"{name}.state")
+
+    def _bidirectional(self, step: Step, tensor: Tensor) -> list[Tensor]:
+        """Two LSTMs, and what their outputs are made into; the second one's sequence is turned round by Keras."""
+        layer, net = step.layer, self._net
+        count = len(step.states) // 2
+        outputs = []
+        for half, inner, states in (
+            ("forward", layer.forward_layer, step.states[:count]),
+            ("backward", layer.backward_layer, step.states[count:]),
+        ):
+            if class_name(inner) != "LSTM":
+                raise refused_option(layer.name, f"a {class_name(inner)} in it", "Let it wrap an LSTM.")
+            node = replace(lstm_node(inner, f"{layer.name}.{half}"), masked=step.masked)
+            outputs.append(self._lstm(node, inner, tensor, step, states))
+        forward, backward = outputs
+        states_of_both = [*net.states_of(forward), *net.states_of(backward)]
+        if layer.merge_mode is None:
+            turned = net.flipped(backward, layer.name) if backward.is_sequence else backward
+            return [forward, turned, *states_of_both]
+        turned = backwards(backward) if backward.is_sequence else backward
+        return [net.merged(layer.name, [forward, turned], MERGE_MODES[layer.merge_mode]), *states_of_both]
+
+    def _masking(self, layer: Any, tensor: Tensor) -> Tensor:
+        """The model's input, with the mask that is made of it."""
+        value = float(layer.mask_value)
+        others = [
+            step.layer.name
+            for step in self._graph.steps
+            if class_name(step.layer) != "Masking" and any(source.step is None for source in step.sources)
+        ]
+        if tensor != self._net.input or self._mask_value not in (None, value) or self._inputs.mask_name is not None:
+            raise refused_option(
+                layer.name,
+                "a mask beside another one, or of something else than the model's input",
+                "Put one Masking behind the input of the model, and no mask beside it.",
+            )
+        if others and value != 0:
+            raise refused_structure(
+                f"Layer '{layer.name}' sets masked steps to zero, and '{others[0]}' reads them as they were.",
+                f"Let '{others[0]}' read what '{layer.name}' gives.",
+            )
+        self._mask_value = value
+        return tensor
 
     def _output(self, value: Value) -> int | Source:
-        output = self._values.get((value.step, value.index), Source())
-        if output.node is None:
+        name = self._graph.describe(value)
+        tensor = self._tensors.get((value.step, value.index), self._net.input)
+        if tensor.source.node is None:
             raise refused_structure(
-                f"Model '{self._graph.name}' returns {self._graph.describe(value)} as it is; "
-                "an output must be computed by one of its layers."
+                f"Model '{self._graph.name}' returns {name} as it is; an output must be computed by one of its layers."
             )
-        return output.node if output == Source(output.node) else output
+        is_read_anew = tensor.source != Source(tensor.source.node, tensor.source.tap)
+        source = self._net.copied(tensor, name).source if is_read_anew else tensor.source
+        assert source.node is not None
+        return source.node if source == Source(source.node) else source
 
     def _check_names(self) -> None:
         """Results are stored by the LSTM's name; other layers may be called twice."""
-        names = [node.name for node in self._nodes if isinstance(node, LstmNode)]
+        names = [node.name for node in self._net.nodes if isinstance(node, LstmNode)]
         for name in names:
             if names.count(name) > 1:
                 raise refused_structure(
@@ -210,9 +282,30 @@ class _Lowering:
                 )
 
 
-def _short(source: Source) -> SourceLike:
-    """An output as it is by its node's index alone."""
-    return source.node if source == Source(source.node) else source
+def plain_node(layer: Any, tensor: Tensor) -> Node:
+    """A Keras layer that computes something of the values of one step, or of a vector.
+
+    Raises:
+        ModelRefused: one of its options, or the layer inside TimeDistributed, is not run.
+    """
+    inner, name = layer, layer.name
+    while class_name(inner) == "TimeDistributed":
+        inner = inner.layer
+        if class_name(inner) not in ("TimeDistributed", "Dense", "Activation"):
+            raise refused_option(name, f"a {class_name(inner)} in it", "Let it wrap a Dense or an Activation.")
+    source, phase = short(tensor.source), tensor.phase
+    if class_name(inner) == "Dense":
+        return DenseNode(
+            name=name,
+            source=source,
+            phase=phase,
+            kernel=_weights(inner.kernel),
+            bias=_weights(inner.bias) if inner.use_bias else None,
+            activation=_activation(inner, "activation"),
+        )
+    if class_name(inner) == "Softmax":
+        return ActivationNode(name, source, phase, tensor.size, _softmax(inner, phase))
+    return ActivationNode(name, source, phase, tensor.size, _activation(inner, "activation"))
 
 
 def lstm_node(layer: Any, name: str) -> LstmNode:
@@ -222,7 +315,6 @@ def lstm_node(layer: Any, name: str) -> LstmNode:
         ModelRefused: one of its options is not run.
     """
     remedies = {
-        "go_backwards": "Reverse the steps in the inputs file, and save the layer with go_backwards=False.",
         "time_major": "Save it with time_major=False: inputs are sequence by sequence, step by step.",
     }
     for option, remedy in remedies.items():
@@ -231,7 +323,7 @@ def lstm_node(layer: Any, name: str) -> LstmNode:
     cell = layer.cell
     return LstmNode(
         name=name,
-        source=None,
+        source=Source(reverse=True) if layer.go_backwards else None,
         phase=Phase.EVERY_STEP,
         kernel=_weights(cell.kernel),
         recurrent_kernel=_weights(cell.recurrent_kernel),

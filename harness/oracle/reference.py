@@ -14,13 +14,10 @@ NaN and infinity are values here: they spread as arithmetic says, without a warn
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
@@ -34,8 +31,9 @@ from harness.model.spec import (
     as_source,
     sources_of,
 )
+from harness.model.views import OPERATIONS, directed, viewed
 from harness.oracle.activations import ACTIVATIONS, Array
-from harness.protocol.wire import Operation, Phase, Tap
+from harness.protocol.wire import Tap
 
 
 def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) -> dict[str, Array]:
@@ -56,14 +54,15 @@ def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) ->
 def _one_call(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
     values: list[Array] = []
+    x, run_mask = inputs.seen_by(spec)
     with np.errstate(all="ignore"):
         for node in spec.nodes:
-            read = [
-                _read(spec, source, node.phase, inputs.x.astype(dtype), values, tensors) for source in sources_of(node)
-            ]
+            read = []
+            for source in sources_of(node):
+                value = x.astype(dtype) if source.node is None else _tapped(spec, source, values, tensors)
+                read.append(directed(viewed(value, source, node.phase), source))
             if isinstance(node, LstmNode):
-                is_backwards = as_source(node.source).reverse
-                mask = _directed(inputs.mask, is_backwards) if node.masked and inputs.mask is not None else None
+                mask = None if run_mask is None or not node.masked else directed(run_mask, as_source(node.source))
                 h0, c0 = read[1:] if node.initial is not None else _initial_states(node, inputs, read[0])
                 run = lstm(node, read[0], mask, h0, c0)
                 tensors[f"{node.name}.h"] = run.h
@@ -86,26 +85,6 @@ def _tapped(spec: ModelSpec, source: Source, values: list[Array], tensors: dict[
     """The output of a node, or a state that it ends with."""
     assert source.node is not None
     return values[source.node] if source.tap is Tap.OUTPUT else tensors[spec.state_name(source)]
-
-
-def _read(
-    spec: ModelSpec, source: Source, phase: Phase, x: Array, values: list[Array], tensors: dict[str, Array]
-) -> Array:
-    """What a node of that phase reads, (B, T, size) or (B, size)."""
-    at_steps = phase is Phase.EVERY_STEP
-    value = x if source.node is None else _tapped(spec, source, values, tensors)
-    if source.rows:
-        value = value.reshape(len(value), -1, source.rows)
-        value = value if at_steps else value[:, 0]
-    elif value.ndim == 3 and (source.repeat or not at_steps):
-        value = value[:, -1]
-    if source.repeat:
-        value = np.repeat(value[:, np.newaxis], source.repeat, axis=1)
-    return _directed(value, source.reverse)
-
-
-def _directed(sequence: NDArray[Any], reverse: bool) -> NDArray[Any]:
-    return sequence[:, ::-1] if reverse else sequence
 
 
 @dataclass(frozen=True)
@@ -166,15 +145,3 @@ def _initial_states(node: LstmNode, inputs: Inputs, source: Array) -> tuple[Arra
     h0 = inputs.initial.get(f"{node.name}.h0", zeros).astype(source.dtype)
     c0 = inputs.initial.get(f"{node.name}.c0", zeros).astype(source.dtype)
     return h0, c0
-
-
-OPERATIONS: dict[Operation, Callable[[list[Array]], Array]] = {
-    Operation.CONCATENATE: lambda read: np.concatenate(read, axis=-1),
-    Operation.ADD: lambda read: reduce(np.add, read),
-    Operation.SUBTRACT: lambda read: read[0] - read[1],
-    Operation.MULTIPLY: lambda read: reduce(np.multiply, read),
-    Operation.AVERAGE: lambda read: reduce(np.add, read) / read[0].dtype.type(len(read)),
-    Operation.MAXIMUM: lambda read: reduce(np.maximum, read),
-    Operation.MINIMUM: lambda read: reduce(np.minimum, read),
-}
-"""Every operation of a MERGE; NaN spreads through each of them."""

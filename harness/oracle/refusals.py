@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 from harness.errors import ModelRefused
+from harness.protocol.wire import Operation
 
 CONTAINERS = frozenset({"Sequential", "Functional"})
 """Models, also inside a model, where they are flattened."""
 
-LAYERS = frozenset({"InputLayer", "LSTM", "Dense", "Activation", "Dropout", "Softmax"})
+MERGES = {
+    "Concatenate": Operation.CONCATENATE,
+    "Add": Operation.ADD,
+    "Subtract": Operation.SUBTRACT,
+    "Multiply": Operation.MULTIPLY,
+    "Average": Operation.AVERAGE,
+    "Maximum": Operation.MAXIMUM,
+    "Minimum": Operation.MINIMUM,
+}
+"""Layers that make one tensor of several, by their Keras class names."""
+
+SAME_AT_INFERENCE = frozenset(
+    {
+        *("Dropout", "SpatialDropout1D", "GaussianDropout", "AlphaDropout", "GaussianNoise"),
+        *("ActivityRegularization", "Identity"),
+    }
+)
+"""Layers that give at inference what they are given."""
+
+LAYERS = SAME_AT_INFERENCE | frozenset(
+    {
+        *("InputLayer", "LSTM", "Bidirectional", "Dense", "Activation", "Softmax", "TimeDistributed"),
+        *("Masking", "RepeatVector", "Reshape", "Flatten", *MERGES),
+    }
+)
 """Layers that this version runs, by their Keras class names."""
 
-_SUPPORTED = "This version runs LSTM, Dense, Activation, Softmax and Dropout layers, each reading one other."
+MASK_OPERATIONS = frozenset({"NotEqual", "Any", "LogicalOr", "OnesLike", "ZerosLike", "ExpandDims"})
+"""What Keras 3 writes into a model's file for the masks that its layers hand on. It is never run by itself."""
+
+_SUPPORTED = (
+    "This version runs LSTM, Bidirectional, Dense, Activation, Softmax, TimeDistributed, Masking, RepeatVector, "
+    "Reshape, Flatten, Concatenate, Add and their like, and Dropout layers."
+)
 
 _REMEDIES = {
     "Lambda": "A Lambda holds arbitrary Python code and is never run. Put what it computes into the inputs, or use "
     "layers that this version runs.",
-    "Masking": "Remove the Masking layer, and put its mask into the inputs file as `mask`: a bool array "
-    "(batch, steps), False at a masked step.",
-    "TimeDistributed": "Remove the TimeDistributed wrapper: Dense and Activation work on every step by themselves.",
     "Embedding": "Remove the Embedding layer, and put the embedded vectors into the inputs file.",
     "CuDNNLSTM": "Make the same model in tf_keras with LSTM(..., recurrent_activation='sigmoid'), load_weights from "
     "this file into it, which converts them, and save it.",

@@ -208,9 +208,9 @@ def an_input_and_a_state(keras: Any) -> Any:
     return keras.Model([x, h], keras.layers.LSTM(3, name="named")(x, initial_state=[h, out]))
 
 
-def adds(keras: Any) -> Any:
+def attends(keras: Any) -> Any:
     x, out = lstm_of_two(keras, return_sequences=True)
-    return keras.Model(x, keras.layers.Concatenate(name="join")([out, x]))
+    return keras.Model(x, keras.layers.Dot(axes=2, name="join")([out, out]))
 
 
 def returns_its_input(keras: Any) -> Any:
@@ -257,7 +257,7 @@ def a_state_at_training(keras: Any) -> Any:
     [
         (a_sequence_as_a_state, "'named' has LSTM 'first', LSTM 'first' as its initial_state"),
         (an_input_and_a_state, "'named' has the input 'h', LSTM 'first' as its initial_state"),
-        (adds, "'join' is a Concatenate"),
+        (attends, "'join' is a Dot"),
         (returns_its_input, "Model 'model' returns the input 'x' as it is"),
         (an_unused_state, "has 2 inputs ('x' float32[None, 4, 2], 'state' float32[None, 3])"),
         (a_state_that_is_read, "has 2 inputs"),

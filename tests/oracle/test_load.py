@@ -119,7 +119,6 @@ def test_functional_and_nested_models_are_flattened(keras: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        ({"go_backwards": True}, "go_backwards=True"),
         ({"dtype": "float64"}, "the dtype float64"),
         ({"dtype": "mixed_float16"}, "the dtype mixed_float16"),
     ],
@@ -137,7 +136,7 @@ def one_lstm(keras: Any, *behind: Any) -> Any:
 
 def test_layers_that_are_not_run(keras: Any) -> None:
     layers = keras.layers
-    for layer in (layers.Masking(), layers.TimeDistributed(layers.Dense(2)), layers.GRU(2), layers.ReLU()):
+    for layer in (layers.Permute((2, 1)), layers.BatchNormalization(), layers.GRU(2), layers.ReLU()):
         error = refusal(one_lstm(keras, layer))
         assert error.code == "layer_not_supported"
         assert f"'{layer.name}' is a {type(layer).__name__}" in error.message
@@ -170,7 +169,13 @@ def test_structures_that_are_not_run(keras: Any) -> None:
             keras.Model([first, second], [one, layers.LSTM(2)(second)]),
             "2 inputs ('left' float32[None, 4, 2], 'right' float32[None, 4, 2])",
         ),
-        (keras.Model(first, layers.Add(name="sum")([one, first])), "'sum' is a Add"),
+        (keras.Model(first, layers.Dot(axes=2, name="product")([one, first])), "'product' is a Dot"),
+        (
+            keras.Model(first, layers.Add(name="sum")([one, layers.LSTM(2)(first)])),
+            "'sum' reads (4, 2) and (2)",
+        ),
+        (keras.Model(first, layers.Concatenate(axis=1, name="join")([one, one])), "'join' has axis=1"),
+        (keras.Model(first, layers.Reshape((2, 2, 2), name="cut")(one)), "'cut' has target_shape=(2, 2, 2)"),
         (keras.Model(first, one * 2.0), "Multiply"),
         (keras.Model(first, lstm(one)), "Two steps of the model bear the name"),
         (keras.Sequential([layers.LSTM(3)]), "never built"),
@@ -181,7 +186,7 @@ def test_structures_that_are_not_run(keras: Any) -> None:
     for model, message in cases:
         error = refusal(model)
         assert message in error.message
-        assert error.code in ("structure_not_supported", "layer_not_supported")
+        assert error.code in ("structure_not_supported", "layer_not_supported", "option_not_supported")
 
 
 def test_a_fixed_batch_is_kept(keras: Any, tmp_path: Path) -> None:

@@ -189,15 +189,12 @@ def add_version(path: Path, version: str) -> None:
     ("class_name", "remedy"),
     [
         ("Lambda", "never run"),
-        ("Masking", "`mask`"),
-        ("TimeDistributed", "every step by themselves"),
         ("Embedding", "embedded vectors"),
         ("BatchNormalization", "Fold"),
-        ("GRU", "LSTM, Dense"),
+        ("GRU", "LSTM, Bidirectional"),
         ("CuDNNLSTM", "recurrent_activation='sigmoid'"),
-        ("Bidirectional", "LSTM, Dense"),
-        ("RNN", "LSTM, Dense"),
-        ("Conv1D", "LSTM, Dense"),
+        ("RNN", "LSTM, Bidirectional"),
+        ("Conv1D", "LSTM, Bidirectional"),
     ],
 )
 def test_layers_of_keras_that_are_not_run(tmp_path: Path, class_name: str, remedy: str) -> None:

@@ -137,7 +137,7 @@ def test_noise_is_counted_and_harms_nothing(raw_line: RawLine) -> None:
     flipped = bytearray(good)
     flipped[9] ^= 0x40
     noise = b"\x07noise\x00" + bytes(flipped) + b"\x00" + b"\x55" * 5000 + b"\x00" + good[:8] + good
-    for start in range(0, len(noise), 500):  # Renode's USART takes all that comes, at once, and the ring holds 1 KB
+    for start in range(0, len(noise), 500):  # Renode's USART takes all that comes at once, the ring holds 2 KB
         raw_line.write(noise[start : start + 500])
         time.sleep(0.05)
     assert raw_line.frame().payload == b"hello"

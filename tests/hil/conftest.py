@@ -9,6 +9,7 @@ import pytest
 from harness.build.platformio import firmware_elf
 from harness.errors import BuildFailed, TargetUnavailable
 from harness.protocol.messages import Reset
+from harness.protocol.wire import Kernel
 from harness.targets.choice import TargetChoice
 from harness.transport.serial_port import SerialPort
 from harness.workbench import Workbench, make_target
@@ -58,3 +59,9 @@ def serial_workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workb
     with Workbench(make_target(choice, lambda _: None)) as bench:
         yield bench
     qemu.stop()
+
+
+@pytest.fixture(params=Kernel, ids=lambda kernel: kernel.name.lower())
+def kernel(request: pytest.FixtureRequest) -> Kernel:
+    """Each of the engine's kernels."""
+    return Kernel(request.param)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +13,8 @@ import pytest
 from harness.build.native import native_executable
 from harness.errors import ExitCode
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.pack import kernel_named
+from harness.model.pack import ModelImage, kernel_named, pack_model
+from harness.model.spec import Float32Array, LstmNode, ModelSpec
 from harness.oracle.cache import Oracle
 from harness.oracle.runtime import import_keras
 from harness.protocol.wire import Kernel
@@ -57,7 +61,6 @@ def validated(model_path: Path, oracle: Oracle, executable: Path, log_path: Path
         return validate(model_path, vectors, workbench.device_for, Limits(), oracle, kernel=kernel)
 
 
-@pytest.mark.parametrize("kernel", Kernel, ids=lambda kernel: kernel.name.lower())
 def test_without_a_bug_it_passes(model_path: Path, oracle: Oracle, tmp_path: Path, kernel: Kernel) -> None:
     assert validated(model_path, oracle, native_executable(), tmp_path / "log", kernel)
 
@@ -91,3 +94,50 @@ def test_bits_that_differ_are_a_fail_whatever_the_tolerance(model_path: Path, or
     failed = run(native_executable(bug.planted()))
     assert (failed.verdict, failed.exit_code) == ("FAIL", ExitCode.OUT_OF_TOLERANCE)
     assert "elements have other bits, first first.h seq 0 step 0 unit" in failed.summary
+
+
+def transposed(node: LstmNode) -> LstmNode:
+    by_gate = node.recurrent_kernel.reshape(node.units, 4, node.units).transpose(2, 1, 0)
+    return replace(node, recurrent_kernel=by_gate.reshape(node.units, -1))
+
+
+def forget_bias_twice(node: LstmNode) -> LstmNode:
+    assert node.bias is not None
+    return replace(node, bias=node.bias * np.repeat([1, 2, 1, 1], node.units).astype(np.float32))
+
+
+def f_and_c_swapped(node: LstmNode) -> LstmNode:
+    def swapped(array: Float32Array) -> Float32Array:
+        parts = np.split(array, 4, axis=-1)
+        return np.concatenate([parts[0], parts[2], parts[1], parts[3]], axis=-1)
+
+    assert node.bias is not None
+    return replace(
+        node,
+        kernel=swapped(node.kernel),
+        recurrent_kernel=swapped(node.recurrent_kernel),
+        bias=swapped(node.bias),
+    )
+
+
+PACKED_WRONG: dict[str, Callable[[LstmNode], LstmNode]] = {
+    "recurrent kernel transposed": transposed,
+    "forget bias twice": forget_bias_twice,
+    "gates f and c swapped": f_and_c_swapped,
+    "bias dropped": lambda node: replace(node, bias=None),
+}
+
+
+@pytest.mark.parametrize("mistake", PACKED_WRONG)
+def test_each_mistake_in_packing_is_found(
+    model_path: Path, oracle: Oracle, tmp_path: Path, kernel: Kernel, mistake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the packed kernels read is arranged on the host: the same bugs, made there."""
+
+    def pack_wrongly(spec: ModelSpec, *arguments: Any, **options: Any) -> ModelImage:
+        nodes = tuple(PACKED_WRONG[mistake](node) if isinstance(node, LstmNode) else node for node in spec.nodes)
+        return pack_model(replace(spec, nodes=nodes), *arguments, **options)
+
+    monkeypatch.setattr("harness.validation.pack_model", pack_wrongly)
+    run = validated(model_path, oracle, native_executable(), tmp_path / "log", kernel)
+    assert (run.verdict, run.exit_code) == ("FAIL", ExitCode.OUT_OF_TOLERANCE), run.summary

@@ -32,11 +32,6 @@ def check(device: Device, spec: ModelSpec, kernel: Kernel, inputs: Inputs, rtol:
     return got
 
 
-@pytest.fixture(params=Kernel, ids=lambda kernel: kernel.name.lower())
-def kernel(request: pytest.FixtureRequest) -> Kernel:
-    return Kernel(request.param)
-
-
 def dense(index: int, source: int, phase: Phase, inputs: int, units: int, activation: Activation) -> DenseNode:
     generator = np.random.default_rng(index)
     kernel = generator.normal(0, 0.3, (inputs, units)).astype(np.float32)

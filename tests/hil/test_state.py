@@ -13,7 +13,7 @@ from harness.inference import load_model
 from harness.model.inputs import random_inputs
 from harness.model.spec import ModelSpec
 from harness.protocol.messages import Read, Run, StateReset, Write
-from harness.protocol.wire import Region, RunFlags, Trace
+from harness.protocol.wire import Kernel, Region, RunFlags, Trace
 
 STEPS = 24
 UNITS = (7, 3)
@@ -53,8 +53,8 @@ def states(device: Device) -> list[bytes]:
 
 
 @pytest.fixture
-def stack_device(device: Device) -> Device:
-    load_model(device, stack())
+def stack_device(device: Device, kernel: Kernel) -> Device:
+    load_model(device, stack(), kernel=kernel)
     return device
 
 
@@ -74,17 +74,17 @@ def test_however_a_sequence_is_cut_the_bits_are_the_same(stack_device: Device, s
     assert in_pieces == one_by_one
 
 
-def test_every_way_to_reset_is_as_good_as_a_boot(stack_device: Device) -> None:
+def test_every_way_to_reset_is_as_good_as_a_boot(stack_device: Device, kernel: Kernel) -> None:
     x, mask = sequence(1)
     first = run(stack_device, x[:10], mask[:10], reset=False)
     assert run(stack_device, x[:10], mask[:10], reset=False) != first, "state stays between requests"
     assert run(stack_device, x[:10], mask[:10], reset=True) == first
     stack_device.request(StateReset())
     assert run(stack_device, x[:10], mask[:10], reset=False) == first
-    load_model(stack_device, stack())
+    load_model(stack_device, stack(), kernel=kernel)
     assert run(stack_device, x[:10], mask[:10], reset=False) == first
     stack_device.reset()
-    load_model(stack_device, stack())
+    load_model(stack_device, stack(), kernel=kernel)
     assert run(stack_device, x[:10], mask[:10], reset=False) == first
 
 

@@ -222,11 +222,11 @@ def _source_record(spec: ModelSpec, plan: Plan, reader: int, source: Source) -> 
 
 
 def _tensors(node: Node, *, is_packed: bool) -> tuple[Float32Array | None, Float32Array | None]:
-    """A stream; or weights with one row per output and columns x, then h: one dot product per row on the device."""
+    """A stream; or weights with one row per output and columns h, then x: one dot product per row on the device."""
     if isinstance(node, LstmNode) and is_packed:
         return packed.stream(node), None
     if isinstance(node, LstmNode):
-        return np.concatenate([node.kernel, node.recurrent_kernel]).T, node.bias
+        return np.concatenate([node.recurrent_kernel, node.kernel]).T, node.bias
     if isinstance(node, DenseNode):
         return node.kernel.T, node.bias
     return None, None

@@ -66,7 +66,7 @@ class NodeRecord(Record):
     input_size: int = u32("floats that it reads")
     units: int = u32("floats that it gives")
     weights_offset: int = u32(
-        "LSTM: float32[4 units][input_size + units], or a stream; Dense: float32[units][input_size]"
+        "LSTM: float32[4 units][units + input_size], or a stream; Dense: float32[units][input_size]"
     )
     bias_offset: int = u32("LSTM: float32[4 units]; Dense: float32[units]; 0 without bias, and where it is in a stream")
     keep_steps: int = u32("most steps of which the output is kept for others to read; 0: none is")

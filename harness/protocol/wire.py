@@ -189,7 +189,7 @@ class Region(IntEnum):
 IMAGE_MAGIC = int.from_bytes(b"HILM", "little")
 """First word of an image."""
 
-IMAGE_VERSION = 2
+IMAGE_VERSION = 3
 """Layout version of the image, apart from the protocol's."""
 
 

@@ -56,20 +56,20 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
         Mutant(
             "recurrent kernel transposed",
             "engine/engine.c",
-            "matrix_vector(lstm->weights, GATES * units, lstm->input_size + units, xh, scratch);",
+            "matrix_vector(lstm->weights, GATES * units, lstm->input_size + units, hx, scratch);",
             """const uint32_t n = lstm->input_size;
     for (uint32_t r = 0; r < GATES * units; r++) {
         scratch[r] = 0.0f;
-        for (uint32_t k = 0; k < n; k++) {
-            scratch[r] += lstm->weights[r * (n + units) + k] * xh[k];
-        }
         for (uint32_t k = 0; k < units; k++) {
-            scratch[r] += lstm->weights[(r / units * units + k) * (n + units) + n + r % units] * xh[n + k];
+            scratch[r] += lstm->weights[(r / units * units + k) * (n + units) + r % units] * hx[k];
+        }
+        for (uint32_t k = units; k < units + n; k++) {
+            scratch[r] += lstm->weights[r * (n + units) + k] * hx[k];
         }
     }""",
         ),
-        Mutant("h before x", "engine/engine.c", "float *const h = xh + lstm->input_size;", "float *const h = xh;"),
-        Mutant("bias dropped", "engine/engine.c", "if (lstm->bias != NULL)", "if (lstm->bias == xh)"),
+        Mutant("x before h", "engine/engine.c", "float *const h = hx;", "float *const h = hx + lstm->input_size;"),
+        Mutant("bias dropped", "engine/engine.c", "if (lstm->bias != NULL)", "if (lstm->bias == hx)"),
         Mutant(
             "forget bias twice",
             "engine/engine.c",

@@ -48,8 +48,8 @@ def test_a_row_holds_the_weights_of_one_gate_of_one_unit() -> None:
     image = pack_model(spec)
     _, (record,) = records(image.data)
     rows = np.frombuffer(image.data, "<f4", 20 * 8, record.weights_offset).reshape(20, 8)
-    np.testing.assert_array_equal(rows[7, :3], node.kernel[:, 7])
-    np.testing.assert_array_equal(rows[7, 3:], node.recurrent_kernel[:, 7])
+    np.testing.assert_array_equal(rows[7, 5:], node.kernel[:, 7])
+    np.testing.assert_array_equal(rows[7, :5], node.recurrent_kernel[:, 7])
     bias = np.frombuffer(image.data, "<f4", 20, record.bias_offset)
     assert node.bias is not None
     np.testing.assert_array_equal(bias, node.bias)

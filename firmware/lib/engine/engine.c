@@ -19,15 +19,15 @@ static void matrix_vector(const float *rows, uint32_t row_count, uint32_t column
     arm_mat_vec_mult_f32(&matrix, x, y);
 }
 
-void engine_lstm_step(const engine_lstm_t *lstm, float *xh, float *c, float *scratch) {
+void engine_lstm_step(const engine_lstm_t *lstm, float *hx, float *c, float *scratch) {
     const uint32_t units = lstm->units;
-    float *const h = xh + lstm->input_size;
+    float *const h = hx;
     float *const i_gate = scratch + GATE_I * units;
     float *const f_gate = scratch + GATE_F * units;
     float *const candidate = scratch + GATE_C * units;
     float *const o_gate = scratch + GATE_O * units;
 
-    matrix_vector(lstm->weights, GATES * units, lstm->input_size + units, xh, scratch);
+    matrix_vector(lstm->weights, GATES * units, lstm->input_size + units, hx, scratch);
     if (lstm->bias != NULL) {
         arm_add_f32(scratch, lstm->bias, scratch, GATES * units);
     }

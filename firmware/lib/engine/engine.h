@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 typedef struct {
-    const float *weights; // [4 units][input_size + units], rows in gate order i, f, c, o; columns x, then h
+    const float *weights; // [4 units][units + input_size], rows in gate order i, f, c, o; columns h, then x
     const float *bias;    // [4 units], or NULL
     uint32_t input_size;
     uint32_t units;
@@ -24,10 +24,11 @@ typedef struct {
     uint8_t activation; // enum wire_act
 } engine_dense_t;
 
-// One time step. `xh` holds x, then h of the step before; h is replaced by the new one. `c` is updated in place.
+// One time step. `hx` holds h of the step before, then x; h is replaced by the new one. `c` is updated in place. h
+// comes first because its part of a sum is mostly the smaller one, and what is added to a small sum is rounded less.
 // `scratch` is 4 units floats of no meaning before and after.
 // Cost: 4 units (input_size + units) multiplications and additions, 5 units activations.
-void engine_lstm_step(const engine_lstm_t *lstm, float *xh, float *c, float *scratch);
+void engine_lstm_step(const engine_lstm_t *lstm, float *hx, float *c, float *scratch);
 
 // output[units] = activation(weights x + bias)
 void engine_dense(const engine_dense_t *dense, const float *x, float *output);

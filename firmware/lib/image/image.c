@@ -31,9 +31,9 @@ static void lstm_step(const image_t *image, image_node_t *node, uint32_t step, b
         packed_step(&node->packed);
     } else if (runs) {
         const engine_lstm_t lstm = lstm_of(node);
-        memcpy(node->xh, row(&node->inputs[0], step), record->input_size * sizeof(float));
-        engine_lstm_step(&lstm, node->xh, node->c, image->scratch);
-        memcpy(node->output, node->xh + record->input_size, output_size);
+        memcpy(node->h + record->units, row(&node->inputs[0], step), record->input_size * sizeof(float));
+        engine_lstm_step(&lstm, node->h, node->c, image->scratch);
+        memcpy(node->output, node->h, output_size);
     } else if ((record->flags & WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK) != 0) {
         memset(node->output, 0, output_size);
     }

@@ -26,8 +26,7 @@ typedef struct {
     const float *weights;
     const float *bias;     // NULL without
     image_input_t *inputs; // one for each of its sources
-    float *xh;             // LSTM by arm_math: x, then h
-    float *h;              // LSTM: state h
+    float *h;              // LSTM: state h; behind it is room for x
     float *c;              // LSTM: cell state
     float *output;         // of the last step that it ran
     float *kept;           // outputs of all steps of its pass, or NULL

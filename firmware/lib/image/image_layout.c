@@ -237,9 +237,8 @@ void image_lay_out(image_t *image, const uint8_t *bytes, uint8_t *work) {
         if (is_packed(record)) {
             lay_out_packed(node, next, image->scratch);
         } else if (record->kind == WIRE_NODE_LSTM) {
-            node->xh = next;
-            node->h = node->xh + record->input_size;
-            node->c = node->h + record->units;
+            node->h = next;
+            node->c = node->h + record->units + record->input_size;
             node->output = node->c + record->units;
         } else {
             node->output = next;

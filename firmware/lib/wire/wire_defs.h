@@ -19,7 +19,7 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire is little-end
 #define WIRE_FRAME_DELIMITER 0u
 #define WIRE_REPLY_BIT 128u
 #define WIRE_IMAGE_MAGIC 0x4D4C4948u
-#define WIRE_IMAGE_VERSION 2u
+#define WIRE_IMAGE_VERSION 3u
 
 // First byte of every frame. A reply is its request's type with bit 7 set.
 enum wire_msg {
@@ -420,7 +420,7 @@ typedef struct {
     uint16_t reserved2; // 0
     uint32_t input_size; // floats that it reads
     uint32_t units; // floats that it gives
-    uint32_t weights_offset; // LSTM: float32[4 units][input_size + units], or a stream; Dense: float32[units][input_size]
+    uint32_t weights_offset; // LSTM: float32[4 units][units + input_size], or a stream; Dense: float32[units][input_size]
     uint32_t bias_offset; // LSTM: float32[4 units]; Dense: float32[units]; 0 without bias, and where it is in a stream
     uint32_t keep_steps; // most steps of which the output is kept for others to read; 0: none is
     char name[28]; // name of the Keras layer, cut to fit

@@ -16,6 +16,7 @@ from harness.model.spec import (
     Node,
     Source,
 )
+from harness.oracle.activation_choice import of_layer, of_option
 from harness.oracle.calls import class_name
 from harness.oracle.graph import Graph, Step, Value, graph_of
 from harness.oracle.model_inputs import ModelInputs, model_inputs
@@ -29,8 +30,8 @@ from harness.oracle.refusals import (
     refused_structure,
 )
 from harness.oracle.reshapes import MERGE_MODES, RESHAPES, check_merge
-from harness.oracle.runtime import KERAS_3, KerasApi, api_of, hard_sigmoid_keras2
-from harness.protocol.wire import Activation, Phase
+from harness.oracle.runtime import KERAS_3, api_of
+from harness.protocol.wire import Phase
 
 
 @dataclass(frozen=True)
@@ -301,11 +302,9 @@ def plain_node(layer: Any, tensor: Tensor) -> Node:
             phase=phase,
             kernel=_weights(inner.kernel),
             bias=_weights(inner.bias) if inner.use_bias else None,
-            activation=_activation(inner, "activation"),
+            activation=of_option(inner, "activation"),
         )
-    if class_name(inner) == "Softmax":
-        return ActivationNode(name, source, phase, tensor.size, _softmax(inner, phase))
-    return ActivationNode(name, source, phase, tensor.size, _activation(inner, "activation"))
+    return ActivationNode(name, source, phase, tensor.size, of_layer(inner, phase))
 
 
 def lstm_node(layer: Any, name: str) -> LstmNode:
@@ -328,43 +327,12 @@ def lstm_node(layer: Any, name: str) -> LstmNode:
         kernel=_weights(cell.kernel),
         recurrent_kernel=_weights(cell.recurrent_kernel),
         bias=_weights(cell.bias) if cell.use_bias else None,
-        activation=_activation(layer, "activation"),
-        recurrent_activation=_activation(layer, "recurrent_activation"),
+        activation=of_option(layer, "activation"),
+        recurrent_activation=of_option(layer, "recurrent_activation"),
         zero_output_for_mask=bool(layer.zero_output_for_mask),
         return_sequences=bool(layer.return_sequences),
         stateful=bool(layer.stateful),
     )
-
-
-def _softmax(layer: Any, phase: Phase) -> Activation:
-    """A Softmax layer takes the mask as its own, which an Activation("softmax") does not: only behind the last step."""
-    if layer.axis != -1 or phase is Phase.EVERY_STEP:
-        raise refused_option(
-            layer.name, f"axis={layer.axis} at every step", "Use keras.layers.Activation('softmax') instead."
-        )
-    return Activation.SOFTMAX
-
-
-def _activation(layer: Any, option: str) -> Activation:
-    function = getattr(layer, option)
-    known = _known_activations(api_of(layer))
-    if function not in known:
-        names = ", ".join(sorted({each.name.lower() for each in known.values()}))
-        raise refused_option(layer.name, f"{option}={getattr(function, '__name__', function)}", f"Use one of {names}.")
-    return known[function]
-
-
-def _known_activations(keras: KerasApi) -> dict[Any, Activation]:
-    """Keras' functions, as far as this version of it has them."""
-    by_name = {activation.name.lower(): activation for activation in Activation}
-    aliases = {"celu": Activation.ELU, "swish": Activation.SILU, "hard_sigmoid": keras.hard_sigmoid}
-    named = {**by_name, **aliases}.items()
-    known = {
-        getattr(keras.activations, name): activation for name, activation in named if hasattr(keras.activations, name)
-    }
-    if keras.name == KERAS_3:
-        known[hard_sigmoid_keras2()] = Activation.HARD_SIGMOID_KERAS2
-    return known
 
 
 def _weights(variable: Any) -> Float32Array:

@@ -30,6 +30,7 @@ SAME_AT_INFERENCE = frozenset(
 LAYERS = SAME_AT_INFERENCE | frozenset(
     {
         *("InputLayer", "LSTM", "Bidirectional", "Dense", "Activation", "Softmax", "TimeDistributed"),
+        *("ReLU", "LeakyReLU", "ELU"),
         *("Masking", "RepeatVector", "Reshape", "Flatten", *MERGES),
     }
 )
@@ -39,7 +40,8 @@ MASK_OPERATIONS = frozenset({"NotEqual", "Any", "LogicalOr", "OnesLike", "ZerosL
 """What Keras 3 writes into a model's file for the masks that its layers hand on. It is never run by itself."""
 
 _SUPPORTED = (
-    "This version runs LSTM, Bidirectional, Dense, Activation, Softmax, TimeDistributed, Masking, RepeatVector, "
+    "This version runs LSTM, Bidirectional, Dense, Activation, Softmax, ReLU, LeakyReLU, ELU, TimeDistributed, "
+    "Masking, RepeatVector, "
     "Reshape, Flatten, Concatenate, Add and their like, and Dropout layers."
 )
 

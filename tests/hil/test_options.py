@@ -110,6 +110,13 @@ def test_every_activation_behind_an_lstm(on_native: Validate, tmp_path: Path, ac
     assert on_native(one_lstm(tmp_path, 5, 3, dense, alone, return_sequences=True), inputs_for)
 
 
+def test_layers_that_are_activations(on_native: Validate, tmp_path: Path) -> None:
+    layers = import_keras().layers
+    behind = [layers.ELU(), layers.LeakyReLU(negative_slope=0.2), layers.ReLU(max_value=6), layers.ReLU()]
+    path = one_lstm(tmp_path, 5, 3, *behind, return_sequences=True)
+    assert on_native(path, lambda spec: inputs_for(spec, mask=True))
+
+
 @pytest.mark.parametrize("activation", Activation)
 def test_nan_and_infinity_in_every_activation(on_native: Validate, tmp_path: Path, activation: Activation) -> None:
     """Of inputs, through an LSTM with this activation. Rows of 5: in wider ones Keras' softmax is not reproducible."""

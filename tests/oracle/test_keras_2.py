@@ -11,7 +11,7 @@ import pytest
 from agreement import agreed
 from harness.errors import ModelRefused
 from harness.model.inputs import random_inputs
-from harness.model.spec import LstmNode
+from harness.model.spec import ActivationNode, LstmNode
 from harness.oracle.load import from_keras
 from harness.oracle.runtime import KERAS_2, KERAS_3, KerasApi, api_of, keras_api
 from harness.protocol.wire import Activation
@@ -86,6 +86,18 @@ def test_options_that_are_not_run(keras: KerasApi, options: dict[str, Any], name
     layers = [keras.layers.Input((None, 3)), keras.layers.LSTM(2, name="named", **options)]
     with pytest.raises(ModelRefused, match=f"Layer 'named' has {names}"):
         from_keras(keras.module.Sequential(layers))
+
+
+def test_layers_that_are_activations(keras: KerasApi) -> None:
+    layers = keras.layers
+    behind = [layers.ReLU(max_value=6), layers.LeakyReLU(alpha=0.2), layers.ELU()]
+    model = keras.module.Sequential([layers.Input((4, 3)), layers.LSTM(2, return_sequences=True), *behind])
+    loaded = from_keras(model)
+    kinds = [node.activation for node in loaded.spec.nodes[1:] if isinstance(node, ActivationNode)]
+    assert kinds == [Activation.RELU6, Activation.LEAKY_RELU, Activation.ELU]
+    agreed(loaded, random_inputs(loaded.spec, 2))
+    with pytest.raises(ModelRefused, match=r"alpha=0\.3"):
+        from_keras(keras.module.Sequential([layers.Input((4, 3)), layers.LSTM(2), layers.LeakyReLU()]))
 
 
 def test_calls_and_layers_that_are_not_run(keras: KerasApi) -> None:

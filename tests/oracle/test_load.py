@@ -134,9 +134,28 @@ def one_lstm(keras: Any, *behind: Any) -> Any:
     return keras.Sequential([keras.Input((4, 2)), keras.layers.LSTM(3, return_sequences=True, name="lstm"), *behind])
 
 
+def test_layers_that_are_activations(keras: Any) -> None:
+    layers = keras.layers
+    cases = [
+        (layers.ReLU(), Activation.RELU),
+        (layers.ReLU(max_value=6), Activation.RELU6),
+        (layers.ReLU(negative_slope=0.2), Activation.LEAKY_RELU),
+        (layers.LeakyReLU(negative_slope=0.2), Activation.LEAKY_RELU),
+        (layers.ELU(), Activation.ELU),
+    ]
+    for layer, activation in cases:
+        node = model_spec(one_lstm(keras, layer)).nodes[1]
+        assert isinstance(node, ActivationNode)
+        assert node.activation is activation
+    refused = refusal(one_lstm(keras, layers.LeakyReLU()))
+    assert "negative_slope=0.3" in refused.message
+    assert "negative_slope=0.2" in (refused.remedy or "")
+    assert "max_value=1, negative_slope=0" in refusal(one_lstm(keras, layers.ReLU(max_value=1))).message
+
+
 def test_layers_that_are_not_run(keras: Any) -> None:
     layers = keras.layers
-    for layer in (layers.Permute((2, 1)), layers.BatchNormalization(), layers.GRU(2), layers.ReLU()):
+    for layer in (layers.Permute((2, 1)), layers.BatchNormalization(), layers.GRU(2), layers.PReLU()):
         error = refusal(one_lstm(keras, layer))
         assert error.code == "layer_not_supported"
         assert f"'{layer.name}' is a {type(layer).__name__}" in error.message

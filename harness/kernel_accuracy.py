@@ -45,12 +45,12 @@ def main() -> None:
             _line(f"\nB = {BATCH}, T = {STEPS}, {WEIGHT_SETS} weight sets of each shape, all weights times {scale:g}\n")
             _heads()
             for shape in SHAPES:
-                _row(f"{shape[0]}, {shape[1]}", [_distances(bench.device(), *each) for each in _fresh(shape, scale)])
+                _row(f"{shape[0]}, {shape[1]}", [distances(bench.device(), *each) for each in _fresh(shape, scale)])
         folder = project_root() / "examples" / "digits"
         loaded = load_file(folder / "digits.keras")
         _line("\nThe digits example on its 60 held-out images\n")
         _heads()
-        _row("8, 32", [_distances(bench.device(), loaded, load_inputs(folder / "heldout.npz", loaded.spec))])
+        _row("8, 32", [distances(bench.device(), loaded, load_inputs(folder / "heldout.npz", loaded.spec))])
 
 
 def _fresh(shape: tuple[int, int], scale: float) -> Iterable[tuple[LoadedModel, Inputs]]:
@@ -59,14 +59,14 @@ def _fresh(shape: tuple[int, int], scale: float) -> Iterable[tuple[LoadedModel, 
         yield loaded, random_inputs(loaded.spec, BATCH, STEPS, seed)
 
 
-def _distances(device: Device, loaded: LoadedModel, inputs: Inputs) -> list[list[float]]:
+def distances(device: Device, loaded: LoadedModel, inputs: Inputs) -> list[list[float]]:
     """Of Keras, then of each kernel: the largest distances of h and c from float64."""
     float64 = dict(reference(loaded.spec, inputs))
     found = [distance_to_float64(expected(loaded, inputs).tensors, float64)]
     for kernel in Kernel:
         load_model(device, loaded.spec, kernel=kernel)
         found.append(distance_to_float64(run_batch(device, loaded.spec, inputs)[0], float64))
-    return [[distances[name] for name in _TENSORS] for distances in found]
+    return [[of[name] for name in _TENSORS] for of in found]
 
 
 def _heads() -> None:
@@ -75,8 +75,8 @@ def _heads() -> None:
     _cells(["---"] * (1 + 2 * len(names)))
 
 
-def _row(name: str, distances: Sequence[Sequence[Sequence[float]]]) -> None:
-    keras, *kernels = np.mean(distances, axis=0)
+def _row(name: str, measured: Sequence[Sequence[Sequence[float]]]) -> None:
+    keras, *kernels = np.mean(measured, axis=0)
     cells = [name]
     for tensor in range(len(_TENSORS)):
         cells.append(f"{keras[tensor]:.2e}")

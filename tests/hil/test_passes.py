@@ -16,16 +16,18 @@ from harness.model.spec import ModelSpec, Source
 from harness.oracle.reference import reference
 from harness.protocol.messages import ImageBegin, Run, StateReset
 from harness.protocol.refusals import DeviceRefused
-from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Operation, RunFlags, Trace
+from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Kernel, Operation, RunFlags, Trace
 from harness.validation import run_batch
 
 ATOL = 1e-6  # twice the least default tolerance, as in test_sequences
 
 
-def check(device: Device, spec: ModelSpec, inputs: Inputs, atol: float = ATOL) -> dict[str, np.ndarray]:
+def check(
+    device: Device, spec: ModelSpec, inputs: Inputs, atol: float = ATOL, kernel: Kernel = Kernel.ARM_MATH
+) -> dict[str, np.ndarray]:
     """Run on the device and hold everything against float64."""
     masked = inputs.mask is not None
-    loaded = load_model(device, spec, inputs.steps, masked=masked)
+    loaded = load_model(device, spec, inputs.steps, masked=masked, kernel=kernel)
     got, _ = run_batch(device, spec, inputs, plan=loaded.image.plan)
     expected = reference(spec, inputs)
     assert got.keys() == expected.keys()
@@ -43,16 +45,16 @@ def mask_of(inputs: Inputs) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", networks.ALL)
-def test_networks(device: Device, name: str) -> None:
+def test_networks(device: Device, kernel: Kernel, name: str) -> None:
     spec = networks.ALL[name]()
-    check(device, spec, random_inputs(spec, batch=2, steps=9, seed=4))
+    check(device, spec, random_inputs(spec, batch=2, steps=9, seed=4), kernel=kernel)
 
 
 @pytest.mark.parametrize("name", [name for name in networks.ALL if name not in ("flatten", "reshape")])
-def test_networks_with_a_mask(device: Device, name: str) -> None:
+def test_networks_with_a_mask(device: Device, kernel: Kernel, name: str) -> None:
     spec = networks.ALL[name]()
     inputs = random_inputs(spec, batch=3, steps=11, seed=5)
-    check(device, spec, Inputs(x=inputs.x, mask=mask_of(inputs)))
+    check(device, spec, Inputs(x=inputs.x, mask=mask_of(inputs)), kernel=kernel)
 
 
 def test_initial_states_of_every_pass(device: Device) -> None:
@@ -67,7 +69,7 @@ def test_initial_states_of_every_pass(device: Device) -> None:
     assert (with_states["bi.backward.h"][:, 0] != without["bi.backward.h"][:, 0]).any()
 
 
-def test_kept_steps_wider_than_a_frame(device: Device) -> None:
+def test_kept_steps_wider_than_a_frame(device: Device, kernel: Kernel) -> None:
     """Records that go by reads, inputs that are staged, in every pass."""
     nodes = (
         *networks.halves(300, 5, None, "wide", sequences=True),
@@ -76,7 +78,7 @@ def test_kept_steps_wider_than_a_frame(device: Device) -> None:
         networks.halves(270, 2, 3, "next", sequences=True)[1],
     )
     spec = replace(networks.network("wide", *nodes, outputs=(3, 4)), input_size=300)
-    check(device, spec, random_inputs(spec, batch=1, steps=4), atol=4 * ATOL)  # sums of 300 products
+    check(device, spec, random_inputs(spec, batch=1, steps=4), 4 * ATOL, kernel)  # sums of 300 products
 
 
 def test_a_sequence_that_streams_may_be_of_any_length(device: Device) -> None:
@@ -176,13 +178,13 @@ def test_a_sequence_after_another_starts_afresh(device: Device) -> None:
     assert (c != 0).all()
 
 
-def test_every_way_gives_the_same_bits(both) -> None:  # type: ignore[no-untyped-def]
+def test_every_way_gives_the_same_bits(both, kernel: Kernel) -> None:  # type: ignore[no-untyped-def]
     for make in networks.ALL.values():
         spec = make()
         inputs = random_inputs(spec, batch=1, steps=7, seed=9)
         results = []
         for bench in both:
-            load_model(bench.device(), spec, inputs.steps)
+            load_model(bench.device(), spec, inputs.steps, kernel=kernel)
             results.append(run_batch(bench.device(), spec, inputs)[0])
         for name in results[0]:
             assert results[0][name].tobytes() == results[1][name].tobytes(), (spec.name, name)

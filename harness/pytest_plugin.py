@@ -25,6 +25,8 @@ import pytest
 if TYPE_CHECKING:
     from harness.device import Device
     from harness.model.inputs import Inputs
+    from harness.model.whole import WholeInputs
+    from harness.oracle.load import LoadedModel
     from harness.targets.choice import TargetChoice
     from harness.validation import Validation
     from harness.workbench import Workbench
@@ -195,17 +197,19 @@ def device(hil_workbench: Workbench) -> Iterator[Device]:
 def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
     """Validate a model on the target at hand.
 
-    `validate(model, inputs=None, atol=None, rtol=None, batch=None, steps=None, seed=0, kernel="arm_math",
+    `validate(model, inputs=None, layer=None, atol=None, rtol=None, batch=None, steps=None, seed=0, kernel="arm_math",
     weights=None)`: model is the path of a file (.keras, .h5, .npz), inputs an .npz path or a
-    `harness.model.inputs.Inputs`, kernel one of arm_math, packed, packed_fma, weights a file (.weights.h5) with weights
-    in place of the model's own. The result is true when it passed: `assert validate("model.keras")` prints the verdict
-    line when it did not. An ERROR (no verdict at all) is raised as the `HilError` that it is.
+    `harness.model.inputs.Inputs`, layer the name of an LSTM to be validated alone, kernel one of arm_math, packed,
+    packed_fma, weights a file (.weights.h5) with weights in place of the model's own. The result is true when it
+    passed: `assert validate("model.keras")` prints the verdict line when it did not. An ERROR (no verdict at all) is
+    raised as the `HilError` that it is.
     """
 
     def run(
         model: str | Path,
-        inputs: str | Path | Inputs | None = None,
+        inputs: str | Path | Inputs | WholeInputs | None = None,
         *,
+        layer: str | None = None,
         atol: float | None = None,
         rtol: float | None = None,
         batch: int | None = None,
@@ -215,26 +219,25 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
         weights: str | Path | None = None,
     ) -> Validation:
         from harness.build.paths import work_dir
-        from harness.model.inputs import Inputs, random_inputs
-        from harness.model.inputs_file import load_inputs
         from harness.model.pack import kernel_named
         from harness.oracle.cache import Oracle
-        from harness.validation import Limits, validate
+        from harness.validation import Limits, make_inputs, validate
 
         __tracebackhide__ = True  # the test's own line is where it failed
 
-        def make_inputs(spec: Any) -> Inputs:
-            if isinstance(inputs, Inputs):
-                return inputs
-            return random_inputs(spec, batch, steps, seed) if inputs is None else load_inputs(Path(inputs), spec)
+        def inputs_of(loaded: LoadedModel) -> Inputs | WholeInputs:
+            if inputs is None or isinstance(inputs, str | Path):
+                return make_inputs(loaded, None if inputs is None else Path(inputs), batch, steps, seed)
+            return inputs
 
         oracle = Oracle(work_dir() / "oracle")
         result = validate(
             Path(model),
-            make_inputs,
+            inputs_of,
             hil_workbench.device_for,
             Limits(atol, rtol),
             oracle,
+            layer=layer,
             kernel=kernel_named(kernel),
             weights=None if weights is None else Path(weights),
         )

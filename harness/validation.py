@@ -19,10 +19,12 @@ from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable,
 from harness.inference import LoadedModel as ModelOnDevice
 from harness.inference import Progress, SequenceRunner, load_packed
 from harness.model.calls import run_calls
-from harness.model.inputs import Inputs
+from harness.model.inputs import Inputs, random_inputs
+from harness.model.inputs_file import load_inputs
 from harness.model.pack import ModelImage, pack_model
 from harness.model.plan import Plan
 from harness.model.spec import Float32Array, ModelSpec
+from harness.model.whole import WholeInputs, load_whole_inputs, random_whole_inputs
 from harness.oracle.cache import Oracle
 from harness.oracle.keras_oracle import Expected
 from harness.oracle.load import LoadedModel
@@ -51,7 +53,9 @@ class Validation:
 
     Attributes:
         model_path: the file.
+        layer: name of the LSTM that is validated alone, None: the whole model is.
         loaded: the model as Keras reads it.
+        given: of an LSTM alone, what the whole model was given.
         inputs: what both sides were given.
         expected: Keras' values.
         oracle_from_cache: whether the oracle had said it before.
@@ -68,7 +72,9 @@ class Validation:
     """
 
     model_path: Path
+    layer: str | None = None
     loaded: LoadedModel | None = None
+    given: WholeInputs | None = None
     inputs: Inputs | None = None
     expected: Expected | None = None
     oracle_from_cache: bool = False
@@ -109,7 +115,8 @@ class Validation:
     @property
     def summary(self) -> str:
         """One line that can be grepped: `VERDICT file: reason (exit N)`."""
-        return f"{self.verdict} {self.model_path.name}: {self.reason} (exit {int(self.exit_code)})"
+        layer = "" if self.layer is None else f", layer {self.layer}"
+        return f"{self.verdict} {self.model_path.name}{layer}: {self.reason} (exit {int(self.exit_code)})"
 
     @property
     def reason(self) -> str:
@@ -136,12 +143,13 @@ class Validation:
 
 def validate(
     model_path: Path,
-    make_inputs: Callable[[ModelSpec], Inputs],
+    make_inputs: Callable[[LoadedModel], Inputs | WholeInputs],
     device_for: Callable[[ModelImage], Device],
     limits: Limits,
     oracle: Oracle,
     progress: Progress | None = None,
     *,
+    layer: str | None = None,
     kernel: Kernel = Kernel.ARM_MATH,
     host: Callable[[ModelImage], Device] | None = None,
     weights: Path | None = None,
@@ -155,14 +163,15 @@ def validate(
         limits: tolerances, where they are not to be derived.
         oracle: says what is expected.
         progress: told how many sequences are done.
+        layer: name of the one LSTM that is to be validated, on what Keras gives it.
         kernel: what computes the LSTMs.
         host: as `device_for`, of the firmware as a process of this machine, if its bits are to be compared.
         weights: a file of weights that take the place of the model's own.
     """
-    run = Validation(model_path)
+    run = Validation(model_path, layer)
     try:
         with _Stage(run, "load_model"):
-            run.loaded = oracle.load(model_path, weights)
+            run.loaded = oracle.load(model_path, weights, layer)
         _prepare(run, run.loaded, make_inputs, limits, oracle)
         _run_on_device(run, device_for, kernel, progress)
         assert run.expected is not None
@@ -191,16 +200,43 @@ def validate(
     return run
 
 
+def make_inputs(
+    loaded: LoadedModel,
+    path: Path | None = None,
+    batch: int | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+) -> Inputs | WholeInputs:
+    """What a model is to be given: from a file, or without one at random. Errors: see `load_inputs`, `random_inputs`.
+
+    Args:
+        loaded: the model; of an LSTM alone the inputs are those of the whole model.
+        path: an .npz file; None: random.
+        batch: random sequences; None: as many as the model fixes, else 8.
+        steps: random time steps, where the model leaves them open; None: 16.
+        seed: of random inputs; None: 0.
+    """
+    if loaded.layer is not None:
+        if path is not None:
+            return load_whole_inputs(path, loaded.reads)
+        return random_whole_inputs(loaded.reads, batch, steps, seed or 0)
+    return random_inputs(loaded.spec, batch, steps, seed or 0) if path is None else load_inputs(path, loaded.spec)
+
+
 def _prepare(
     run: Validation,
     loaded: LoadedModel,
-    make_inputs: Callable[[ModelSpec], Inputs],
+    make_inputs: Callable[[LoadedModel], Inputs | WholeInputs],
     limits: Limits,
     oracle: Oracle,
 ) -> None:
-    run.inputs = make_inputs(loaded.spec)
+    given = make_inputs(loaded)
+    if isinstance(given, Inputs) and loaded.layer is not None:
+        raise UsageError("Inputs of a whole model are no Inputs of a network", remedy="give a file, or WholeInputs")
+    run.given, run.inputs = (None, given) if isinstance(given, Inputs) else (given, None)
     with _Stage(run, "oracle"):
-        answer = oracle.answer(loaded, run.inputs)
+        answer = oracle.answer(loaded, given)
+    run.inputs = answer.inputs
     run.expected = answer.expected
     run.oracle_from_cache = answer.from_cache
     run.max_abs_to_float64 = answer.max_abs_to_float64

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.oracle.runtime import quiet
+
 
 def two_heads(keras: Any) -> Any:
     """One LSTM read by a head at every step, and by an LSTM with a head behind its last step."""
@@ -44,3 +46,19 @@ def stateful(keras: Any) -> Any:
     first = layers.LSTM(4, stateful=True, return_sequences=True, name="first")(x)
     free = layers.LSTM(3, return_sequences=True, name="free")(first)
     return keras.Model(x, layers.LSTM(2, stateful=True, name="second")(free), name="stateful")
+
+
+def surrounded(keras: Any) -> Any:
+    """LSTMs among layers that the device does not run: tokens and features in, masks made on the way."""
+    layers = keras.layers
+    tokens, extra = keras.Input((7,), dtype="int32", name="tokens"), keras.Input((7, 3), name="extra")
+    embedded = layers.Embedding(11, 4, mask_zero=True, name="embedding")(tokens)
+    masked = layers.LSTM(2, return_sequences=True, name="masked")(embedded)
+    both = layers.Bidirectional(layers.LSTM(3, return_sequences=True, return_state=True), name="both")
+    wide, h, c, *_ = both(layers.Conv1D(5, 3, padding="same", name="conv")(extra))
+    joined = layers.Concatenate(name="join")([layers.BatchNormalization(name="norm")(wide), masked])
+    inner_x = keras.Input((7, 8), name="inner_x")
+    inner = keras.Model(inner_x, layers.LSTM(4, go_backwards=True, name="inside")(inner_x), name="inner")
+    last = layers.LSTM(3, return_state=True, name="told")(joined, initial_state=[h, c])
+    with quiet():  # Keras believes that a model inside a model destroys a mask
+        return keras.Model({"tokens": tokens, "extra": extra}, [inner(joined), *last], name="surrounded")

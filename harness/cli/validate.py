@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from harness.device import Device
     from harness.model.inputs import Inputs
     from harness.model.pack import ModelImage
-    from harness.model.spec import ModelSpec
+    from harness.model.whole import WholeInputs
+    from harness.oracle.load import LoadedModel
     from harness.validation import Limits, Validation
     from harness.workbench import Workbench
 
@@ -181,6 +182,9 @@ def validate_command(
     steps: Annotated[
         int | None, typer.Option("--steps", help="Random inputs: time steps, if the model leaves them. Default: 16.")
     ] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", metavar="NAME", help="That LSTM alone, on what Keras itself gives it.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. Default: 0.")] = None,
     kernel: Annotated[
         str, typer.Option("--kernel", metavar="|".join(KERNELS), help="What computes the LSTMs.")
@@ -209,7 +213,7 @@ def validate_command(
     random.check(inputs)
     computation = Computation(kernel, bit_exact)
     computation.check()
-    runs = run_models(models, target, files, Limits(atol, rtol), random, computation)
+    runs = run_models(models, target, files, Limits(atol, rtol), random, computation, layer=layer)
     return worst_exit_code([run.exit_code for run in runs])
 
 
@@ -221,6 +225,7 @@ def run_models(
     random: RandomInputs = RandomInputs(),
     computation: Computation = Computation(),
     remark: Callable[[Console, Validation], None] | None = None,
+    layer: str | None = None,
 ) -> list[Validation]:
     """Validate every model on one target session and print each; a verdict, or a table of all, ends the output.
 
@@ -232,6 +237,7 @@ def run_models(
         random: what inputs are made from, where no file is given.
         computation: how the device computes.
         remark: may print something more about a run before its verdict.
+        layer: name of the one LSTM that is to be validated.
     """
     from harness.report.terminal import make_console, print_summary, print_verdict
 
@@ -243,7 +249,7 @@ def run_models(
         console.print("note    --bit-exact on native compares two runs of one program")
     runs = []
     for model in models:
-        run = _run_one(console, model, target, files, limits, random, computation, host)
+        run = _run_one(console, model, target, files, limits, random, computation, host, layer)
         if remark is not None:
             remark(console, run)
         if len(models) > 1:
@@ -308,25 +314,31 @@ def _run_one(
     random: RandomInputs,
     computation: Computation,
     host: _LazyWorkbench,
+    layer: str | None,
 ) -> Validation:
     from harness.build.paths import work_dir
     from harness.model.pack import kernel_named
     from harness.oracle.cache import Oracle
     from harness.report.terminal import print_files, print_run, progress_of
-    from harness.validation import Validation, validate
+    from harness.validation import Validation, make_inputs, validate
 
     files.forget_old(model)
     oracle = Oracle(work_dir() / "oracle")
-    make_inputs = _inputs_maker(files.inputs.of(model), random)
+    inputs_path = files.inputs.of(model)
+
+    def inputs_of(loaded: LoadedModel) -> Inputs | WholeInputs:
+        return make_inputs(loaded, inputs_path, random.batch, random.steps, random.seed)
+
     try:
         with progress_of(console, model.name) as progress:
             run = validate(
                 model,
-                make_inputs,
+                inputs_of,
                 target.device_for,
                 limits,
                 oracle,
                 progress,
+                layer=layer,
                 weights=files.weights.of(model),
                 kernel=kernel_named(computation.kernel),
                 host=host.device_for if computation.bit_exact else None,
@@ -339,18 +351,9 @@ def _run_one(
         code = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 130
         stopped = HilError("the run was interrupted", code="interrupted", remedy="run it again")
         stopped.fault = "user"
-        files.write(Validation(model, error=stopped), target, exit_code=code)
+        files.write(Validation(model, layer, error=stopped), target, exit_code=code)
         raise
     written = files.write(run, target)
     print_run(console, run, target.target)
     print_files(console, written)
     return run
-
-
-def _inputs_maker(path: Path | None, random: RandomInputs) -> Callable[[ModelSpec], Inputs]:
-    from harness.model.inputs import random_inputs
-    from harness.model.inputs_file import load_inputs
-
-    if path is not None:
-        return lambda spec: load_inputs(path, spec)
-    return lambda spec: random_inputs(spec, random.batch, random.steps, random.seed or 0)

@@ -13,6 +13,7 @@ Knows no device and no protocol beyond the enumerations that `model.spec` uses.
     graph         a Keras model -> its layers' calls in topological order, with what each one reads
     model_inputs  which of a model's inputs is the sequence, which the mask, which are initial states
     layers        Keras layers -> nodes of a ModelSpec; refuses by name what the device cannot run
+    one_layer     one LSTM of any model: what Keras gives it, and what it returns
     load          a file -> LoadedModel
     keras_oracle  LoadedModel and inputs -> every tensor that the device is judged by
     reference     ModelSpec and inputs -> the same tensors in float64, without Keras

@@ -15,7 +15,7 @@ import platform
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,9 +28,11 @@ from harness.compare.tolerance import distance_to_float64
 from harness.errors import ModelRefused
 from harness.model.inputs import Inputs
 from harness.model.store import spec_from_arrays, spec_to_arrays
-from harness.oracle.keras_oracle import Expected, check_inputs, expected
+from harness.model.whole import InputSpec, WholeInputs
+from harness.oracle.keras_oracle import Expected, check_inputs, expected, expected_of_layer
 from harness.oracle.load import LoadedModel, load_model
 from harness.oracle.model_file import read_file
+from harness.oracle.one_layer import capture
 from harness.oracle.reference import reference
 from harness.oracle.weights_file import read_weights
 
@@ -55,11 +57,13 @@ class Answer:
         expected: Keras' values.
         max_abs_to_float64: by tensor, Keras' largest distance from the float64 reference.
         from_cache: whether it was said before.
+        inputs: what the spec is run on: those that were given, or of one LSTM alone those that Keras gave it.
     """
 
     expected: Expected
     max_abs_to_float64: dict[str, float]
     from_cache: bool
+    inputs: Inputs
 
 
 class Oracle:
@@ -72,13 +76,13 @@ class Oracle:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def load(self, path: Path, weights: Path | None = None) -> LoadedModel:
-        """A model from its file, without Keras where it was read before. See `load_model`."""
+    def load(self, path: Path, weights: Path | None = None, layer: str | None = None) -> LoadedModel:
+        """A model from its file, or one LSTM of it, without Keras where it was read before. See `load_model`."""
         if self._folder is None:
-            return load_model(path, weights)
+            return load_model(path, weights, layer)
         # The name says which format it is. What is known by this key has passed the checks.
         weights_sha256 = None if weights is None else hashlib.sha256(read_weights(weights)).hexdigest()
-        key = _key("model", path.suffix, hashlib.sha256(read_file(path)).hexdigest(), weights_sha256 or "")
+        key = _key("model", path.suffix, hashlib.sha256(read_file(path)).hexdigest(), weights_sha256, layer)
         stored = self._read(key)
         if stored is not None:
             facts = _facts(stored)
@@ -91,32 +95,44 @@ class Oracle:
                 notes=tuple(facts["notes"]),
                 weights_path=weights,
                 weights_sha256=weights_sha256,
+                layer=layer,
+                reads=tuple(InputSpec(**{**each, "shape": tuple(each["shape"])}) for each in facts["reads"]),
             )
-        loaded = load_model(path, weights)
-        facts = {"sha256": loaded.sha256, "notes": loaded.notes}
+        loaded = load_model(path, weights, layer)
+        facts = {"sha256": loaded.sha256, "notes": loaded.notes, "reads": [asdict(each) for each in loaded.reads]}
         self._write(key, {**spec_to_arrays(loaded.spec), **_facts_array(facts)})
         return loaded
 
-    def answer(self, loaded: LoadedModel, inputs: Inputs) -> Answer:
-        """What the model gives on these inputs. Errors: see `keras_oracle.expected`."""
-        check_inputs(loaded, inputs)
-        key = _key("values", loaded.sha256, loaded.weights_sha256 or "", inputs.sha256)
+    def answer(self, loaded: LoadedModel, given: Inputs | WholeInputs) -> Answer:
+        """What the model gives on these inputs, or one LSTM of it on those of the whole model.
+
+        Raises:
+            InputsRefused, OracleError: see `keras_oracle.expected` and `one_layer.capture`.
+        """
+        if isinstance(given, Inputs):
+            check_inputs(loaded, given)
+        key = _key("values", loaded.sha256, loaded.weights_sha256, loaded.layer, given.sha256)
         stored = None if self._folder is None else self._read(key)
         if stored is not None:
             facts = _facts(stored)
             tensors = {name: stored[f"tensor.{name}"] for name in facts["tensors"]}
             distances = {name: float(stored["distances"][place]) for place, name in enumerate(facts["tensors"])}
-            return Answer(Expected(tensors, facts["oracle"], facts["versions"]), distances, True)
+            values = Expected(tensors, facts["oracle"], facts["versions"])
+            inputs = given if isinstance(given, Inputs) else _stored_inputs(stored, facts, given)
+            return Answer(values, distances, True, inputs)
         if loaded.keras_model is None:
             loaded = _loaded_again(loaded)
-        values = expected(loaded, inputs)
+        inputs, values = _asked(loaded, given)
         distances = distance_to_float64(values.tensors, reference(loaded.spec, inputs))
         if self._folder is not None:
             facts = {"tensors": list(values.tensors), "oracle": values.oracle, "versions": values.versions}
             arrays = {f"tensor.{name}": array for name, array in values.tensors.items()}
             in_order = np.array([distances[name] for name in values.tensors], dtype=np.float64)
+            if not isinstance(given, Inputs):
+                facts["notes"] = inputs.notes
+                arrays.update(_inputs_arrays(inputs))
             self._write(key, {**arrays, "distances": in_order, **_facts_array(facts)})
-        return Answer(values, distances, False)
+        return Answer(values, distances, False, inputs)
 
     def _read(self, key: str) -> dict[str, NDArray[Any]] | None:
         assert self._folder is not None
@@ -153,7 +169,7 @@ def _loaded_again(known: LoadedModel) -> LoadedModel:
     Raises:
         ModelRefused: the file is another one by now: what is computed from it must not be kept under the old key.
     """
-    loaded = load_model(known.path, known.weights_path)
+    loaded = load_model(known.path, known.weights_path, known.layer)
     if (loaded.sha256, loaded.weights_sha256) != (known.sha256, known.weights_sha256):
         raise ModelRefused(
             f"{known.path} or its weights changed while they were read.", code="model_changed", remedy="Run it again."
@@ -180,7 +196,28 @@ def environment_facts() -> dict[str, Any]:
     }
 
 
-def _key(*parts: str) -> str:
+def _asked(loaded: LoadedModel, given: Inputs | WholeInputs) -> tuple[Inputs, Expected]:
+    """What Keras says, and the inputs of what it says."""
+    if isinstance(given, Inputs):
+        return given, expected(loaded, given)
+    assert loaded.layer is not None
+    captured = capture(loaded.keras_model, loaded.layer, given)
+    return captured.inputs, expected_of_layer(loaded, captured)
+
+
+def _inputs_arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:
+    initial = {f"initial.{name}": array for name, array in inputs.initial.items()}
+    return {"input.x": inputs.x, **({} if inputs.mask is None else {"input.mask": inputs.mask}), **initial}
+
+
+def _stored_inputs(stored: Mapping[str, NDArray[Any]], facts: dict[str, Any], given: WholeInputs) -> Inputs:
+    """The inputs that `_inputs_arrays` stored."""
+    initial = {name.removeprefix("initial."): array for name, array in stored.items() if name.startswith("initial.")}
+    notes = tuple(facts["notes"])
+    return Inputs(stored["input.x"], stored.get("input.mask"), initial, given.reset_before, given.seed, notes)
+
+
+def _key(*parts: str | None) -> str:
     text = json.dumps([environment_facts(), *parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -59,6 +59,15 @@ def flat(structure: Any) -> list[Any]:
     return [] if structure is None else [structure]
 
 
+def all_layers(model: Any) -> list[Any]:
+    """The layers of a model, of the models inside it and of wrappers, at any depth."""
+    layers = []
+    for layer in getattr(model, "layers", ()):
+        inside = [getattr(layer, name, None) for name in ("layer", "forward_layer", "backward_layer")]
+        layers += [layer, *(each for each in inside if each is not None), *all_layers(layer)]
+    return layers
+
+
 def class_name(layer: Any) -> str:
     """Name of a class of Keras' own layers; of any other class with its module, which is no supported name."""
     kind = type(layer)

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from harness.errors import ModelRefused
 from harness.oracle.refusals import (
     CONTAINERS,
     LAYERS,
     MASK_OPERATIONS,
+    NEVER,
+    offering,
     refused_custom_code,
     refused_layer,
     refused_option,
@@ -44,6 +47,15 @@ _INERT = frozenset(
 )
 """Classes of such objects, for files that name no modules."""
 
+_LITERALS = frozenset({"__tuple__", "__keras_tensor__"})
+"""What stands for values, and is of no module."""
+
+_OPERATION_LITERALS = frozenset({"__tensor__", "__numpy__", "__slice__", "__ellipsis__"})
+"""More of them, in the calls of operations."""
+
+_OPERATIONS = "keras.src.ops."
+"""Where the operations are that a model of Keras 3 has as layers, as x[:, 0] and x * 2."""
+
 _SHAPES = ("batch_shape", "batch_input_shape", "shape", "input_shape")
 
 
@@ -53,11 +65,16 @@ class _ConfigCheck:
     Args:
         names_modules: its format says of every class which module it is from: .keras does, HDF5 does not.
         max_steps: most time steps that it may fix.
+        layers: names of the layers that it may have.
+        any_layer: it may also have operations.
     """
 
-    def __init__(self, *, names_modules: bool, max_steps: int) -> None:
+    def __init__(self, *, names_modules: bool, max_steps: int, layers: frozenset[str], any_layer: bool) -> None:
         self._names_modules = names_modules
         self._max_steps = max_steps
+        self._layers = layers
+        self._any_layer = any_layer
+        self._literals = _LITERALS | _OPERATION_LITERALS if any_layer else _LITERALS
         self.lstm_weights = 0
         """Elements that the recurrent kernels of all LSTMs have together."""
 
@@ -86,7 +103,7 @@ class _ConfigCheck:
         name = _name(layer)
         if self._is_custom(layer):
             raise refused_custom_code(name, f"the class {layer.get('registered_name') or class_name}")
-        if class_name not in LAYERS | MASK_OPERATIONS:
+        if class_name not in self._layers | MASK_OPERATIONS and not self._is_operation(layer):
             raise refused_layer(name, class_name)
         config = layer.get("config")
         if isinstance(config, dict):
@@ -95,25 +112,41 @@ class _ConfigCheck:
 
     def _parts(self, name: str, parts: Any) -> None:
         """Every object that is described inside a layer's or a container's description."""
-        for part in _descriptions(parts):
+        for part in self._descriptions(parts):
             class_name = str(part.get("class_name"))
             if class_name == "function":
                 if part.get("config") != HARD_SIGMOID_KERAS2:
                     raise refused_custom_code(name, f"the function {part.get('config')}")
             elif self._is_custom(part) or class_name == "__lambda__":
                 raise refused_custom_code(name, f"the class {part.get('registered_name') or class_name}")
-            elif class_name in LAYERS | CONTAINERS:
+            elif class_name in self._layers | CONTAINERS:
                 self._layer(part)
-            elif class_name not in _INERT and not _is_inert(part):
+            elif class_name not in _INERT | self._literals and not _is_inert(part):
                 raise refused_option(name, f"a {class_name} in its configuration", "Save the layer without it.")
 
     def _is_custom(self, description: dict[str, Any]) -> bool:
         """Whether a serialized object names a class that is not Keras' own."""
         module, registered = description.get("module"), description.get("registered_name")
         if module is None:
-            is_known = not self._names_modules or description.get("class_name") in ("__tuple__", "__keras_tensor__")
+            is_known = not self._names_modules or description.get("class_name") in self._literals
             return not is_known or registered not in (None, description.get("class_name"))
         return str(module).split(".")[0] not in _PACKAGES
+
+    def _is_operation(self, description: dict[str, Any]) -> bool:
+        return self._any_layer and str(description.get("module")).startswith(_OPERATIONS)
+
+    def _descriptions(self, value: Any) -> Iterator[dict[str, Any]]:
+        """The outermost serialized objects inside a value, and those inside objects that are no layers."""
+        if isinstance(value, dict):
+            if "class_name" in value:
+                yield value
+                if value["class_name"] in self._layers | CONTAINERS:
+                    return  # gone through as a layer
+            for part in value.values():
+                yield from self._descriptions(part)
+        elif isinstance(value, list):
+            for part in value:
+                yield from self._descriptions(part)
 
     def _sizes(self, name: str, class_name: str, config: dict[str, Any]) -> None:
         units = config.get("units", 0)
@@ -121,6 +154,8 @@ class _ConfigCheck:
             raise refused_option(name, f"units={units}", "The device holds 0.5 MB of weights.")
         if class_name == "LSTM" and isinstance(units, int):
             self.lstm_weights += 4 * units * units
+        if isinstance(config.get("vocabulary"), str):
+            raise refused_option(name, "a vocabulary that is the name of a file", "Save the layer with its words.")
         for key in _SHAPES:
             shape = _sequence(config.get(key))
             for axis, size in enumerate(shape):
@@ -129,13 +164,17 @@ class _ConfigCheck:
                     raise refused_option(name, f"{key}={shape}", f"{size} is more than {largest}.")
 
 
-def check_config(description: Any, *, names_modules: bool, elements: int) -> None:
+def check_config(
+    description: Any, *, names_modules: bool, elements: int, layers: frozenset[str] = LAYERS, any_layer: bool = False
+) -> None:
     """Checks the whole description of a model.
 
     Args:
         description: what the file's JSON says.
         names_modules: its format says of every class which module it is from: .keras does, HDF5 does not.
         elements: how many numbers the file's arrays have together.
+        layers: names of the layers that it may have.
+        any_layer: it may also have operations.
 
     Raises:
         ModelRefused: it names something that is not run, or needs more weights than the file has.
@@ -146,12 +185,41 @@ def check_config(description: Any, *, names_modules: bool, elements: int) -> Non
         raise ValueError("its configuration describes no model")
     try:
         max_steps = MAX_UNROLLED_STEPS if _has_unrolled(description) else MAX_STEPS
-        check = _ConfigCheck(names_modules=names_modules, max_steps=max_steps)
+        check = _ConfigCheck(names_modules=names_modules, max_steps=max_steps, layers=layers, any_layer=any_layer)
         check.container(description)
+    except ModelRefused as refused:
+        raise offering(refused, [] if any_layer else lstm_names(description)) from None
     except RecursionError:
         raise ValueError("its configuration is nested too deep") from None
     if check.lstm_weights > elements:
         raise ValueError(f"its LSTMs need more than {check.lstm_weights} weights, and it has {elements}")
+
+
+def lstm_names(description: Any) -> list[str]:
+    """Names by which the LSTMs of a description can be chosen; none where it has something that is never loaded."""
+    parts = list(_layers_inside(description))
+    if any(part.get("class_name") in NEVER for part in parts):
+        return []
+    names = []
+    for part in parts:
+        config = part.get("config")
+        inner = config.get("layer") if isinstance(config, dict) else None
+        if part.get("class_name") == "LSTM":
+            names.append(_name(part))
+        elif part.get("class_name") == "Bidirectional" and isinstance(inner, dict):
+            halves = ("forward", "backward") if inner.get("class_name") == "LSTM" else ()
+            names += [f"{_name(part)}.{half}" for half in halves]
+    return names
+
+
+def _layers_inside(description: Any) -> Iterator[dict[str, Any]]:
+    """The layers of a model's description and of the models inside it."""
+    config = description.get("config") if isinstance(description, dict) else None
+    layers = config.get("layers") if isinstance(config, dict) else config
+    for layer in layers if isinstance(layers, list) else []:
+        if isinstance(layer, dict):
+            yield layer
+            yield from _layers_inside(layer) if layer.get("class_name") in (*CONTAINERS, "Model") else ()
 
 
 def _name(description: dict[str, Any]) -> str:
@@ -176,17 +244,3 @@ def _sequence(shape: Any) -> list[Any]:
     if isinstance(shape, dict):
         shape = shape.get("items")
     return shape if isinstance(shape, list) else []
-
-
-def _descriptions(value: Any) -> Iterator[dict[str, Any]]:
-    """The outermost serialized objects inside a value, and those inside objects that are no layers."""
-    if isinstance(value, dict):
-        if "class_name" in value:
-            yield value
-            if value["class_name"] in LAYERS | CONTAINERS:
-                return  # gone through as a layer
-        for part in value.values():
-            yield from _descriptions(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _descriptions(part)

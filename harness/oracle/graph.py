@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
+from harness.errors import ModelRefused
 from harness.oracle.calls import Call, call_of, class_name, flat, place_of
 from harness.oracle.masks import makes_its_own, makes_masks, travels_on
 from harness.oracle.refusals import CONTAINERS, refused_option, refused_structure
@@ -67,6 +68,7 @@ class Graph:
         steps: its layers' calls, each behind those that it reads.
         outputs: what it returns, in Keras' order.
         mask_values: what tensors are compared with for the masks that are handed on.
+        problems: what of the calls of models inside it was not followed.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Graph:
     steps: tuple[Step, ...]
     outputs: tuple[Value, ...]
     mask_values: tuple[Any, ...] = ()
+    problems: tuple[ModelRefused, ...] = ()
 
     @property
     def mask_input(self) -> int | None:
@@ -100,8 +103,8 @@ def graph_of(keras_model: Any) -> Graph:
     """The graph of a Sequential or Functional model.
 
     Raises:
-        ModelRefused: another kind of model, one that was never built, or a model inside it is called in a way that
-            cannot be followed.
+        ModelRefused: another kind of model, one that was never built, or a model inside it is called on other tensors
+            than its inputs.
     """
     _check_built(keras_model)
     inputs = tuple(keras_model.inputs)
@@ -112,7 +115,13 @@ def graph_of(keras_model: Any) -> Graph:
     given = [Value(None, place, masked=from_start and len(tensor.shape) == 3) for place, tensor in enumerate(inputs)]
     walk = _Walk(empty.mask_input)
     outputs = walk.through(keras_model, given)
-    return replace(empty, steps=tuple(walk.steps), outputs=tuple(outputs), mask_values=tuple(walk.mask_values))
+    return replace(
+        empty,
+        steps=tuple(walk.steps),
+        outputs=tuple(outputs),
+        mask_values=tuple(walk.mask_values),
+        problems=tuple(walk.problems),
+    )
 
 
 def name_of(tensor: Any) -> str:
@@ -126,6 +135,7 @@ class _Walk:
     def __init__(self, mask_input: int | None) -> None:
         self.steps: list[Step] = []
         self.mask_values: list[Any] = []
+        self.problems: list[ModelRefused] = []
         self._mask_input = mask_input
 
     def through(self, model: Any, given: Sequence[Value]) -> list[Value]:
@@ -176,13 +186,18 @@ class _Walk:
         model = step.layer
         _check_built(model)
         if step.extras or len(step.sources) != len(model.inputs) or len(step.masks) not in (1, len(step.sources)):
-            raise refused_option(
+            problem = refused_option(
                 model.name,
                 f"more than its inputs in its call ({', '.join(step.extras) or 'other tensors'})",
                 "Call the inner model with its inputs alone; `mask=` may be a bool Input of the model, as it is.",
             )
+            if len(step.sources) != len(model.inputs):
+                raise problem
+            self.problems.append(problem)
         if any(mask is not None and not self._is_mask_input(mask) for mask in step.masks):
-            raise refused_option(model.name, "a mask in its call", "Give the mask to the LSTM layers inside it.")
+            self.problems.append(
+                refused_option(model.name, "a mask in its call", "Give the mask to the LSTM layers inside it.")
+            )
         pairs = zip_longest(step.sources, step.masks)
         return self.through(model, [replace(value, masked=value.masked or mask is not None) for value, mask in pairs])
 

@@ -25,6 +25,7 @@ from harness.model.spec import BoolArray, Float32Array, LstmNode, MergeNode, as_
 from harness.model.views import OPERATIONS, directed, viewed
 from harness.oracle.graph import name_of
 from harness.oracle.load import LoadedModel
+from harness.oracle.one_layer import Captured
 from harness.oracle.runtime import KERAS_2, KerasApi, api_of, quiet
 from harness.protocol.wire import Tap
 
@@ -63,12 +64,30 @@ def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
         OracleError: Keras' model, layers and cells do not agree bit for bit.
     """
     check_inputs(loaded, inputs)
+    return _judged(loaded, inputs, lambda: _run_own(api_of(loaded.keras_model), loaded, inputs))
+
+
+def expected_of_layer(loaded: LoadedModel, captured: Captured) -> Expected:
+    """The same of one LSTM alone, on what Keras gave it.
+
+    Args:
+        loaded: the model, with its `layer`.
+        captured: what `one_layer.capture` kept.
+
+    Raises:
+        InputsRefused, OracleError: see `expected`.
+    """
+    return _judged(loaded, captured.inputs, lambda: captured.returned)
+
+
+def _judged(loaded: LoadedModel, inputs: Inputs, run: Callable[[], dict[str, Float32Array]]) -> Expected:
+    """Every LSTM's tensors, and what Keras' own run returned, which must be what these lead to."""
     keras = api_of(loaded.keras_model)
     if keras.name == KERAS_2 and inputs.reset_before is not None:
         _refuse_given_states(loaded, inputs)
     with quiet(), keras.on_cpu():
         tensors = run_calls(loaded.spec, inputs, lambda call: _run_twins(keras, loaded, call))
-        returned = _run_own(keras, loaded, inputs)
+        returned = run()
     for name, array in returned.items():
         require_identical(f"{name} of model '{loaded.spec.name}'", array, "that of its layers", tensors[name])
     return Expected(tensors={**tensors, **returned}, oracle=keras.name, versions=keras.versions())

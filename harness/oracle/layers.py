@@ -73,6 +73,8 @@ class _Lowering:
         for step in graph.steps:
             if class_name(step.layer) not in LAYERS:
                 raise refused_layer(step.layer.name, class_name(step.layer))
+        for problem in graph.problems:
+            raise problem
         self._inputs: ModelInputs = model_inputs(graph)
         self._net = Network(self._inputs.size, self._inputs.steps)
         self._tensors: dict[tuple[int | None, int], Tensor] = {(None, self._inputs.sequence): self._net.input}
@@ -117,10 +119,7 @@ class _Lowering:
         layer, kind = step.layer, class_name(step.layer)
         self._check_call(step)
         tensors = [self._tensor(layer.name, value) for value in step.sources]
-        if layer.dtype_policy.name != "float32":
-            raise refused_option(
-                layer.name, f"the dtype {layer.dtype_policy.name}", "Make the model with dtype float32."
-            )
+        check_dtype(layer)
         if kind in MERGES:
             self._check_merged_masks(step)
             return [self._net.merged(layer.name, check_merge(layer, tensors), MERGES[kind])]
@@ -307,8 +306,14 @@ def plain_node(layer: Any, tensor: Tensor) -> Node:
     return ActivationNode(name, source, phase, tensor.size, of_layer(inner, phase))
 
 
+def check_dtype(layer: Any) -> None:
+    """Refuses a layer that computes in anything but float32."""
+    if layer.dtype_policy.name != "float32":
+        raise refused_option(layer.name, f"the dtype {layer.dtype_policy.name}", "Make the model with dtype float32.")
+
+
 def lstm_node(layer: Any, name: str) -> LstmNode:
-    """A Keras LSTM as a node that reads the model's input.
+    """A Keras LSTM as a node that reads the model's input, in the direction in which the layer goes.
 
     Raises:
         ModelRefused: one of its options is not run.

@@ -12,9 +12,12 @@ import numpy as np
 
 from harness.errors import ModelRefused
 from harness.model.spec import GATES, LstmNode, ModelSpec
+from harness.model.whole import InputSpec
 from harness.oracle.layers import lower, model_spec
 from harness.oracle.model_file import ModelFile, check_model_file
 from harness.oracle.npz_model import build_npz_model, read_npz_model
+from harness.oracle.one_layer import chosen_layer, input_specs, layer_spec, lstm_layers
+from harness.oracle.refusals import offering
 from harness.oracle.runtime import KerasApi, keras_api, quiet
 from harness.oracle.weights_file import WeightsFile, check_weights_file, put_weights
 
@@ -34,6 +37,8 @@ class LoadedModel:
         notes: what there is to say of the file's values, for the report.
         weights_path: the file that the weights are from, None: the model's own.
         weights_sha256: of that file, in hex.
+        layer: the LSTM that `spec` is of, where it is validated alone; None: `spec` is the whole model.
+        reads: then, what the whole model reads.
     """
 
     path: Path
@@ -44,21 +49,24 @@ class LoadedModel:
     notes: tuple[str, ...] = ()
     weights_path: Path | None = None
     weights_sha256: str | None = None
+    layer: str | None = None
+    reads: tuple[InputSpec, ...] = ()
 
 
-def load_model(path: str | os.PathLike[str], weights: Path | None = None) -> LoadedModel:
+def load_model(path: str | os.PathLike[str], weights: Path | None = None, layer: str | None = None) -> LoadedModel:
     """Reads a .keras, .h5, .hdf5 or .npz file. No code in the file is run, and nothing is compiled.
 
     Args:
         path: the file.
         weights: a .weights.h5 or .h5 file whose weights take the place of the model's own.
+        layer: name of the one LSTM that is to be run; the rest may then be whatever Keras itself has.
 
     Raises:
         ModelRefused: no such file, none that Keras wrote, damaged, or it holds what this version does not run.
         OracleError: the Keras that the file needs is not there.
     """
     path = Path(path)
-    file = check_model_file(path)
+    file = check_model_file(path, any_layer=layer is not None)
     weights_file = None if weights is None else _weights_for(file, weights)
     keras = keras_api(file.keras)
     try:
@@ -75,10 +83,10 @@ def load_model(path: str | os.PathLike[str], weights: Path | None = None) -> Loa
             else f"Load it in Python with {keras.name}.saving.load_model to see all of Keras' message.",
         ) from error
     if weights_file is None:
-        return from_keras(keras_model, path, file.sha256, notes)
+        return from_keras(keras_model, path, file.sha256, notes, layer)
     with quiet():
         put_weights(keras, keras_model, weights_file)
-    loaded = from_keras(keras_model, path, file.sha256, notes)
+    loaded = from_keras(keras_model, path, file.sha256, notes, layer)
     return replace(loaded, weights_path=weights_file.path, weights_sha256=weights_file.sha256)
 
 
@@ -101,19 +109,30 @@ def _keras_model(keras: KerasApi, file: ModelFile) -> tuple[Any, list[str]]:
         return keras.module.saving.load_model(copy, compile=False, safe_mode=True), []
 
 
-def from_keras(keras_model: Any, path: Path = Path(), sha256: str = "", notes: Sequence[str] = ()) -> LoadedModel:
+def from_keras(
+    keras_model: Any, path: Path = Path(), sha256: str = "", notes: Sequence[str] = (), layer: str | None = None
+) -> LoadedModel:
     """A Keras model that is in memory already.
 
     Args:
-        keras_model: a built Sequential or Functional model.
+        keras_model: a built model; Sequential or Functional, unless `layer` is given.
         path: where it came from, if from a file.
         sha256: of that file.
         notes: what was done to its values.
+        layer: name of the one LSTM that is to be run.
 
     Raises:
         ModelRefused: it holds what this version does not run.
     """
-    lowered = lower(keras_model)
+    if layer is not None:
+        spec, reads = layer_spec(keras_model, layer), input_specs(keras_model)
+        notes = (*notes, *_not_finite(spec))
+        layers = (chosen_layer(keras_model, layer),)
+        return LoadedModel(path, sha256, spec, keras_model, layers, notes, layer=layer, reads=reads)
+    try:
+        lowered = lower(keras_model)
+    except ModelRefused as refused:
+        raise offering(refused, list(lstm_layers(keras_model))) from None
     return LoadedModel(
         path=path,
         sha256=sha256,

@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from harness.errors import ModelRefused
+from harness.errors import HilError, ModelRefused
 from harness.oracle.config_check import check_config
 from harness.oracle.hdf5_file import Hdf5Content, read_hdf5
 from harness.oracle.npz_model import read_npz_model
-from harness.oracle.runtime import HARD_SIGMOID_KERAS2, KERAS_2, KERAS_3
+from harness.oracle.refusals import LAYERS, NEVER
+from harness.oracle.runtime import HARD_SIGMOID_KERAS2, KERAS_2, KERAS_3, keras_api
 
 MAX_CONFIG_BYTES = 16 << 20
 """Largest config.json that is read: a model of MAX_NODES layers has one of about 50 KB."""
@@ -64,8 +65,12 @@ class ModelFile:
             yield path
 
 
-def check_model_file(path: Path) -> ModelFile:
+def check_model_file(path: Path, *, any_layer: bool = False) -> ModelFile:
     """Reads and checks a file without Keras.
+
+    Args:
+        path: the file.
+        any_layer: it may have every layer that is Keras' own and runs no code from elsewhere; Keras says which.
 
     Raises:
         ModelRefused: there is no such file, it holds no model, or something that is not run.
@@ -79,8 +84,8 @@ def check_model_file(path: Path) -> ModelFile:
     content = read_file(path)
     _check_magic(path, content)
     try:
-        keras = _CHECKS[path.suffix](path, content)
-    except ModelRefused:
+        keras = _CHECKS[path.suffix](path, content, any_layer)
+    except HilError:
         raise
     # Whatever zipfile, json and libhdf5 find wrong with a file is the file's fault: zlib.error, EOFError, ...
     except Exception as error:
@@ -136,7 +141,7 @@ def _check_magic(path: Path, content: bytes) -> None:
             )
 
 
-def _check_zip(path: Path, content: bytes) -> str:
+def _check_zip(path: Path, content: bytes, any_layer: bool) -> str:
     """A .keras file. Gives its oracle; raises ModelRefused, or anything else for what is wrong with its bytes."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if archive.getinfo("config.json").file_size > MAX_CONFIG_BYTES:
@@ -153,22 +158,27 @@ def _check_zip(path: Path, content: bytes) -> str:
         raise ValueError("metadata.json describes nothing")
     keras = _oracle_of(path, str(metadata.get("keras_version", "3")))
     held = read_hdf5_bytes(weights)
-    check_config(config, names_modules=True, elements=_elements(held))
+    check_config(
+        config, names_modules=True, elements=_elements(held), layers=_layers(keras, any_layer), any_layer=any_layer
+    )
     return keras
 
 
-def _check_hdf5(path: Path, content: bytes) -> str:
+def _check_hdf5(path: Path, content: bytes, any_layer: bool) -> str:
     """A whole model in HDF5. Gives its oracle; errors as of `_check_zip`."""
     held = read_hdf5_bytes(content)
     if "model_config" not in held.texts:
         raise _without_model(path, held)
     # Old files do not say by whom they were written; Keras 3 always does.
     keras = _oracle_of(path, held.texts.get("keras_version", "2"))
-    check_config(json.loads(held.texts["model_config"]), names_modules=False, elements=_elements(held))
+    config = json.loads(held.texts["model_config"])
+    check_config(
+        config, names_modules=False, elements=_elements(held), layers=_layers(keras, any_layer), any_layer=any_layer
+    )
     return keras
 
 
-def _check_npz(path: Path, content: bytes) -> str:
+def _check_npz(path: Path, content: bytes, _: bool) -> str:
     """Weights alone, whose oracle is Keras 3; errors as of `_check_zip`."""
     try:
         read_npz_model(content)
@@ -213,6 +223,10 @@ def _oracle_of(path: Path, version: str) -> str:
             f"which a model names as '{HARD_SIGMOID_KERAS2}'.",
         )
     return KERAS_2 if int(major) == 2 else KERAS_3
+
+
+def _layers(keras: str, any_layer: bool) -> frozenset[str]:
+    return keras_api(keras).layer_names() - NEVER if any_layer else LAYERS
 
 
 def _elements(held: Hdf5Content) -> int:

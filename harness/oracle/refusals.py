@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.errors import ModelRefused
 from harness.protocol.wire import Operation
 
@@ -39,6 +41,10 @@ LAYERS = SAME_AT_INFERENCE | frozenset(
 MASK_OPERATIONS = frozenset({"NotEqual", "Any", "LogicalOr", "OnesLike", "ZerosLike", "ExpandDims"})
 """What Keras 3 writes into a model's file for the masks that its layers hand on. It is never run by itself."""
 
+NEVER = frozenset({"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
+"""Keras' own layers that run code from elsewhere, or from a file that they name: never loaded, not even beside an LSTM
+that is validated alone."""
+
 _SUPPORTED = (
     "This version runs LSTM, Bidirectional, Dense, Activation, Softmax, ReLU, LeakyReLU, ELU, TimeDistributed, "
     "Masking, RepeatVector, "
@@ -62,6 +68,18 @@ def refused_layer(name: str, class_name: str) -> ModelRefused:
         code="layer_not_supported",
         remedy=_REMEDIES.get(class_name, _SUPPORTED),
     )
+
+
+def offering(refused: ModelRefused, lstms: Sequence[str]) -> ModelRefused:
+    """The same refusal with the offer to validate an LSTM of the model alone, if it has any of these names."""
+    if lstms and refused.code in ("layer_not_supported", "option_not_supported", "structure_not_supported"):
+        options = " or ".join(f"--layer {name}" for name in lstms)
+        return ModelRefused(
+            refused.message,
+            code=refused.code,
+            remedy=f"{refused.remedy} Or validate an LSTM alone, on what Keras itself gives it: {options}",
+        )
+    return refused
 
 
 def refused_option(name: str, option: str, remedy: str) -> ModelRefused:

@@ -78,6 +78,11 @@ class KerasApi:
         """What a model means that names "hard_sigmoid"."""
         return HARD_SIGMOIDS[self.name]
 
+    def layer_names(self) -> frozenset[str]:
+        """Names of the layers' classes that it makes public."""
+        kinds = vars(self.layers).items()
+        return frozenset(name for name, kind in kinds if isinstance(kind, type) and issubclass(kind, self.layers.Layer))
+
     def versions(self) -> dict[str, str]:
         """What the expected values depend on: versions, and the oneDNN setting, which changes the order of sums."""
         import tensorflow

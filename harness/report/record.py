@@ -158,6 +158,7 @@ def _model(run: Validation) -> dict[str, Any] | None:
         "notes": list(run.loaded.notes),
         "weights_file": None if run.loaded.weights_path is None else run.loaded.weights_path.name,
         "weights_sha256": run.loaded.weights_sha256,
+        "layer": run.layer,
         "parameters_total": spec.parameters,
         "layers": [_layer(node) for node in spec.nodes],
     }
@@ -198,8 +199,10 @@ def _inputs(run: Validation) -> dict[str, Any] | None:
     inputs = run.inputs
     if inputs is None:
         return None
+    given = run.given
     return {
-        "sha256": inputs.sha256,
+        "sha256": inputs.sha256 if given is None else given.sha256,
+        "of_model": None if given is None else {name: list(array.shape) for name, array in given.arrays.items()},
         "seed": inputs.seed,
         "shape": list(inputs.x.shape),
         "calls": None if inputs.reset_before is None else inputs.calls,

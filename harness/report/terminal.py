@@ -82,7 +82,8 @@ def _has_hard_sigmoid(spec: ModelSpec) -> bool:
 
 
 def _print_model(console: Console, path: Path, loaded: LoadedModel) -> None:
-    console.print(f"model   {escape(path.name)}: {escape(describe(loaded.spec))}")
+    alone = "" if loaded.layer is None else f", the layer '{loaded.layer}' alone"
+    console.print(escape(f"model   {path.name}: {describe(loaded.spec)}{alone}"))
     if loaded.weights_path is not None and loaded.weights_sha256 is not None:
         hashed = f"SHA-256 {loaded.weights_sha256[:16]}..."
         console.print(f"        weights of {escape(loaded.weights_path.name)}, {hashed}")

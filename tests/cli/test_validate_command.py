@@ -234,3 +234,37 @@ def test_the_kernel_is_chosen_and_named(
     record = record_at(json_path)
     assert record["kernel"] == kernel
     assert record["bit_exact"]["different"] == 0
+
+
+def test_one_lstm_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from harness.oracle.runtime import import_keras
+    from keras_models import save_model
+
+    keras = import_keras()
+    layers = [
+        keras.Input((6,), dtype="int32", name="tokens"),
+        keras.layers.Embedding(9, 4, mask_zero=True, name="embedding"),
+        keras.layers.LSTM(3, name="reader"),
+    ]
+    path = save_model(keras.Sequential(layers, name="text"), tmp_path)
+    assert run(["validate", str(path), "--native"]) == 2
+    assert "--layer reader" in capsys.readouterr().out
+    assert run(["validate", str(path), "--native", "--layer", "writer"]) == 2
+    assert "Its LSTMs: reader" in capsys.readouterr().out
+
+    tokens = np.random.default_rng(1).integers(0, 9, (2, 6))
+    np.savez(tmp_path / "x.npz", tokens=tokens)
+    json_path, save_path = tmp_path / "r.json", tmp_path / "out.npz"
+    arguments = ["validate", str(path), "--native", "--layer", "reader", "--inputs", str(tmp_path / "x.npz")]
+    assert run([*arguments, "--json", str(json_path), "--save", str(save_path)]) == 0
+    output = capsys.readouterr().out
+    assert "the layer 'reader' alone" in output
+    assert "x is what Keras gives layer 'reader' for 'tokens' int32[2, 6]" in output
+    assert output.splitlines()[-1].startswith("PASS text.keras, layer reader: 5 tensors")
+    record = record_at(json_path)
+    assert record["model"]["layer"] == "reader"
+    assert record["inputs"]["of_model"] == {"tokens": [2, 6]}
+    assert record["inputs"]["shape"] == [2, 6, 4]
+    assert record["inputs"]["masked_steps"] == int((tokens == 0).sum())
+    with np.load(save_path) as saved:
+        assert sorted(saved) == ["output", "reader.c", "reader.c_last", "reader.h", "reader.h_last"]

@@ -11,7 +11,7 @@ import pytest
 
 from harness.oracle.runtime import import_keras
 from harness.validation import Validation
-from keras_graphs import decoder, encoder_decoder, stateful, two_heads
+from keras_graphs import decoder, encoder_decoder, stateful, surrounded, two_heads
 from keras_models import save_model
 
 Validate = Callable[..., Validation]
@@ -101,3 +101,17 @@ def test_calls_of_a_stateful_model(validate: Validate, tmp_path: Path, with_mask
     assert all(result.worst is not None and result.worst.call is not None for result in run.results)
     assert (run.got["first.h"][1, :, 0] != run.got["first.h"][0, :, 0]).any()
     assert validate(path)
+
+
+@pytest.mark.parametrize("layer", ["masked", "both.backward", "inside", "told"])
+def test_one_lstm_alone(validate: Validate, tmp_path: Path, layer: str) -> None:
+    """Of a model that the device cannot run: it is given what Keras gives that layer."""
+    path = save_model(surrounded(import_keras()), tmp_path)
+    generator = np.random.default_rng(7)
+    file = tmp_path / "x.npz"
+    np.savez(file, tokens=generator.integers(0, 3, (3, 7)), extra=generator.normal(size=(3, 7, 3)).astype(np.float32))
+    run = validate(path, file, layer=layer)
+    assert run
+    assert names(run)[:4] == [f"{layer}.{tensor}" for tensor in ("h", "c", "h_last", "c_last")]
+    assert f"layer {layer}" in run.summary
+    assert validate(path, layer=layer, batch=2)

@@ -39,7 +39,8 @@ def on_native(hil_workbenches: Callable[[str], Workbench]) -> Validate:
     """Validates on native, whatever the target at hand."""
 
     def run(path: Path, make_inputs: Callable[[ModelSpec], Inputs]) -> Validation:
-        result = validate_model(path, make_inputs, hil_workbenches("native").device_for, Limits(), Oracle(None))
+        device_for = hil_workbenches("native").device_for
+        result = validate_model(path, lambda loaded: make_inputs(loaded.spec), device_for, Limits(), Oracle(None))
         if result.error is not None:
             raise result.error
         return result

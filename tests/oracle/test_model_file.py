@@ -284,3 +284,58 @@ def test_containers_nested_without_end(tmp_path: Path) -> None:
 
 def test_the_keras_2_hard_sigmoid_is_known(tmp_path: Path) -> None:
     check_model_file(keras_file(tmp_path, lstm_with({**FUNCTION, "config": "lstm_hil>hard_sigmoid_keras2"})))
+
+
+OPERATION = {"module": "keras.src.ops.numpy", "class_name": "GetItem", "registered_name": "GetItem"}
+
+
+def test_beside_one_lstm_every_layer_of_keras_may_be_there(tmp_path: Path) -> None:
+    around = [
+        layer("Conv1D", activation="relu"),
+        layer("Embedding"),
+        layer("Bidirectional", layer=layer("GRU", units=1)),
+        layer("RNN", cell=layer("LSTMCell", units=3)),
+        {**OPERATION, "config": {"name": "get_item"}},
+    ]
+    for one in around:
+        path = keras_file(tmp_path, sequential(layer("LSTM", units=1), one))
+        refusal(path)
+        check_model_file(path, any_layer=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        (layer("Lambda"), "'lambda' is a Lambda"),
+        (layer("TFSMLayer", filepath="/tmp/model"), "is a TFSMLayer"),
+        (layer("TorchModuleWrapper"), "is a TorchModuleWrapper"),
+        (layer("TimeDistributed", layer=layer("Lambda")), "has a Lambda"),
+        (sequential(layer("Lambda")), "is a Lambda"),
+        (layer("MyLayer", None, "Mine>MyLayer"), "Mine>MyLayer"),
+        (layer("system", "os"), "the class system"),
+        (layer("NoLayerOfKeras"), "is a NoLayerOfKeras"),
+        ({**OPERATION, "module": "os", "config": {"name": "op"}}, "the class GetItem"),
+        ({**OPERATION, "module": "keras.src.utils.file_utils", "config": {"name": "op"}}, "is a GetItem"),
+        (layer("Conv1D", activation={"module": "mine", "class_name": "function", "config": "f"}), "the function f"),
+        (layer("StringLookup", vocabulary="/etc/passwd"), "the name of a file"),
+        (layer("Dense", units=10**9), "units=1000000000"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else value["class_name"],
+)
+def test_beside_one_lstm_nothing_that_runs_code_from_elsewhere(tmp_path: Path, one: Any, says: str) -> None:
+    path = keras_file(tmp_path, sequential(layer("LSTM", units=3), one))
+    with pytest.raises(ModelRefused) as caught:
+        check_model_file(path, any_layer=True)
+    assert says in caught.value.message
+    assert "--layer" not in caught.value.remedy
+
+
+def test_the_offer_names_the_lstms_of_the_file(tmp_path: Path) -> None:
+    inner = sequential({**layer("LSTM", units=2), "config": {"name": "inside", "units": 2}})
+    both = {**layer("Bidirectional", layer=layer("LSTM", units=2)), "config": {"name": "both", "layer": layer("LSTM")}}
+    path = keras_file(tmp_path, sequential(layer("GRU"), layer("LSTM", units=2), inner, both))
+    for name in ("lstm", "inside", "both.forward", "both.backward"):
+        assert f"--layer {name}" in refusal(path).remedy
+    hidden = keras_file(tmp_path, sequential(layer("GRU"), layer("LSTM", units=2), sequential(layer("Lambda"))))
+    assert "--layer" not in refusal(hidden).remedy
+    assert "--layer" not in refusal(keras_file(tmp_path, sequential(layer("GRU")))).remedy

@@ -111,7 +111,7 @@ def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, s
         ticks_per_step = min(run.ticks for run in runs) / STEPS
         errors = _errors(spec, inputs, runs[0].arrays)
         stack_bytes = device.counters().stack_bytes
-        unit = _tick_unit(device.info)
+        unit = tick_unit(choice.kind, device.info)
     cycles = None if choice.kind == "native" else estimated_cycles(spec, image, say)
     return Cost(
         kernel=kernel.name.lower(),
@@ -190,10 +190,17 @@ def _target(choice: TargetChoice, say: Say) -> Target:
     return QemuTarget(firmware_elf(say), log_path, count_instructions=True)
 
 
-def _tick_unit(hello: HelloReply) -> str | None:
+def tick_unit(kind: str, hello: HelloReply) -> str | None:
+    """What the device's ticks are; None where they mean nothing, as on a QEMU that somebody else has started.
+
+    Args:
+        kind: of the target.
+        hello: what the device says of itself.
+    """
     if hello.runs_on == RunsOn.CHIP and hello.tick_source == TickSource.CYCCNT:
         return "cycles"
-    return "instructions" if hello.runs_on == RunsOn.QEMU and hello.tick_source == TickSource.TIM2 else None
+    counts = kind == "qemu" and hello.runs_on == RunsOn.QEMU and hello.tick_source == TickSource.TIM2
+    return "instructions" if counts else None
 
 
 def _errors(spec: ModelSpec, inputs: Inputs, arrays: dict[str, np.ndarray]) -> tuple[float, float]:

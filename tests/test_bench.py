@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench import INTERRUPT_INSTRUCTIONS, STEPS, kernel_flash_bytes, measure
+from harness.bench import INTERRUPT_INSTRUCTIONS, STEPS, kernel_flash_bytes, measure, tick_unit
 from harness.bootstrap.system import missing_parts
 from harness.build.platformio import firmware_elf
 from harness.cli.app import run
-from harness.protocol.wire import Kernel
+from harness.protocol.messages import HelloReply
+from harness.protocol.wire import Kernel, RunsOn, TickSource
 from harness.targets.choice import TargetChoice
 
 MOST_INSTRUCTIONS = {
@@ -83,6 +84,22 @@ def test_native_has_no_figures_of_the_chip(tmp_path: Path, capsys: pytest.Captur
         assert row["estimated_cycles_per_mac"] is None
         assert 0 < row["max_abs_error_h"] < 5e-7
     assert capsys.readouterr().out.splitlines()[0] == "target  native"
+
+
+@pytest.mark.parametrize(
+    ("kind", "runs_on", "source", "unit"),
+    [
+        ("qemu", RunsOn.QEMU, TickSource.TIM2, "instructions"),
+        ("board", RunsOn.QEMU, TickSource.TIM2, None),  # an emulator behind a pseudo-terminal
+        ("board", RunsOn.CHIP, TickSource.CYCCNT, "cycles"),
+        ("board", RunsOn.CHIP, TickSource.TIM2, None),
+        ("renode", RunsOn.RENODE, TickSource.CYCCNT, None),
+        ("native", RunsOn.NATIVE, TickSource.NONE, None),
+    ],
+)
+def test_only_a_chip_counts_cycles(kind: str, runs_on: RunsOn, source: TickSource, unit: str | None) -> None:
+    hello = HelloReply(runs_on=runs_on, tick_source=source)
+    assert tick_unit(kind, hello) == unit
 
 
 @pytest.mark.parametrize("shape", ["28", "28,75,1", "0,3", "a,b", "-1,3"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from harness.build.paths import work_dir
 from harness.build.platformio import engine_objects, firmware_elf
 from harness.cycles.disassembly import disassemble, executed
 from harness.cycles.timing import LINE_BYTES, LINE_STALL, estimate
+from harness.device import Device
 from harness.inference import CameBy, SequenceRunner, load_packed
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.pack import ModelImage, pack_model
@@ -42,6 +43,9 @@ REPEATS = 5
 
 INTERRUPT_INSTRUCTIONS = 32
 """What such an interrupt adds to a run: how sure a figure is, times STEPS. Measured."""
+
+_ENOUGH_STEPS = 3
+"""The second step is the first whose h is not zero, so what the third adds to it is what every later one costs."""
 
 _PREPARATION = ("packed_prepare", "packed_state_floats", "packed_scratch_floats")
 """Functions of the engine that run when a model is loaded."""
@@ -132,6 +136,38 @@ def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, s
 
 def estimated_cycles(spec: ModelSpec, image: ModelImage, say: Say = lambda _: None) -> int | None:
     """Cycles of the engine in one step, by the model of `harness.cycles`; None without QEMU."""
+    x = random_inputs(spec, batch=1, steps=1).x[0]
+    step = Run(steps=1, flags=RunFlags.RESET_STATE, data=x.astype("<f4").tobytes())
+    return _estimated(spec, image, lambda device: device.request(step), say)
+
+
+def estimated_run_cycles(spec: ModelSpec, image: ModelImage, steps: int, say: Say = lambda _: None) -> int | None:
+    """Cycles of the engine in a whole run, with the weights in SRAM; likewise.
+
+    Args:
+        spec: the model.
+        image: made for runs of at least `steps`.
+        steps: time steps.
+        say: told what takes time.
+    """
+    streams = len(image.plan.passes) == 1 and not image.plan.kept
+    if not streams or steps < _ENOUGH_STEPS:
+        return _of_run(spec, image, steps, say)
+    # Each step costs the same: what one more adds tells of all that follow.
+    spec = replace(spec, steps=None)
+    image = pack_model(spec, kernel=image.kernel)
+    two, three = (_of_run(spec, image, count, say) for count in (_ENOUGH_STEPS - 1, _ENOUGH_STEPS))
+    return None if two is None or three is None else two + (steps - _ENOUGH_STEPS + 1) * (three - two)
+
+
+def _of_run(spec: ModelSpec, image: ModelImage, steps: int, say: Say) -> int | None:
+    x = random_inputs(spec, batch=1, steps=steps).x[0]
+    return _estimated(spec, image, lambda device: SequenceRunner(device, spec, image.plan).run(x), say)
+
+
+def _estimated(
+    spec: ModelSpec, image: ModelImage, run: Callable[[Device], object], say: Say = lambda _: None
+) -> int | None:
     elf = firmware_elf(say)
     logs = work_dir() / "logs"
     functions = [symbol for symbol in linked_from(elf, engine_objects()) if symbol.is_code]
@@ -144,8 +180,7 @@ def estimated_cycles(spec: ModelSpec, image: ModelImage, say: Say = lambda _: No
         with Workbench(target) as bench:
             device = bench.device_for(image)
             load_packed(device, spec, image)
-            x = random_inputs(spec, batch=1, steps=1).x[0]
-            device.request(Run(steps=1, flags=RunFlags.RESET_STATE, data=x.astype("<f4").tobytes()))
+            run(device)
         with trace.path.open(encoding="ascii", errors="replace") as lines:
             return estimate(executed(lines, disassemble(elf)))
     finally:
@@ -207,6 +242,11 @@ def _errors(spec: ModelSpec, inputs: Inputs, arrays: dict[str, np.ndarray]) -> t
     exact = reference(spec, inputs)
     h, c = (float(np.abs(arrays[name] - exact[name][0]).max()) for name in ("lstm.h", "lstm.c"))
     return h, c
+
+
+def flash_stall_cycles(weight_bytes: int) -> int:
+    """Cycles that are lost when weights are read once from flash at 180 MHz instead of from SRAM."""
+    return weight_bytes // LINE_BYTES * LINE_STALL
 
 
 def _per_mac(cycles: int, weight_bytes: int, macs: int) -> dict[str, float]:

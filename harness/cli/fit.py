@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import ready_firmware
+from harness.cli.options import ready_firmware, say
 from harness.cli.validate import KERNELS
 from harness.errors import ExitCode, UsageError
 
@@ -37,7 +37,11 @@ def fit_command(
     spec = load_model(model).spec
     memory = sizes(ready_firmware())
     found = fit(spec, Memory(memory.arena_bytes, memory.store_bytes), steps, kernel_named(kernel))
-    _print_fit(make_console(), model, found)
+    console = make_console()
+    _print_fit(console, model, found)
+    if found.place is not None:
+        _print_time(console, found)
+    console.print(f"FITS, runs from {found.place}" if found.place else "DOES NOT FIT")
     return int(ExitCode.PASS if found.place else ExitCode.USAGE)
 
 
@@ -65,7 +69,24 @@ def _print_fit(console: Console, model: Path, found: Fit) -> None:
     console.print(f"state   {image.work_bytes} bytes with buffers, of {memory.arena_bytes} of RAM")
     for place, in_flash in (("RAM", False), ("flash", True)):
         console.print(f"        weights in {place}: {_longest(memory.most_steps(image, in_flash=in_flash))}")
-    console.print(f"FITS, runs from {found.place}" if found.place else "DOES NOT FIT")
+
+
+def _print_time(console: Console, found: Fit) -> None:
+    from harness.bench import estimated_run_cycles, flash_stall_cycles
+    from harness.targets.boards import DEFAULT_BOARD, board
+
+    cycles = estimated_run_cycles(found.spec, found.image, found.steps, say)
+    if cycles is None:
+        console.print("time    not estimated: that takes QEMU")
+        return
+    if found.place == "flash":
+        cycles += flash_stall_cycles(found.weight_bytes_read)
+    clock_hz = board(DEFAULT_BOARD).sysclk_hz
+    console.print(
+        f"time    about {cycles} cycles a run, {cycles / found.steps:.0f} a step, {cycles / found.macs:.2f} per MAC: "
+        f"{cycles / clock_hz * 1e3:.3g} ms a run at {clock_hz // 10**6} MHz"
+    )
+    console.print("        an estimate: the instructions that QEMU executed, by their documented timing")
 
 
 def _longest(steps: int | None) -> str:

@@ -11,6 +11,7 @@ from harness.model.pack import ModelImage, pack_model
 from harness.model.spec import GATES, ActivationNode, DenseNode, LstmNode, MergeNode, ModelSpec, Node, sources_of
 from harness.protocol.wire import Kernel, Phase
 
+_FLOAT_BYTES = 4
 _KINDS: dict[type, str] = {
     LstmNode: "LSTM",
     DenseNode: "Dense",
@@ -76,6 +77,11 @@ class Fit:
     def macs(self) -> int:
         """Multiplications and additions of a whole run."""
         return sum(layer.macs * layer.runs for layer in self.layers)
+
+    @property
+    def weight_bytes_read(self) -> int:
+        """Bytes of weights that a whole run reads, each time that they are read."""
+        return sum(layer.parameters["total"] * layer.runs for layer in self.layers) * _FLOAT_BYTES
 
     def _layer(self, index: int, node: Node) -> LayerCost:
         each_step = node.phase is Phase.EVERY_STEP

@@ -107,6 +107,8 @@ def test_fit_says_what_a_model_needs(model: Path, large_model: Path, capsys: pyt
     assert run(["fit", str(model)]) == 0
     shown = capsys.readouterr().out
     assert "FITS, runs from RAM" in shown
+    assert " at 180 MHz\n" in shown
+    assert "an estimate" in shown
     assert "recurrent_activation sigmoid" in shown
     assert run(["fit", str(large_model)]) == 2
     assert "DOES NOT FIT" in capsys.readouterr().out

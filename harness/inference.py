@@ -19,7 +19,9 @@ from harness.errors import MismatchError, ModelRefused
 from harness.model.memory import Memory
 from harness.model.pack import ModelImage, pack_model
 from harness.model.plan import Plan, make_plan
+from harness.model.replies import Part, end_record, step_record, value_name
 from harness.model.spec import BoolArray, Float32Array, ModelSpec, as_source
+from harness.model.trace import TraceLevel
 from harness.protocol.messages import (
     HelloReply,
     ImageBegin,
@@ -31,7 +33,7 @@ from harness.protocol.messages import (
     Write,
 )
 from harness.protocol.refusals import DeviceRefused
-from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Kernel, Phase, Region, RunFlags, Tap, Trace
+from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Kernel, Region, RunFlags, Tap, Trace
 
 _FLOAT_BYTES = 4
 _MASK_WORD_STEPS = 32  # a mask bit a step, padded to 4 bytes
@@ -67,23 +69,13 @@ class LoadedModel:
     came_by: CameBy
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A piece of a record: `size` floats of tensor `name`, also to be had from a region of a node."""
-
-    name: str
-    region: Region
-    node: int
-    size: int
-
-
 @dataclass
 class SequenceResult:
     """What the device computed for one sequence.
 
     Attributes:
-        arrays: by the names of OUT.npz, without the batch axis: `<layer>.h` (T, units), `<layer>.c` (T, units),
-            `<layer>.h_last` (units), `<layer>.c_last` (units), `output`.
+        arrays: what was traced, by the names of OUT.npz, without the batch axis: `<layer>.h` (T, units), `<layer>.c`
+            (T, units), `<layer>.h_last` (units), `<layer>.c_last` (units), `output`.
         ticks: ticks spent in the steps, of the device's tick source.
     """
 
@@ -230,16 +222,20 @@ class SequenceRunner:
         device: a device on which `spec` is in force.
         spec: the model.
         plan: how its image runs it; None: as one that was loaded for runs with or without a mask.
+        level: what is traced; what is not is not sent either, but for states that are outputs of the model.
     """
 
-    def __init__(self, device: Device, spec: ModelSpec, plan: Plan | None = None) -> None:
+    def __init__(
+        self, device: Device, spec: ModelSpec, plan: Plan | None = None, level: TraceLevel = TraceLevel.HC
+    ) -> None:
         self._device = device
         self._spec = spec
         self._plan = make_plan(spec) if plan is None else plan
+        self._level = level
         self._payload_bytes = device.info.max_payload_bytes
         passes = range(len(self._plan.passes))
-        self._step_parts = [_step_parts(spec, self._plan, pass_index) for pass_index in passes]
-        self._end_parts = [_end_parts(spec, self._plan, pass_index) for pass_index in passes]
+        self._step_records = [step_record(spec, self._plan, pass_index, level) for pass_index in passes]
+        self._end_records = [end_record(spec, self._plan, pass_index, level) for pass_index in passes]
 
     def run(
         self, x: Float32Array, mask: BoolArray | None = None, initial: Mapping[str, Float32Array] | None = None
@@ -260,7 +256,7 @@ class SequenceRunner:
         for pass_index in range(len(self._plan.passes)):
             ticks += self._run_pass(pass_index, x, mask, flags, arrays)
             flags = RunFlags.NONE
-        values = {index: arrays.pop(_value_name(index)) for index in self._spec.output_nodes}
+        values = {index: arrays.pop(value_name(index)) for index in self._spec.output_nodes}
         for name, output in zip(self._spec.output_names, map(as_source, self._spec.outputs), strict=True):
             if output.tap is not Tap.OUTPUT:
                 arrays[name] = arrays[self._spec.state_name(output)]
@@ -268,7 +264,7 @@ class SequenceRunner:
             assert output.node is not None
             value, is_sequence = values[output.node], self._spec.gives_sequence(output.node)
             arrays[name] = value[-1] if value.ndim == 2 and not is_sequence else value
-        return SequenceResult(arrays, ticks)
+        return SequenceResult(self._level.of(arrays), ticks)
 
     def _run_pass(
         self,
@@ -295,14 +291,15 @@ class SequenceRunner:
             ticks += reply.ticks
             flags = RunFlags.NONE
         end_reply, end = self._run_end(pass_index, flags)
-        steps = np.frombuffer(b"".join(records), "<f4").reshape(step_count, _floats(self._step_parts[pass_index]))
-        arrays.update(_split(self._step_parts[pass_index], steps))
-        arrays.update(_split(self._end_parts[pass_index], np.frombuffer(end, "<f4")))
+        step_record, end_record = self._step_records[pass_index], self._end_records[pass_index]
+        steps = np.frombuffer(b"".join(records), "<f4").reshape(step_count, step_record.floats)
+        arrays.update(step_record.split(steps))
+        arrays.update(end_record.split(np.frombuffer(end, "<f4")))
         return ticks + end_reply.ticks
 
     def _steps_per_request(self, pass_index: int, input_bytes: int, *, with_mask: bool) -> int:
         """As many as fit both frames; 1 where not even one does, which then goes by writes and reads."""
-        record_bytes = _floats(self._step_parts[pass_index]) * _FLOAT_BYTES
+        record_bytes = self._step_records[pass_index].floats * _FLOAT_BYTES
         room = self._payload_bytes - Run.size_bytes()
         steps = _MAX_STEPS
         if record_bytes:
@@ -326,21 +323,21 @@ class SequenceRunner:
             _write(self._device, Region.INPUT, 0, x_bytes)
         else:
             data += x_bytes
-        parts = self._step_parts[pass_index]
-        record_bytes = len(x) * _floats(parts) * _FLOAT_BYTES
+        record = self._step_records[pass_index]
+        record_bytes = len(x) * record.floats * _FLOAT_BYTES
         fits = RunReply.size_bytes() + record_bytes <= self._payload_bytes
-        trace = Trace.H | Trace.C | Trace.OUTPUT if fits else Trace.NONE
+        trace = record.trace if fits else Trace.NONE
         run = Run(steps=len(x), flags=flags, trace=trace, pass_index=pass_index, data=data)
         reply = self._device.request(run)
-        return reply, self._checked(reply, record_bytes) if fits else self._read_parts(parts)
+        return reply, self._checked(reply, record_bytes) if fits else self._read_parts(record.parts)
 
     def _run_end(self, pass_index: int, flags: RunFlags) -> tuple[RunReply, bytes]:
-        parts = self._end_parts[pass_index]
-        end_bytes = _floats(parts) * _FLOAT_BYTES
+        record = self._end_records[pass_index]
+        end_bytes = record.floats * _FLOAT_BYTES
         fits = RunReply.size_bytes() + end_bytes <= self._payload_bytes
-        trace = Trace.OUTPUT | Trace.FINAL_STATE if fits else Trace.NONE
+        trace = record.trace if fits else Trace.NONE
         reply = self._device.request(Run(steps=0, flags=flags | RunFlags.END, trace=trace, pass_index=pass_index))
-        return reply, self._checked(reply, end_bytes) if fits else self._read_parts(parts)
+        return reply, self._checked(reply, end_bytes) if fits else self._read_parts(record.parts)
 
     def _checked(self, reply: RunReply, size_bytes: int) -> bytes:
         if len(reply.data) != size_bytes:
@@ -351,7 +348,7 @@ class SequenceRunner:
             )
         return reply.data
 
-    def _read_parts(self, parts: tuple[_Part, ...]) -> bytes:
+    def _read_parts(self, parts: tuple[Part, ...]) -> bytes:
         data = bytearray()
         for part in parts:
             size_bytes = part.size * _FLOAT_BYTES
@@ -372,50 +369,3 @@ class SequenceRunner:
 
 def _mask_bytes(steps: int) -> int:
     return -(-steps // _MASK_WORD_STEPS) * 4
-
-
-def _step_parts(spec: ModelSpec, plan: Plan, pass_index: int) -> tuple[_Part, ...]:
-    """The record of a pass' step, in the order of image_copy_step."""
-    parts = []
-    for index, node in spec.lstm_nodes():
-        if plan.pass_of[index] == pass_index:
-            parts.append(_Part(f"{node.name}.h", Region.OUTPUT, index, node.units))
-            parts.append(_Part(f"{node.name}.c", Region.STATE_C, index, node.units))
-    return (*parts, *_output_parts(spec, plan, pass_index, Phase.EVERY_STEP))
-
-
-def _end_parts(spec: ModelSpec, plan: Plan, pass_index: int) -> tuple[_Part, ...]:
-    """The record of a pass' end, in the order of image_copy_end."""
-    parts = list(_output_parts(spec, plan, pass_index, Phase.AFTER_LAST_STEP))
-    for index, node in spec.lstm_nodes():
-        if plan.pass_of[index] == pass_index:
-            parts.append(_Part(f"{node.name}.h_last", Region.STATE_H, index, node.units))
-            parts.append(_Part(f"{node.name}.c_last", Region.STATE_C, index, node.units))
-    return tuple(parts)
-
-
-def _output_parts(spec: ModelSpec, plan: Plan, pass_index: int, phase: Phase) -> list[_Part]:
-    return [
-        _Part(_value_name(index), Region.OUTPUT, index, spec.nodes[index].units)
-        for index in spec.output_nodes
-        if spec.nodes[index].phase == phase and plan.pass_of[index] == pass_index
-    ]
-
-
-def _value_name(index: int) -> str:
-    """A name for a node's output that no layer's tensor can have: those end in .h, .c, .h_last or .c_last."""
-    return f"output of node {index}"
-
-
-def _floats(parts: tuple[_Part, ...]) -> int:
-    return sum(part.size for part in parts)
-
-
-def _split(parts: tuple[_Part, ...], values: Float32Array) -> dict[str, Float32Array]:
-    """Cut the last axis into the parts."""
-    arrays: dict[str, Float32Array] = {}
-    start = 0
-    for part in parts:
-        arrays[part.name] = values[..., start : start + part.size]
-        start += part.size
-    return arrays

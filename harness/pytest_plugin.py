@@ -198,11 +198,11 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
     """Validate a model on the target at hand.
 
     `validate(model, inputs=None, layer=None, atol=None, rtol=None, batch=None, steps=None, seed=0, kernel="arm_math",
-    weights=None)`: model is the path of a file (.keras, .h5, .npz), inputs an .npz path or a
+    weights=None, trace="hc")`: model is the path of a file (.keras, .h5, .npz), inputs an .npz path or a
     `harness.model.inputs.Inputs`, layer the name of an LSTM to be validated alone, kernel one of arm_math, packed,
-    packed_fma, weights a file (.weights.h5) with weights in place of the model's own. The result is true when it
-    passed: `assert validate("model.keras")` prints the verdict line when it did not. An ERROR (no verdict at all) is
-    raised as the `HilError` that it is.
+    packed_fma, weights a file (.weights.h5) with weights in place of the model's own, trace one of none, last, h, hc.
+    The result is true when it passed: `assert validate("model.keras")` prints the verdict line when it did not. An
+    ERROR (no verdict at all) is raised as the `HilError` that it is.
     """
 
     def run(
@@ -217,9 +217,11 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
         seed: int = 0,
         kernel: str = "arm_math",
         weights: str | Path | None = None,
+        trace: str = "hc",
     ) -> Validation:
         from harness.build.paths import work_dir
         from harness.model.pack import kernel_named
+        from harness.model.trace import trace_named
         from harness.oracle.cache import Oracle
         from harness.validation import Limits, make_inputs, validate
 
@@ -240,6 +242,7 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
             layer=layer,
             kernel=kernel_named(kernel),
             weights=None if weights is None else Path(weights),
+            level=trace_named(trace),
         )
         if result.error is not None:
             raise hil_workbench.failed(result.error) from None

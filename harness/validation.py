@@ -6,7 +6,7 @@ import math
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from harness.model.inputs_file import load_inputs
 from harness.model.pack import ModelImage, pack_model
 from harness.model.plan import Plan
 from harness.model.spec import Float32Array, ModelSpec
+from harness.model.trace import TraceLevel
 from harness.model.whole import WholeInputs, load_whole_inputs, random_whole_inputs
 from harness.oracle.cache import Oracle
 from harness.oracle.keras_oracle import Expected
@@ -54,6 +55,7 @@ class Validation:
     Attributes:
         model_path: the file.
         layer: name of the LSTM that is validated alone, None: the whole model is.
+        level: which tensors are fetched and judged; the others are in none of what follows.
         loaded: the model as Keras reads it.
         given: of an LSTM alone, what the whole model was given.
         inputs: what both sides were given.
@@ -73,6 +75,7 @@ class Validation:
 
     model_path: Path
     layer: str | None = None
+    level: TraceLevel = TraceLevel.HC
     loaded: LoadedModel | None = None
     given: WholeInputs | None = None
     inputs: Inputs | None = None
@@ -153,6 +156,7 @@ def validate(
     kernel: Kernel = Kernel.ARM_MATH,
     host: Callable[[ModelImage], Device] | None = None,
     weights: Path | None = None,
+    level: TraceLevel = TraceLevel.HC,
 ) -> Validation:
     """Run a model on Keras and on the device and compare them. Whatever goes wrong is in the result, not raised.
 
@@ -167,8 +171,9 @@ def validate(
         kernel: what computes the LSTMs.
         host: as `device_for`, of the firmware as a process of this machine, if its bits are to be compared.
         weights: a file of weights that take the place of the model's own.
+        level: which tensors are fetched from the device and judged.
     """
-    run = Validation(model_path, layer)
+    run = Validation(model_path, layer, level)
     try:
         with _Stage(run, "load_model"):
             run.loaded = oracle.load(model_path, weights, layer)
@@ -237,9 +242,9 @@ def _prepare(
     with _Stage(run, "oracle"):
         answer = oracle.answer(loaded, given)
     run.inputs = answer.inputs
-    run.expected = answer.expected
+    run.expected = replace(answer.expected, tensors=run.level.of(answer.expected.tensors))
     run.oracle_from_cache = answer.from_cache
-    run.max_abs_to_float64 = answer.max_abs_to_float64
+    run.max_abs_to_float64 = run.level.of(answer.max_abs_to_float64)
     run.tolerances = tolerances(run.max_abs_to_float64, limits.atol, limits.rtol)
 
 
@@ -256,7 +261,8 @@ def _run_on_device(
     with _Stage(run, "load_weights"):
         run.on_device = load_packed(device, run.loaded.spec, image)
     with _Stage(run, "device"):
-        run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, run.on_device.image.plan)
+        plan = run.on_device.image.plan
+        run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, plan, run.level)
 
 
 def _compare_with_host(run: Validation, host: Callable[[ModelImage], Device]) -> None:
@@ -268,7 +274,7 @@ def _compare_with_host(run: Validation, host: Callable[[ModelImage], Device]) ->
     with _Stage(run, "host"):
         device = host(image)
         load_packed(device, spec, image)
-        values, _ = run_batch(device, spec, run.inputs, plan=image.plan)
+        values, _ = run_batch(device, spec, run.inputs, plan=image.plan, level=run.level)
     run.bits = compare_bits(run.got, values, has_calls=run.inputs.reset_before is not None)
 
 
@@ -278,15 +284,17 @@ def run_batch(
     inputs: Inputs,
     progress: Progress | None = None,
     plan: Plan | None = None,
+    level: TraceLevel = TraceLevel.HC,
 ) -> tuple[dict[str, Float32Array], int]:
     """Run every sequence of a batch on a loaded model, one after the other, each from its own initial state.
 
     Rows share the device's one state: between calls the state of each row is kept here and written before its next one.
 
     Returns:
-        The tensors of OUT.npz with the batch as first axis, or N and the batch with calls; and the ticks spent.
+        The traced tensors of OUT.npz with the batch as first axis, or N and the batch with calls; and the ticks spent.
     """
-    runner = SequenceRunner(device, spec, plan)
+    carries_states = inputs.reset_before is not None
+    runner = SequenceRunner(device, spec, plan, max(level, TraceLevel.LAST) if carries_states else level)
     ticks = rows_done = 0
 
     def run_call(call: Inputs) -> dict[str, Float32Array]:
@@ -303,7 +311,7 @@ def run_batch(
                 progress(rows_done, inputs.calls * inputs.batch)
         return {name: np.stack([result.arrays[name] for result in results]) for name in results[0].arrays}
 
-    return run_calls(spec, inputs, run_call), ticks
+    return level.of(run_calls(spec, inputs, run_call)), ticks
 
 
 def place_of(result: TensorResult) -> str:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 KERNELS = ("arm_math", "packed", "packed_fma")
 """Names for --kernel, the default one first: what the project is named for, and what the others are held against."""
 
+TRACES = ("none", "last", "h", "hc")
+"""Levels for --trace, each with all of the one before it."""
+
 WORST_FIRST = (
     ExitCode.ORACLE,
     ExitCode.DEVICE,
@@ -83,20 +86,23 @@ class RandomInputs:
 
 @dataclass(frozen=True)
 class Computation:
-    """How the device computes, and whether every bit of that is checked."""
+    """How the device computes, how much of that is looked at, and whether every bit of it."""
 
     kernel: str = "arm_math"
     bit_exact: bool = False
+    trace: str = "hc"
 
     def check(self) -> None:
-        """Refuse a kernel that there is not.
+        """Refuse a kernel or a trace that there is not.
 
         Raises:
             UsageError: there is none of this name.
         """
         from harness.model.pack import kernel_named
+        from harness.model.trace import trace_named
 
         kernel_named(self.kernel)
+        trace_named(self.trace)
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,14 @@ def validate_command(
     bit_exact: Annotated[
         bool, typer.Option("--bit-exact", help="Compare every bit with the same firmware as a process of this machine.")
     ] = False,
+    trace: Annotated[
+        str,
+        typer.Option(
+            "--trace",
+            metavar="|".join(TRACES),
+            help="What is fetched and judged beside the outputs: nothing, last states, h of each step, c too.",
+        ),
+    ] = "hc",
     save: Annotated[
         str | None, typer.Option("--save", metavar="OUT.npz", help="What the device computed: file or folder.")
     ] = None,
@@ -211,7 +225,7 @@ def validate_command(
     files.check(models)
     random = RandomInputs(batch, steps, seed)
     random.check(inputs)
-    computation = Computation(kernel, bit_exact)
+    computation = Computation(kernel, bit_exact, trace)
     computation.check()
     runs = run_models(models, target, files, Limits(atol, rtol), random, computation, layer=layer)
     return worst_exit_code([run.exit_code for run in runs])
@@ -318,6 +332,7 @@ def _run_one(
 ) -> Validation:
     from harness.build.paths import work_dir
     from harness.model.pack import kernel_named
+    from harness.model.trace import trace_named
     from harness.oracle.cache import Oracle
     from harness.report.terminal import print_files, print_run, progress_of
     from harness.validation import Validation, make_inputs, validate
@@ -342,6 +357,7 @@ def _run_one(
                 weights=files.weights.of(model),
                 kernel=kernel_named(computation.kernel),
                 host=host.device_for if computation.bit_exact else None,
+                level=trace_named(computation.trace),
             )
         if run.error is not None:
             run.error = target.failed(run.error)
@@ -351,7 +367,8 @@ def _run_one(
         code = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 130
         stopped = HilError("the run was interrupted", code="interrupted", remedy="run it again")
         stopped.fault = "user"
-        files.write(Validation(model, layer, error=stopped), target, exit_code=code)
+        stopped_run = Validation(model, layer, trace_named(computation.trace), error=stopped)
+        files.write(stopped_run, target, exit_code=code)
         raise
     written = files.write(run, target)
     print_run(console, run, target.target)

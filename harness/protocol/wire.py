@@ -173,6 +173,7 @@ class Trace(IntFlag):
     C = 2
     OUTPUT = 4
     FINAL_STATE = 8
+    LAST_OUTPUT = 16
 
 
 @unique

@@ -45,6 +45,7 @@ def record_of(run: Validation, choice: TargetChoice, target: Target | None) -> d
         "target": _target(run, choice, target),
         "firmware": None if run.hello is None else firmware_fields(run.hello),
         "kernel": None if run.on_device is None else run.on_device.image.kernel.name.lower(),
+        "trace": run.level.name.lower(),
         "tolerance": {
             name: {"atol": json_number(t.atol), "rtol": json_number(t.rtol), "reason": t.reason}
             for name, t in run.tolerances.items()

@@ -68,7 +68,7 @@ def print_run(console: Console, run: Validation, target: Target | None = None) -
         console.print(
             f"device  weights {len(image.data)} bytes, CRC-32 {run.on_device.crc32_device:08x} on both sides, "
             f"came by {run.on_device.came_by.value}, state and buffers {image.work_bytes} bytes, "
-            f"kernel {image.kernel.name.lower()}"
+            f"kernel {image.kernel.name.lower()}, trace {run.level.name.lower()}"
         )
     _print_results(console, run)
     if run.error is not None:

@@ -146,6 +146,7 @@ def test_a_model_that_does_not_fit_is_refused_with_the_numbers(
         (["--native", "--rtol", "nan"], "--rtol"),
         (["--native", "--batch", "0"], "--batch"),
         (["--native", "--kernel", "fast"], "arm_math, packed, packed_fma"),
+        (["--native", "--trace", "all"], "none, last, h, hc"),
         (["--renode", "--native"], "both given"),
         (["--board", "nucleo"], "nucleo_f446re"),
         (["--native", "--board", "nucleo_f446re"], "both given"),
@@ -268,3 +269,20 @@ def test_one_lstm_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert record["inputs"]["masked_steps"] == int((tokens == 0).sum())
     with np.load(save_path) as saved:
         assert sorted(saved) == ["output", "reader.c", "reader.c_last", "reader.h", "reader.h_last"]
+
+
+def test_what_is_not_traced_is_nowhere(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    json_path, save_path = tmp_path / "r.json", tmp_path / "out.npz"
+    arguments = ["validate", str(model), "--native", "--trace", "last", "--bit-exact", "--batch", "2", "--steps", "3"]
+    assert run([*arguments, "--json", str(json_path), "--save", str(save_path)]) == 0
+    output = capsys.readouterr().out
+    assert "trace last" in output
+    assert "lstm.c " not in output
+    record = record_at(json_path)
+    names = ["lstm.h_last", "lstm.c_last", "output"]
+    assert record["trace"] == "last"
+    assert [tensor["name"] for tensor in record["tensors"]] == names
+    assert list(record["tolerance"]) == list(record["oracle"]["max_abs_to_float64_by_tensor"]) == names
+    assert record["bit_exact"]["elements"] == 2 * 5 + 2 * 5 + 2 * 3 * 5
+    with np.load(save_path) as saved:
+        assert sorted(saved.files) == sorted(names)

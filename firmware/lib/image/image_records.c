@@ -33,10 +33,10 @@ static node_values_t final_states(const image_node_t *node, uint32_t trace) {
     return values;
 }
 
-static node_values_t outputs(const image_node_t *node, uint32_t trace, uint8_t phase) {
+static node_values_t outputs(const image_node_t *node, bool wanted, uint8_t phase) {
     node_values_t values = {.count = 0};
     const bool is_output = (node->record->flags & WIRE_NODE_FLAG_OUTPUT) != 0 && node->record->phase == phase;
-    add(&values, is_output && (trace & WIRE_TRACE_OUTPUT) != 0, node->output);
+    add(&values, is_output && wanted, node->output);
     return values;
 }
 
@@ -54,20 +54,26 @@ static uint32_t take(const image_node_t *node, uint32_t pass_index, node_values_
 }
 
 static uint32_t take_step(const image_t *image, uint32_t pass_index, uint32_t trace, uint8_t **to) {
+    const bool output = (trace & WIRE_TRACE_OUTPUT) != 0;
     uint32_t floats = 0;
     for (uint32_t i = 0; i < image->node_count; i++) {
         floats += take(&image->nodes[i], pass_index, lstm_values(&image->nodes[i], trace), to);
     }
     for (uint32_t i = 0; i < image->node_count; i++) {
-        floats += take(&image->nodes[i], pass_index, outputs(&image->nodes[i], trace, WIRE_PHASE_EVERY_STEP), to);
+        floats += take(&image->nodes[i], pass_index, outputs(&image->nodes[i], output, WIRE_PHASE_EVERY_STEP), to);
     }
     return floats;
 }
 
 static uint32_t take_end(const image_t *image, uint32_t pass_index, uint32_t trace, uint8_t **to) {
+    const bool output = (trace & WIRE_TRACE_OUTPUT) != 0;
+    const bool last_output = (trace & WIRE_TRACE_LAST_OUTPUT) != 0;
     uint32_t floats = 0;
     for (uint32_t i = 0; i < image->node_count; i++) {
-        floats += take(&image->nodes[i], pass_index, outputs(&image->nodes[i], trace, WIRE_PHASE_AFTER_LAST_STEP), to);
+        floats += take(&image->nodes[i], pass_index, outputs(&image->nodes[i], last_output, WIRE_PHASE_EVERY_STEP), to);
+    }
+    for (uint32_t i = 0; i < image->node_count; i++) {
+        floats += take(&image->nodes[i], pass_index, outputs(&image->nodes[i], output, WIRE_PHASE_AFTER_LAST_STEP), to);
     }
     for (uint32_t i = 0; i < image->node_count; i++) {
         floats += take(&image->nodes[i], pass_index, final_states(&image->nodes[i], trace), to);

@@ -127,6 +127,7 @@ enum wire_trace {
     WIRE_TRACE_C = 2u,
     WIRE_TRACE_OUTPUT = 4u,
     WIRE_TRACE_FINAL_STATE = 8u,
+    WIRE_TRACE_LAST_OUTPUT = 16u,
 };
 
 // What READ and WRITE address.

@@ -16,6 +16,7 @@ from harness.model.inputs import Inputs, random_inputs
 from harness.model.pack import ModelImage, kernel_named, pack_model
 from harness.model.spec import Float32Array, LstmNode, ModelSpec
 from harness.oracle.cache import Oracle
+from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import import_keras
 from harness.protocol.wire import Kernel
 from harness.targets.native import NativeTarget
@@ -50,9 +51,9 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
     return Oracle(tmp_path_factory.mktemp("oracle"))
 
 
-def vectors(spec):  # type: ignore[no-untyped-def]
+def vectors(loaded: LoadedModel) -> Inputs:
     """A few sequences, and a mask."""
-    x = random_inputs(spec, batch=3, steps=8, seed=1).x
+    x = random_inputs(loaded.spec, batch=3, steps=8, seed=1).x
     return Inputs(x=x, mask=np.random.default_rng(2).random((3, 8)) < 0.7)
 
 

@@ -7,7 +7,7 @@ passes is run pass after pass, and each of them is sent the input in the order i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -18,7 +18,7 @@ from harness.device import Device
 from harness.errors import MismatchError, ModelRefused
 from harness.model.memory import Memory
 from harness.model.pack import ModelImage, pack_model
-from harness.model.plan import Plan, make_plan
+from harness.model.plan import Pass, Plan, make_plan
 from harness.model.replies import Part, end_record, step_record, value_name
 from harness.model.spec import BoolArray, Float32Array, ModelSpec, as_source
 from harness.model.trace import TraceLevel
@@ -207,12 +207,13 @@ def _send(device: Device, image: ModelImage) -> int:
     return device.request(ImageCommit(crc32=image.crc32)).crc32
 
 
-def _write(device: Device, region: Region, node: int, data: bytes) -> None:
-    """Write to a region from its start, in as few requests as it takes."""
+def _write(device: Device, region: Region, node: int, data: bytes, start: int = 0) -> None:
+    """Write to a region from an offset on, in as few requests as it takes."""
     chunk_bytes = device.info.max_payload_bytes - Write.size_bytes()
     chunk_bytes -= chunk_bytes % _FLOAT_BYTES  # flash takes whole words
     for offset in range(0, len(data), chunk_bytes):
-        device.request(Write(region=region, node=node, offset=offset, data=data[offset : offset + chunk_bytes]))
+        chunk = data[offset : offset + chunk_bytes]
+        device.request(Write(region=region, node=node, offset=start + offset, data=chunk))
 
 
 class SequenceRunner:
@@ -238,12 +239,17 @@ class SequenceRunner:
         self._end_records = [end_record(spec, self._plan, pass_index, level) for pass_index in passes]
 
     def run(
-        self, x: Float32Array, mask: BoolArray | None = None, initial: Mapping[str, Float32Array] | None = None
+        self,
+        x: Float32Array,
+        mask: BoolArray | None = None,
+        initial: Mapping[str, Float32Array] | None = None,
+        beside: Sequence[Float32Array] = (),
     ) -> SequenceResult:
         """Run one sequence from a fresh state.
 
         Args:
             x: float32 (T, input_size).
+            beside: the model's other inputs, float32 (T, size) or (size).
             mask: (T,), False at a step that is to be skipped.
             initial: `<layer>.h0` and `<layer>.c0`, float32 (units), zero where not given.
         """
@@ -253,8 +259,10 @@ class SequenceRunner:
         if initial:
             self._write_initial(initial)
             flags = RunFlags.NONE
+        inputs = [x, *beside]
+        self._write_vectors(inputs)
         for pass_index in range(len(self._plan.passes)):
-            ticks += self._run_pass(pass_index, x, mask, flags, arrays)
+            ticks += self._run_pass(pass_index, inputs, mask, flags, arrays)
             flags = RunFlags.NONE
         values = {index: arrays.pop(value_name(index)) for index in self._spec.output_nodes}
         for name, output in zip(self._spec.output_names, map(as_source, self._spec.outputs), strict=True):
@@ -269,16 +277,15 @@ class SequenceRunner:
     def _run_pass(
         self,
         pass_index: int,
-        x: Float32Array,
+        inputs: list[Float32Array],
         mask: BoolArray | None,
         flags: RunFlags,
         arrays: dict[str, Float32Array],
     ) -> int:
         """Run one pass from its first step to its end and add what it gives to `arrays`; returns the ticks."""
         of_pass = self._plan.passes[pass_index]
-        step_count = len(x) if of_pass.steps is None else of_pass.steps
-        rows = np.empty((step_count, 0), np.float32) if of_pass.reverse_input is None else x
-        rows = rows[::-1] if of_pass.reverse_input else rows
+        step_count = len(inputs[of_pass.length_of]) if of_pass.steps is None else of_pass.steps
+        rows = self._rows(of_pass, step_count, inputs)
         mask = None if of_pass.reverse_mask is None or mask is None else mask
         mask = mask[::-1] if of_pass.reverse_mask and mask is not None else mask
         records: list[bytes] = []
@@ -296,6 +303,23 @@ class SequenceRunner:
         arrays.update(step_record.split(steps))
         arrays.update(end_record.split(np.frombuffer(end, "<f4")))
         return ticks + end_reply.ticks
+
+    def _rows(self, of_pass: Pass, step_count: int, inputs: list[Float32Array]) -> Float32Array:
+        """What the steps of a pass read of the model's sequences, in the order in which they are run."""
+        if not of_pass.reads:
+            return np.empty((step_count, 0), np.float32)
+        rows = np.zeros((step_count, self._spec.stream_size), np.float32)
+        for place in of_pass.reads:
+            offset = self._spec.offset_of(place)
+            rows[:, offset : offset + self._spec.inputs[place].size] = inputs[place]
+        return rows[::-1] if of_pass.reverse_input else rows
+
+    def _write_vectors(self, inputs: list[Float32Array]) -> None:
+        """The inputs that do not change with the steps, which lie behind those that do."""
+        vectors = [array for each, array in zip(self._spec.inputs, inputs, strict=True) if not each.is_sequence]
+        if vectors:
+            data = np.ascontiguousarray(np.concatenate(vectors), dtype="<f4").tobytes()
+            _write(self._device, Region.INPUT, 0, data, self._spec.stream_size * _FLOAT_BYTES)
 
     def _steps_per_request(self, pass_index: int, input_bytes: int, *, with_mask: bool) -> int:
         """As many as fit both frames; 1 where not even one does, which then goes by writes and reads."""

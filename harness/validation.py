@@ -254,7 +254,8 @@ def _run_on_device(
     assert run.loaded is not None
     assert run.inputs is not None
     _, mask = run.inputs.seen_by(run.loaded.spec)
-    image = pack_model(run.loaded.spec, run.inputs.steps, masked=mask is not None, kernel=kernel)
+    longest = run.inputs.longest(run.loaded.spec)
+    image = pack_model(run.loaded.spec, longest, masked=mask is not None, kernel=kernel)
     with _Stage(run, "start"):
         device = device_for(image)
     run.hello = device.info
@@ -299,12 +300,12 @@ def run_batch(
 
     def run_call(call: Inputs) -> dict[str, Float32Array]:
         nonlocal ticks, rows_done
-        x, masks = call.seen_by(spec)
+        (x, *beside), (_, masks) = call.arrays(spec), call.seen_by(spec)
         results = []
         for row in range(call.batch):
             mask = None if masks is None else masks[row]
             initial = {name: states[row] for name, states in call.initial.items()}
-            results.append(runner.run(x[row], mask, initial))
+            results.append(runner.run(x[row], mask, initial, [array[row] for array in beside]))
             ticks += results[-1].ticks
             rows_done += 1
             if progress is not None:

@@ -150,6 +150,31 @@ def residual(keras: Any) -> Any:
     return _model(keras, body)
 
 
+def several_inputs(keras: Any) -> Any:
+    """Two sequences of equally many steps, joined; one of other steps; a vector that is read in every way."""
+    layers = keras.layers
+    x, same = keras.Input((None, 3), name="x"), keras.Input((None, 2), name="same")
+    longer, vector = keras.Input((9, 2), name="longer"), keras.Input((4,), name="vector")
+    joined = layers.LSTM(4, return_sequences=True, name="joined")(layers.Concatenate()([x, same]))
+    encoded = layers.LSTM(3, name="encoder")(longer)
+    decoded = layers.LSTM(4, return_sequences=True, name="decoder")(joined, initial_state=[vector, vector])
+    repeated = layers.LSTM(2, name="repeated")(layers.RepeatVector(5)(vector))
+    last = layers.Dense(3, name="dense")(layers.Concatenate(name="last")([encoded, repeated, vector]))
+    return keras.Model([vector, x, longer, same], [decoded, last], name="several_inputs")
+
+
+def translator(keras: Any) -> Any:
+    """An encoder and a decoder that reads a sequence of other steps, both open, as in every tutorial."""
+    layers = keras.layers
+    source, target = keras.Input((None, 3), name="source"), keras.Input((None, 2), name="target")
+    _, h, c = layers.LSTM(4, return_state=True, name="encoder")(source)
+    decoder = layers.LSTM(4, return_sequences=True, return_state=True, name="decoder")
+    decoded, *_ = decoder(target, initial_state=[h, c])
+    return keras.Model(
+        [source, target], layers.Dense(5, activation="softmax", name="words")(decoded), name="translator"
+    )
+
+
 def with_masking(keras: Any, mask_value: float = -1.0) -> Any:
     """A Masking layer, read by a Bidirectional, a head at every step and a head behind the last one."""
 
@@ -180,5 +205,7 @@ MODELS: dict[str, Callable[[Any], Any]] = {
     "merged": merged,
     "residual": residual,
     "masking": with_masking,
+    "several inputs": several_inputs,
+    "translator": translator,
 }
 """Every model by a name for test ids."""

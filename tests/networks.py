@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 import seeds
-from harness.model.spec import ActivationNode, DenseNode, LstmNode, MergeNode, ModelSpec, Node, Source, SourceLike
+from harness.model.spec import (
+    ActivationNode,
+    DenseNode,
+    LstmNode,
+    MergeNode,
+    ModelSpec,
+    NetworkInput,
+    Node,
+    Source,
+    SourceLike,
+)
 from harness.protocol.wire import Activation, Operation, Phase, Tap
 
 STEP, AFTER = Phase.EVERY_STEP, Phase.AFTER_LAST_STEP
@@ -174,6 +184,34 @@ def residual() -> ModelSpec:
     )
 
 
+def several_inputs() -> ModelSpec:
+    """A sequence, one of equally many steps, one of other steps, and a vector that is read in every way."""
+    return ModelSpec(
+        "several_inputs",
+        "x",
+        3,
+        6,
+        (
+            merge(Operation.CONCATENATE, STEP, 5, Source(), Source(input=1), name="joined"),
+            lstm(5, 4, 0, "first"),
+            lstm(2, 4, Source(input=2, reverse=True), "other", masked=False, return_sequences=False),
+            lstm(
+                4, 3, Source(input=3, repeat=6), "of_vector", masked=False, initial=(Source(input=4), Source(input=4))
+            ),
+            merge(Operation.CONCATENATE, STEP, 7, Source(1), Source(3), name="both"),
+            merge(Operation.CONCATENATE, AFTER, 8, Source(2), Source(input=3), name="last"),
+            dense(8, 3, 5, AFTER),
+        ),
+        (4, 6),
+        beside=(
+            NetworkInput("same", 2, 6),
+            NetworkInput("longer", 2, None),
+            NetworkInput("vector", 4, 0),
+            NetworkInput("state", 3, 0),
+        ),
+    )
+
+
 def with_fixed_steps(spec: ModelSpec, steps: int) -> ModelSpec:
     """The same network with a number of steps of its own."""
     return replace(spec, steps=steps)
@@ -196,5 +234,6 @@ ALL: dict[str, Callable[[], ModelSpec]] = {
     "reshape": reshape,
     "merges": merges,
     "residual": residual,
+    "several inputs": several_inputs,
 }
 """Every network by a name for test ids."""

@@ -30,6 +30,7 @@ class Inputs:
     Attributes:
         x: float32 (B, T, input_size).
         mask: bool (B, T), False where a step is skipped; None: every step counts.
+        beside: what the model's other inputs are given, by their names: float32 (B, T, size) or (B, size).
         initial: `<layer>.h0` and `<layer>.c0`, float32 (B, units), for the layers that do not start at zero.
         reset_before: bool (N), True where a call starts from zero states; None: one call, and no leading N.
         seed: of random inputs, else None.
@@ -42,11 +43,13 @@ class Inputs:
     reset_before: BoolArray | None = None
     seed: int | None = None
     notes: tuple[str, ...] = ()
+    beside: Mapping[str, Float32Array] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
         """Over names, shapes and values, in hex: the same values give the same hash wherever they came from."""
         arrays: dict[str, NDArray[Any]] = {"x": self.x, **self.initial}
+        arrays.update({f"beside {name}": array for name, array in self.beside.items()})
         optional = {"mask": self.mask, "reset_before": self.reset_before}
         return sha256_of({**arrays, **{name: array for name, array in optional.items() if array is not None}})
 
@@ -64,6 +67,15 @@ class Inputs:
             return self.x, self.mask
         mask = np.any(self.x != np.float32(spec.mask_value), axis=-1)
         return np.where(mask[:, :, np.newaxis], self.x, np.float32(0)), mask
+
+    def arrays(self, spec: ModelSpec) -> list[Float32Array]:
+        """What the network computes with, for each of `ModelSpec.inputs`."""
+        return [self.seen_by(spec)[0], *(self.beside[each.name] for each in spec.beside)]
+
+    def longest(self, spec: ModelSpec) -> int:
+        """Steps of the longest sequence whose steps the model leaves open, of x if it leaves none."""
+        pairs = zip(spec.inputs, [self.x, *(self.beside[each.name] for each in spec.beside)], strict=True)
+        return max((int(array.shape[-2]) for each, array in pairs if each.steps is None), default=self.steps)
 
     @property
     def batch(self) -> int:
@@ -83,7 +95,11 @@ class Inputs:
         for call, reset in enumerate(self.reset_before):
             mask = None if self.mask is None else self.mask[call]
             initial = {name: states[call] for name, states in self.initial.items()}
-            yield bool(reset) or call == 0, replace(self, x=self.x[call], mask=mask, initial=initial, reset_before=None)
+            beside = {name: array[call] for name, array in self.beside.items()}
+            yield (
+                bool(reset) or call == 0,
+                replace(self, x=self.x[call], mask=mask, initial=initial, beside=beside, reset_before=None),
+            )
 
 
 def random_inputs(spec: ModelSpec, batch: int | None = None, steps: int | None = None, seed: int = 0) -> Inputs:
@@ -114,7 +130,11 @@ def random_inputs(spec: ModelSpec, batch: int | None = None, steps: int | None =
     for units, states in state_inputs(spec).values():
         values = generator.standard_normal((batch, units)).astype(np.float32)
         initial.update(dict.fromkeys(states, values))
-    return Inputs(x=x, mask=mask, initial=initial, seed=seed)
+    beside = {}
+    for each in spec.beside:
+        shape = (batch, each.steps or steps, each.size) if each.is_sequence else (batch, each.size)
+        beside[each.name] = generator.standard_normal(shape).astype(np.float32)
+    return Inputs(x=x, mask=mask, initial=initial, beside=beside, seed=seed)
 
 
 def state_inputs(spec: ModelSpec) -> dict[str, tuple[int, tuple[str, ...]]]:

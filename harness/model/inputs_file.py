@@ -22,10 +22,10 @@ def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
     """Reads an .npz file and holds it against the model. Nothing in the file is unpickled.
 
     Args:
-        path: a file with the model's input by its name or as `x`, (B, T, input_size); its bool input, if it has one,
-            by its name, (B, T), else an optional `mask` (B, T) bool; initial states that are inputs of the model by
-            their names, of other layers as optional `<layer>.h0` and `<layer>.c0`, (B, units). One of such a pair
-            alone means zeros for the other.
+        path: a file with the model's inputs by their names, (B, T, size) or (B, size), a single one also as `x`; its
+            bool input, if it has one, by its name, (B, T), else an optional `mask` (B, T) bool; initial states that are
+            inputs of the model by their names, of other layers as optional `<layer>.h0` and `<layer>.c0`, (B, units).
+            One of such a pair alone means zeros for the other.
             Of a stateful model also `x_calls` (N, B, T, input_size) in place of x: N calls in order, with an optional
             `reset_before` (N) bool; the other arrays then have N as their first axis, or serve all calls.
         spec: the model.
@@ -51,19 +51,27 @@ class _File:
         batch, steps = x.shape[-3], x.shape[-2]
         # Names of the model's own come before those that the format reserves.
         initial = self._take_state_inputs(batch)
+        beside = self._take_beside(batch, steps)
         mask = self._take_mask((batch, steps))
         initial.update(self._take_layer_states(batch))
         self._refuse_unknown()
-        return Inputs(x=x, mask=mask, initial=initial, reset_before=self._reset_before, notes=tuple(self._notes))
+        return Inputs(
+            x=x,
+            mask=mask,
+            initial=initial,
+            reset_before=self._reset_before,
+            notes=tuple(self._notes),
+            beside=beside,
+        )
 
     def _take_x(self) -> Float32Array:
         spec = self._spec
-        own = {spec.input_name, spec.mask_input, *spec.state_inputs}
+        own = {spec.input_name, spec.mask_input, *spec.state_inputs, *(each.name for each in spec.beside)}
         if _CALLS in self._arrays and _CALLS not in own:
             self._take_calls()
             name = _CALLS
         else:
-            names = [spec.input_name] if "x" in own else [spec.input_name, "x"]
+            names = [spec.input_name] if "x" in own or spec.beside else [spec.input_name, "x"]
             name = next((name for name in names if name in self._arrays), "")
             if not name:
                 raise InputsRefused(
@@ -92,6 +100,23 @@ class _File:
             resets = np.zeros(len(calls), dtype=np.bool_)
         check_shape(self._path, _RESETS, resets.shape, (len(calls),), ("calls",))
         self._reset_before = truth_values(self._path, _RESETS, resets, "the states are reset before the call")
+
+    def _take_beside(self, batch: int, steps: int) -> dict[str, Float32Array]:
+        """The model's inputs beside the first sequence."""
+        taken: dict[str, Float32Array] = {}
+        for each in self._spec.beside:
+            if each.name not in self._arrays:
+                raise InputsRefused(
+                    f"{self._path} has no array '{each.name}', an input of model '{self._spec.name}'.",
+                    code="inputs_missing",
+                    remedy=f"Store '{each.name}' as float32, {'(batch, steps, ' if each.is_sequence else '(batch, '}"
+                    f"{each.size}).",
+                )
+            length = steps if each.steps is None and self._spec.one_length else each.steps
+            shape = (batch, length, each.size) if each.is_sequence else (batch, each.size)
+            axes = ("batch", "steps", "features") if each.is_sequence else ("batch", "features")
+            taken[each.name] = self._take_float32(each.name, shape, axes)
+        return taken
 
     def _take_mask(self, shape: tuple[int, ...]) -> BoolArray | None:
         """The mask input of the model by its name, or the `mask` for a model without one."""
@@ -131,6 +156,12 @@ class _File:
                 f"{path} holds '{name}', and model '{spec.name}' makes its own mask of '{spec.input_name}' (Masking).",
                 code="inputs_unknown",
                 remedy=f"Leave it out, and set the steps that do not count to {spec.mask_value:g}.",
+            )
+        if any(each.is_sequence for each in spec.beside) and spec.mask_input is None:
+            raise InputsRefused(
+                f"{path} holds '{name}', and model '{spec.name}' has several sequences; a mask is run for one.",
+                code="inputs_unknown",
+                remedy="Make the mask a bool Input of the model, and the `mask=` of its LSTM layers.",
             )
         if spec.mask_refuser is not None:
             raise InputsRefused(
@@ -180,11 +211,13 @@ class _File:
                     remedy=f"Store the calls of a stateful model as '{_CALLS}' (calls, batch, steps, features).",
                 )
             states = [f"{node.name}.{state}" for node in self._free_lstms() for state in ("h0", "c0")]
-            known = listed([spec.mask_input or "mask", *spec.state_inputs, *states])
+            others = [each.name for each in spec.beside]
+            first = f"'{spec.input_name}'" if others else f"'{spec.input_name}' or 'x'"
+            known = listed([*others, spec.mask_input or "mask", *spec.state_inputs, *states])
             raise InputsRefused(
                 f"{self._path} holds '{name}', which model '{spec.name}' does not know.",
                 code="inputs_unknown",
-                remedy=f"Known names: '{spec.input_name}' or 'x', {known}.",
+                remedy=f"Known names: {first}, {known}.",
             )
 
     def _free_lstms(self) -> list[LstmNode]:

@@ -153,7 +153,8 @@ def pack_model(
         node_count=len(records),
         image_bytes=header_bytes + len(tensors) + CRC_BYTES,
         work_bytes=work_bytes,
-        input_size=spec.input_size,
+        input_size=spec.stream_size,
+        static_size=spec.static_size,
         source_count=source_count,
         name=spec.name,
     )
@@ -207,7 +208,7 @@ def _flags(spec: ModelSpec, index: int) -> NodeFlags:
 def _source_record(spec: ModelSpec, plan: Plan, reader: int, source: Source) -> SourceRecord:
     """Keras' terms in the device's. Of the input nothing is said: it is sent in the order that is wanted."""
     if source.node is None:
-        return SourceRecord(node=NO_NODE, size=spec.input_size)
+        return SourceRecord(node=NO_NODE, offset=spec.offset_of(source.input), size=spec.inputs[source.input].size)
     units = spec.nodes[source.node].units
     at_steps = spec.nodes[reader].phase is Phase.EVERY_STEP
     direction = Read.REVERSED if source.reverse else Read.FORWARD
@@ -234,7 +235,7 @@ def _tensors(node: Node, *, is_packed: bool) -> tuple[Float32Array | None, Float
 
 def _state_bytes(spec: ModelSpec, kernel: Kernel) -> int:
     """Work memory without kept steps: docs/PROTOCOL.md; mirrors node_floats and scratch_floats of image_layout.c."""
-    floats = spec.input_size
+    floats = spec.stream_size + spec.static_size
     scratch = 0
     for node in spec.nodes:
         if isinstance(node, LstmNode) and kernel is not Kernel.ARM_MATH:

@@ -19,18 +19,22 @@ class Pass:
     """What all nodes of a pass that run at every step agree in.
 
     Attributes:
-        steps: fixed by the model; None: as many as the run has.
-        reverse_input: the model's input is read from its last step; None: it is not read.
+        steps: fixed by the model; None: as many as an input of the run has.
+        reverse_input: the sequences are read from their last step; None: none is read.
         reverse_mask: the mask is read from its last step; None: no node obeys one.
+        length_of: which input that is, where the steps are open.
+        reads: the sequences among the model's inputs that are read.
     """
 
     steps: int | None
     reverse_input: bool | None = None
     reverse_mask: bool | None = None
+    length_of: int = 0
+    reads: frozenset[int] = frozenset()
 
     def joined(self, other: Pass) -> Pass | None:
         """One pass for both, None where they do not agree."""
-        if self.steps != other.steps:
+        if (self.steps, self.length_of) != (other.steps, other.length_of):
             return None
         for mine, others in ((self.reverse_input, other.reverse_input), (self.reverse_mask, other.reverse_mask)):
             if None not in (mine, others) and mine != others:
@@ -39,6 +43,8 @@ class Pass:
             self.steps,
             other.reverse_input if self.reverse_input is None else self.reverse_input,
             other.reverse_mask if self.reverse_mask is None else self.reverse_mask,
+            self.length_of,
+            self.reads | other.reads,
         )
 
 
@@ -86,19 +92,21 @@ def make_plan(spec: ModelSpec, *, masked: bool = True) -> Plan:
     return min((_numbered(spec, demands, passes) for passes in (early, late)), key=lambda plan: _cost(spec, plan))
 
 
-def node_steps(spec: ModelSpec, index: int) -> int | None:
-    """Steps at which a node of EVERY_STEP runs; None: those of the run."""
+def node_length(spec: ModelSpec, index: int) -> tuple[int | None, int]:
+    """Steps at which a node of EVERY_STEP runs; None: those of the input that the second number says."""
     for source in sources_of(spec.nodes[index]):
         if source.repeat:
-            return source.repeat
+            return source.repeat, 0
         if source.rows:
             assert source.node is not None
-            length = node_steps(spec, source.node) if spec.gives_sequence(source.node) else 1
-            return None if length is None else length * spec.nodes[source.node].units // source.rows
-        if source.node is None:
-            return spec.steps
-        if source.tap is Tap.OUTPUT and spec.gives_sequence(source.node):
-            return node_steps(spec, source.node)
+            steps = node_length(spec, source.node)[0] if spec.gives_sequence(source.node) else 1
+            assert steps is not None
+            return steps * spec.nodes[source.node].units // source.rows, 0
+        if source.node is None and spec.inputs[source.input].is_sequence:
+            steps = spec.inputs[source.input].steps
+            return steps, 0 if steps is not None or spec.one_length else source.input
+        if source.node is not None and source.tap is Tap.OUTPUT and spec.gives_sequence(source.node):
+            return node_length(spec, source.node)
     raise ValueError(f"node {spec.nodes[index].name} runs at every step and reads no sequence")
 
 
@@ -107,16 +115,19 @@ def _demand(spec: ModelSpec, index: int, *, masked: bool) -> Pass | None:
     node = spec.nodes[index]
     if node.phase is Phase.AFTER_LAST_STEP:
         return None
-    inputs = [source.reverse for source in sources_of(node) if source.node is None]
-    obeys = masked and isinstance(node, LstmNode) and node.masked
-    demand = Pass(
-        steps=node_steps(spec, index),
-        reverse_input=inputs[0] if inputs else None,
-        reverse_mask=as_source(node.source).reverse if obeys and isinstance(node, LstmNode) else None,
-    )
-    if len(set(inputs)) > 1:
+    read = [source for source in sources_of(node) if source.node is None and spec.inputs[source.input].is_sequence]
+    directions = {source.reverse for source in read}
+    if len(directions) > 1:
         raise ValueError(f"node {node.name} reads the model's input in both directions")
-    return demand
+    obeys = masked and isinstance(node, LstmNode) and node.masked
+    steps, length_of = node_length(spec, index)
+    return Pass(
+        steps=steps,
+        reverse_input=directions.pop() if directions else None,
+        reverse_mask=as_source(node.source).reverse if obeys and isinstance(node, LstmNode) else None,
+        length_of=length_of,
+        reads=frozenset(source.input for source in read),
+    )
 
 
 def _edges(spec: ModelSpec) -> Iterator[_Edge]:

@@ -29,11 +29,12 @@ class Source:
     A node of AFTER_LAST_STEP that reads a sequence reads its last step, or all of it with `rows`.
 
     Attributes:
-        node: index of a node before it; None: the model's input.
+        node: index of a node before it; None: an input of the model.
         tap: its output, or the h or c that an LSTM ends with.
         reverse: a sequence from its last step to its first, and a mask likewise.
         repeat: a vector, the same at each of so many steps (RepeatVector); 0: it is no such.
         rows: all values in their order, cut anew into rows of so many floats (Reshape, Flatten); 0: rows as they are.
+        input: without a node, which of `ModelSpec.inputs`.
     """
 
     node: int | None = None
@@ -41,6 +42,7 @@ class Source:
     reverse: bool = False
     repeat: int = 0
     rows: int = 0
+    input: int = 0
 
 
 SourceLike: TypeAlias = Source | int | None
@@ -214,8 +216,28 @@ def gives_sequence(node: Node) -> bool:
 
 
 @dataclass(frozen=True)
+class NetworkInput:
+    """An input of a model.
+
+    Attributes:
+        name: of the Keras input.
+        size: features of a step, or of the vector.
+        steps: time steps if the model fixes them, None if not; 0: it is a vector.
+    """
+
+    name: str
+    size: int
+    steps: int | None
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether it has steps."""
+        return self.steps != 0
+
+
+@dataclass(frozen=True)
 class ModelSpec:
-    """A whole network: one sequence as input, nodes in the order in which they run, one or more outputs.
+    """A whole network: a sequence as input, maybe others beside it, nodes in the order in which they run, outputs.
 
     Attributes:
         name: the model's name.
@@ -230,6 +252,8 @@ class ModelSpec:
             mask is given.
         mask_refuser: name of a layer that computes otherwise where there is a mask, so that none can be given; or None.
         batch: sequences per call if the model fixes them, else None.
+        beside: inputs beside the sequence, sequences too or vectors.
+        one_length: sequences whose steps the model leaves open have equally many; else each has its own.
     """
 
     name: str
@@ -242,6 +266,29 @@ class ModelSpec:
     mask_value: float | None = None
     mask_refuser: str | None = None
     batch: int | None = None
+    beside: tuple[NetworkInput, ...] = ()
+    one_length: bool = False
+
+    @property
+    def inputs(self) -> tuple[NetworkInput, ...]:
+        """What is computed with: the sequence, then what is beside it."""
+        return (NetworkInput(self.input_name, self.input_size, self.steps), *self.beside)
+
+    @property
+    def stream_size(self) -> int:
+        """Features of one step of all sequences, as they lie beside each other on the device."""
+        return sum(each.size for each in self.inputs if each.is_sequence)
+
+    @property
+    def static_size(self) -> int:
+        """Values of all vectors, as they lie behind the sequences on the device."""
+        return sum(each.size for each in self.inputs if not each.is_sequence)
+
+    def offset_of(self, place: int) -> int:
+        """Where one of `inputs` lies on the device, in floats."""
+        inputs = self.inputs
+        before = [each.size for each in inputs[:place] if each.is_sequence == inputs[place].is_sequence]
+        return sum(before) + (0 if inputs[place].is_sequence else self.stream_size)
 
     @property
     def parameters(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.spec import ActivationNode, DenseNode, LstmNode, MergeNode, ModelSpec, Node, Source
+from harness.model.spec import ActivationNode, DenseNode, LstmNode, MergeNode, ModelSpec, NetworkInput, Node, Source
 from harness.protocol.wire import Activation, Operation, Phase, Tap
 
 _KINDS: dict[str, type[Node]] = {
@@ -68,6 +68,8 @@ def spec_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> ModelSpec:
 
 def _plain(name: str, value: Any) -> Any:
     """A field of a node as JSON has it."""
+    if isinstance(value, NetworkInput):
+        return asdict(value)
     if isinstance(value, Source):
         return {**asdict(value), "tap": int(value.tap)}
     if isinstance(value, tuple):
@@ -77,6 +79,8 @@ def _plain(name: str, value: Any) -> Any:
 
 def _of_plain(name: str, value: Any) -> Any:
     """The field that `_plain` gave."""
+    if name == "beside":
+        return tuple(NetworkInput(**each) for each in value)
     if name in _SOURCES and isinstance(value, dict):
         return Source(**{**value, "tap": Tap(value["tap"])})
     if name in _SOURCES and isinstance(value, list):

@@ -111,7 +111,8 @@ def graph_of(keras_model: Any) -> Graph:
     empty = Graph(keras_model.name, inputs, (), ())
     # The run's mask is a bool input, or made by a Masking layer; else it is given to the whole model, and accompanies
     # the sequence from the start.
-    from_start = empty.mask_input is None and not makes_its_own(keras_model)
+    sequences = [tensor for tensor in inputs if len(tensor.shape) == 3]
+    from_start = empty.mask_input is None and not makes_its_own(keras_model) and len(sequences) == 1
     given = [Value(None, place, masked=from_start and len(tensor.shape) == 3) for place, tensor in enumerate(inputs)]
     walk = _Walk(empty.mask_input)
     outputs = walk.through(keras_model, given)

@@ -21,7 +21,7 @@ import numpy as np
 from harness.errors import InputsRefused, OracleError
 from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
-from harness.model.spec import BoolArray, Float32Array, LstmNode, MergeNode, as_source, sources_of
+from harness.model.spec import BoolArray, Float32Array, LstmNode, MergeNode, Source, as_source, sources_of
 from harness.model.views import OPERATIONS, directed, viewed
 from harness.oracle.graph import name_of
 from harness.oracle.load import LoadedModel
@@ -160,14 +160,14 @@ def _run_own(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, 
 def _call_model(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
     """One call of the model."""
     model, spec = loaded.keras_model, loaded.spec
-    arrays: dict[str, Any] = {spec.input_name: inputs.x}
+    arrays: dict[str, Any] = {spec.input_name: inputs.x, **inputs.beside}
     if spec.mask_input is not None:
         arrays[spec.mask_input] = inputs.mask
     arrays.update({name: inputs.initial[states[0]] for name, states in spec.state_inputs.items()})
     given = {name: keras.tensor(array) for name, array in arrays.items()}
     mask: Any = None
     if spec.mask_input is None and inputs.mask is not None:
-        # One for each input, for Keras leaves out what is None. An initial state's own is read by nobody.
+        # One for each input, for Keras leaves out what is None. That of a vector is read by nobody.
         nothing = np.ones((inputs.batch, 1), dtype=np.bool_)
         masks = [inputs.mask if name_of(each) == spec.input_name else nothing for each in model.inputs]
         mask = keras.tensor(masks[0]) if len(masks) == 1 else [keras.tensor(each) for each in masks]
@@ -185,9 +185,14 @@ _RunLstm = Callable[[LstmNode, Any, Any, list[Any]], tuple[Any, ...]]
 def _compute(keras: KerasApi, loaded: LoadedModel, inputs: Inputs, run_lstm: _RunLstm) -> dict[str, Float32Array]:
     """The model's outputs from its own layers, node by node."""
     spec = loaded.spec
-    values: dict[tuple[int | None, Tap], Any] = {(None, Tap.OUTPUT): inputs.seen_by(spec)[0]}
+    given = inputs.arrays(spec)
+    values: dict[tuple[int, Tap], Any] = {}
+
+    def value_of(source: Source) -> Float32Array:
+        return given[source.input] if source.node is None else _array(values[source.node, source.tap])
+
     for index, (node, layer) in enumerate(zip(spec.nodes, loaded.layers, strict=True)):
-        read = [viewed(_array(values[each.node, each.tap]), each, node.phase) for each in sources_of(node)]
+        read = [viewed(value_of(each), each, node.phase) for each in sources_of(node)]
         if isinstance(node, LstmNode):  # a layer with go_backwards turns its sequence itself
             sequence, *states = map(keras.tensor, read)
             returned = run_lstm(node, layer, sequence, states or _initial_states(keras, node, inputs))
@@ -197,8 +202,7 @@ def _compute(keras: KerasApi, loaded: LoadedModel, inputs: Inputs, run_lstm: _Ru
             values[index, Tap.OUTPUT] = OPERATIONS[node.operation](turned)
         else:
             values[index, Tap.OUTPUT] = layer(keras.tensor(read[0]))
-    outputs = (values[each.node, each.tap] for each in map(as_source, spec.outputs))
-    return {name: _array(value) for name, value in zip(spec.output_names, outputs, strict=True)}
+    return {name: value_of(as_source(each)) for name, each in zip(spec.output_names, spec.outputs, strict=True)}
 
 
 def _call_layers(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:

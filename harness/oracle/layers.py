@@ -76,8 +76,10 @@ class _Lowering:
         for problem in graph.problems:
             raise problem
         self._inputs: ModelInputs = model_inputs(graph)
-        self._net = Network(self._inputs.size, self._inputs.steps)
-        self._tensors: dict[tuple[int | None, int], Tensor] = {(None, self._inputs.sequence): self._net.input}
+        self._net = Network(self._inputs.read)
+        self._tensors: dict[tuple[int | None, int], Tensor] = {
+            (None, place): tensor for place, tensor in zip(self._inputs.places, self._net.inputs, strict=True)
+        }
         self._mask_value: float | None = None
         self._mask_refuser: str | None = None
 
@@ -102,15 +104,17 @@ class _Lowering:
             )
         spec = ModelSpec(
             name=graph.name,
-            input_name=inputs.name,
-            input_size=inputs.size,
-            steps=inputs.steps,
+            input_name=inputs.read[0].name,
+            input_size=inputs.read[0].size,
+            steps=inputs.read[0].steps,
             nodes=tuple(self._net.nodes),
             outputs=outputs,
             mask_input=inputs.mask_name,
             mask_value=self._mask_value,
             mask_refuser=self._mask_refuser,
             batch=inputs.batch,
+            beside=inputs.read[1:],
+            one_length=self._net.one_length,
         )
         return Lowered(spec, tuple(self._net.layers))
 
@@ -138,7 +142,7 @@ class _Lowering:
             return [self._masking(layer, tensor)]
         if kind in RESHAPES:
             return [RESHAPES[kind](self._net, layer, tensor)]
-        return [self._net.add(plain_node(layer, tensor), layer, tensor.steps)]
+        return [self._net.add(plain_node(layer, tensor), layer, tensor)]
 
     def _check_call(self, step: Step) -> None:
         """A layer's call may have nothing beside its input that is not run."""
@@ -192,12 +196,13 @@ class _Lowering:
                 f"LSTM '{node.name}' reads a layer that gives only its last output; "
                 "it needs return_sequences=True there."
             )
-        if node.masked and tensor.steps != self._net.input.steps:
+        sequence = self._net.inputs[0]
+        if node.masked and (tensor.steps, tensor.length_of) != (sequence.steps, sequence.length_of):
             raise refused_option(
                 step.layer.name, "a mask of another number of steps", "Give it a mask of its own, or none."
             )
         inputs = [self._inputs.states.get(value.index) if value.step is None else None for value in states]
-        given = [self._tensors.get((value.step, value.index), self._net.input) for value in states]
+        given = [self._tensors.get((value.step, value.index), self._net.inputs[0]) for value in states]
         if not states:
             node = with_sources(node, tensor, ())
         elif len(states) == len(STATES) and None not in inputs:
@@ -210,7 +215,7 @@ class _Lowering:
                 f"{', '.join(map(self._graph.describe, states))} as its initial_state",
                 "Give it h and c, both of them Inputs of the model or both from other layers, (batch, units) each.",
             )
-        return self._net.add(node, layer, tensor.steps)
+        return self._net.add(node, layer, tensor)
 
     def _vector(self, tensor: Tensor, name: str) -> Tensor:
         """A vector that can be taken over as it stands."""
@@ -245,7 +250,7 @@ class _Lowering:
             for step in self._graph.steps
             if class_name(step.layer) != "Masking" and any(source.step is None for source in step.sources)
         ]
-        if tensor != self._net.input or self._mask_value not in (None, value) or self._inputs.mask_name is not None:
+        if tensor != self._net.inputs[0] or self._mask_value not in (None, value) or self._inputs.mask_name is not None:
             raise refused_option(
                 layer.name,
                 "a mask beside another one, or of something else than the model's input",
@@ -261,7 +266,7 @@ class _Lowering:
 
     def _output(self, value: Value) -> int | Source:
         name = self._graph.describe(value)
-        tensor = self._tensors.get((value.step, value.index), self._net.input)
+        tensor = self._tensors.get((value.step, value.index), self._net.inputs[0])
         if tensor.source.node is None:
             raise refused_structure(
                 f"Model '{self._graph.name}' returns {name} as it is; an output must be computed by one of its layers."

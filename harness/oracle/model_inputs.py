@@ -1,4 +1,4 @@
-"""The inputs of a Keras model told apart: the sequence, the mask, and initial states."""
+"""The inputs of a Keras model told apart: sequences, vectors, the mask, and initial states."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.model.spec import NetworkInput
 from harness.oracle.calls import call_of
 from harness.oracle.graph import Graph
 from harness.oracle.refusals import refused_structure
@@ -16,19 +17,15 @@ class ModelInputs:
     """The inputs of a model.
 
     Attributes:
-        sequence: place of the float input among the model's inputs.
-        name: its name.
-        steps: time steps, None where the model leaves them open.
-        size: features of one step.
+        read: what layers read, the first sequence first.
+        places: of these among the model's inputs.
         mask_name: of the bool input that LSTMs take as `mask=`, None without one.
-        states: names of the inputs that LSTMs take as `initial_state=`, by their places.
+        states: names of the inputs that are only taken as `initial_state=`, by their places.
         batch: sequences per call if the model fixes them, else None.
     """
 
-    sequence: int
-    name: str
-    steps: int | None
-    size: int
+    read: tuple[NetworkInput, ...]
+    places: tuple[int, ...]
     mask_name: str | None
     states: Mapping[int, str]
     batch: int | None
@@ -38,24 +35,24 @@ def model_inputs(graph: Graph) -> ModelInputs:
     """What a model reads.
 
     Raises:
-        ModelRefused: other inputs than one of float32 [batch, steps, features] and beside it one of bool
-            [batch, steps] for masks and any of float32 [batch, units] for initial states.
+        ModelRefused: other inputs than at least one of float32 [batch, steps, features], and beside it one of bool
+            [batch, steps] for masks and any of float32 [batch, features].
     """
     states = _states(graph)
     mask = graph.mask_input
-    sequences = [place for place in range(len(graph.inputs)) if place not in states and place != mask]
-    if not sequences and mask is not None and not states:
-        sequences, mask = [mask], None
-    if len(sequences) != 1:
+    places = [place for place in range(len(graph.inputs)) if place not in states and place != mask]
+    places.sort(key=lambda place: len(graph.inputs[place].shape) != 3)  # the first sequence first
+    if not places and mask is not None and not states:
+        places, mask = [mask], None
+    if not places or not all(_is_read(graph.inputs[place]) for place in places[1:]):
         raise refused_structure(
             f"Model '{graph.name}' has {len(graph.inputs)} inputs ({', '.join(map(_input_text, graph.inputs))}); "
-            "this version runs one sequence of float32 [batch, steps, features], beside it one input of bool for the "
-            "`mask=` of LSTM layers and inputs of float32 [batch, units] for their `initial_state=`."
+            "this version runs float32 [batch, steps, features], beside it [batch, features], and one input of bool "
+            "for the `mask=` of LSTM layers."
         )
-    (sequence,) = sequences
-    x = graph.inputs[sequence]
+    x = graph.inputs[places[0]]
     shape = tuple(x.shape)
-    if len(shape) != 3 or shape[2] is None or x.dtype != "float32" or _is_sparse(x):
+    if len(shape) != 3 or not _is_read(x):
         raise refused_structure(
             f"The input of model '{graph.name}' is {_type_text(x)}; an LSTM needs float32 [batch, steps, features]."
         )
@@ -63,16 +60,26 @@ def model_inputs(graph: Graph) -> ModelInputs:
     if mask is not None:
         shapes.append(tuple(graph.inputs[mask].shape))
         _check_mask(graph, mask, shape, shapes)
-    batches = _fixed([*shapes, *(tuple(graph.inputs[place].shape) for place in states)], 0)
+    others = [tuple(graph.inputs[place].shape) for place in (*places[1:], *states)]
+    batches = _fixed([*shapes, *others], 0)
+    first = NetworkInput(graph.input_name(places[0]), int(shape[2]), max(_fixed(shapes, 1), default=None))
+    beside = [
+        NetworkInput(graph.input_name(place), int(shape[-1]), shape[1] if len(shape) == 3 else 0)
+        for place, shape in ((place, tuple(graph.inputs[place].shape)) for place in places[1:])
+    ]
     return ModelInputs(
-        sequence=sequence,
-        name=graph.input_name(sequence),
-        steps=max(_fixed(shapes, 1), default=None),
-        size=int(shape[2]),
+        read=(first, *beside),
+        places=tuple(places),
         mask_name=None if mask is None else graph.input_name(mask),
         states=states,
         batch=max(batches, default=None),
     )
+
+
+def _is_read(tensor: Any) -> bool:
+    """Whether layers can read it: float32 with a fixed number of features, in steps or not."""
+    is_float = tensor.dtype == "float32" and not _is_sparse(tensor)
+    return is_float and len(tensor.shape) in (2, 3) and tensor.shape[-1] is not None
 
 
 def _states(graph: Graph) -> dict[int, str]:

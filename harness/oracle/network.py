@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.model.spec import LstmNode, MergeNode, Node, Source, gives_sequence
+from harness.model.spec import LstmNode, MergeNode, NetworkInput, Node, Source, gives_sequence
 from harness.protocol.wire import Operation, Phase, Tap
 
 STATES = (Tap.STATE_H, Tap.STATE_C)
@@ -22,12 +22,14 @@ class Tensor:
         size: values of a step; of a vector all values.
         is_sequence: it has steps.
         steps: how many, None: as many as the run has; 1 of a vector.
+        length_of: which input of the model has as many, where they are open.
     """
 
     source: Source
     size: int
     is_sequence: bool
     steps: int | None
+    length_of: int = 0
 
     @property
     def phase(self) -> Phase:
@@ -46,20 +48,27 @@ class Network:
     Attributes:
         nodes: the nodes.
         layers: the Keras layer of each, None of one that is part of a layer or only copies.
-        input: the model's input.
+        inputs: the model's inputs.
+        one_length: sequences with open steps were joined: they must have equally many.
     """
 
-    def __init__(self, input_size: int, steps: int | None) -> None:
+    def __init__(self, inputs: Sequence[NetworkInput]) -> None:
         self.nodes: list[Node] = []
         self.layers: list[Any] = []
-        self.input = Tensor(Source(), input_size, is_sequence=True, steps=steps)
+        self.one_length = False
+        self.inputs = [
+            Tensor(Source(input=place), each.size, each.is_sequence, each.steps if each.is_sequence else 1, place)
+            for place, each in enumerate(inputs)
+        ]
 
-    def add(self, node: Node, layer: Any, steps: int | None) -> Tensor:
-        """Add a node that reads `steps` steps; its output."""
+    def add(self, node: Node, layer: Any, read: Tensor) -> Tensor:
+        """Add a node that reads a tensor, and others of equally many steps; its output."""
         self.nodes.append(node)
         self.layers.append(layer)
-        is_sequence = gives_sequence(node)
-        return Tensor(Source(len(self.nodes) - 1), node.units, is_sequence, steps if is_sequence else 1)
+        source = Source(len(self.nodes) - 1)
+        if not gives_sequence(node):
+            return Tensor(source, node.units, is_sequence=False, steps=1)
+        return Tensor(source, node.units, is_sequence=True, steps=read.steps, length_of=read.length_of)
 
     def states_of(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """The h and c that the LSTM ends with which gave `output`."""
@@ -72,7 +81,9 @@ class Network:
         joins = operation is Operation.CONCATENATE
         units = sum(tensor.size for tensor in tensors) if joins else first.size
         sources = tuple(tensor.source for tensor in tensors)
-        return self.add(MergeNode(name, sources, first.phase, units, operation), None, first.steps)
+        lengths = {tensor.length_of for tensor in tensors if tensor.is_sequence and tensor.steps is None}
+        self.one_length = self.one_length or len(lengths) > 1
+        return self.add(MergeNode(name, sources, first.phase, units, operation), None, first)
 
     def copied(self, tensor: Tensor, name: str) -> Tensor:
         """The same values as the output of a node, which can be read in any way; the tensor itself where it is one."""
@@ -86,7 +97,7 @@ class Network:
 
     def repeated(self, tensor: Tensor, steps: int, name: str) -> Tensor:
         """A vector at each of so many steps."""
-        is_plain = tensor.source == Source(tensor.source.node, tensor.source.tap)
+        is_plain = tensor.source == Source(tensor.source.node, tensor.source.tap, input=tensor.source.input)
         plain = tensor if is_plain else self.copied(tensor, name)
         return Tensor(replace(plain.source, repeat=steps), plain.size, is_sequence=True, steps=steps)
 

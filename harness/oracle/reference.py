@@ -54,12 +54,13 @@ def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) ->
 def _one_call(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
     values: list[Array] = []
-    x, run_mask = inputs.seen_by(spec)
+    _, run_mask = inputs.seen_by(spec)
+    arrays = [array.astype(dtype) for array in inputs.arrays(spec)]
     with np.errstate(all="ignore"):
         for node in spec.nodes:
             read = []
             for source in sources_of(node):
-                value = x.astype(dtype) if source.node is None else _tapped(spec, source, values, tensors)
+                value = arrays[source.input] if source.node is None else _tapped(spec, source, values, tensors)
                 read.append(directed(viewed(value, source, node.phase), source))
             if isinstance(node, LstmNode):
                 mask = None if run_mask is None or not node.masked else directed(run_mask, as_source(node.source))

@@ -87,3 +87,26 @@ def test_initial_states_of_the_halves(validate: Validate, models: Callable[[str]
         arrays.update({f"bi.{half}.{state}": generator.normal(size=(2, 4)) for state in ("h0", "c0")})
     np.savez(tmp_path / "x.npz", **arrays)
     assert validate(models("bidirectional sum sequences"), tmp_path / "x.npz")
+
+
+def test_sequences_of_different_lengths(validate: Validate, models: Callable[[str], Path], tmp_path: Path) -> None:
+    generator = np.random.default_rng(9)
+    source, target = generator.normal(size=(2, 4, 3)), generator.normal(size=(2, 7, 2))
+    np.savez(tmp_path / "x.npz", source=source, target=target)
+    run = validate(models("translator"), tmp_path / "x.npz")
+    assert run
+    assert run.got["encoder.h"].shape == (2, 4, 4)
+    assert run.got["output"].shape == (2, 7, 5)
+
+
+def test_joined_sequences_have_one_length(validate: Validate, models: Callable[[str], Path], tmp_path: Path) -> None:
+    generator = np.random.default_rng(9)
+    shapes = {"x": (2, 4, 3), "same": (2, 5, 2), "longer": (2, 9, 2), "vector": (2, 4)}
+    arrays: dict[str, Any] = {name: generator.normal(size=shape) for name, shape in shapes.items()}
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(InputsRefused, match=r"'same' in .* has the shape \(2, 5, 2\)"):
+        validate(models("several inputs"), tmp_path / "x.npz")
+    del arrays["same"]
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(InputsRefused, match="has no array 'same'"):
+        validate(models("several inputs"), tmp_path / "x.npz")

@@ -12,6 +12,7 @@ from harness.model.spec import ModelSpec, Source, as_source, sources_of
 from harness.protocol.wire import Operation, Phase
 
 FORWARD, BACKWARD = False, True
+X = frozenset({0})
 
 
 def kept(spec: ModelSpec, *, masked: bool = True) -> list[str]:
@@ -30,7 +31,7 @@ def passes(spec: ModelSpec, *, masked: bool = True) -> list[list[str]]:
 @pytest.mark.parametrize("spec", [seeds.rows_of_an_image(), networks.residual()], ids=lambda spec: spec.name)
 def test_a_forward_network_is_one_pass_and_keeps_nothing(spec: ModelSpec) -> None:
     plan = make_plan(spec)
-    assert plan.passes == (Pass(spec.steps, FORWARD, FORWARD),)
+    assert plan.passes == (Pass(spec.steps, FORWARD, FORWARD, reads=X),)
     assert not plan.kept
     assert pack_model(spec, 2).data == pack_model(spec, 2000).data
     assert pack_model(spec).work_bytes == pack_model(spec, 65535).work_bytes
@@ -38,7 +39,7 @@ def test_a_forward_network_is_one_pass_and_keeps_nothing(spec: ModelSpec) -> Non
 
 def test_a_layer_that_reads_the_input_backwards_is_sent_it_so() -> None:
     plan = make_plan(networks.backwards())
-    assert plan.passes == (Pass(None, BACKWARD, BACKWARD),)
+    assert plan.passes == (Pass(None, BACKWARD, BACKWARD, reads=X),)
     assert not plan.kept
 
 
@@ -47,7 +48,10 @@ def test_of_a_bidirectional_only_the_backward_half_is_kept() -> None:
     spec = networks.bidirectional()
     assert passes(spec) == [["bi.backward"], ["bi.forward", "merge"]]
     assert kept(spec) == ["bi.backward"]
-    assert make_plan(spec).passes == (Pass(None, BACKWARD, BACKWARD), Pass(None, FORWARD, FORWARD))
+    assert make_plan(spec).passes == (
+        Pass(None, BACKWARD, BACKWARD, reads=X),
+        Pass(None, FORWARD, FORWARD, reads=X),
+    )
 
 
 def test_a_bidirectional_that_returns_the_last_step_keeps_nothing() -> None:
@@ -80,9 +84,17 @@ def test_a_mask_has_a_direction_of_its_own() -> None:
 
 def test_repeat_vector_runs_for_its_own_number_of_steps() -> None:
     plan = make_plan(networks.encoder_decoder(repeat=9))
-    assert plan.passes == (Pass(None, FORWARD, FORWARD), Pass(9, None, None))
+    assert plan.passes == (Pass(None, FORWARD, FORWARD, reads=X), Pass(9))
     assert not plan.kept
     assert [plan.steps_of(index, 4) for index in (0, 1, 2)] == [4, 9, 9]
+
+
+def test_an_input_of_other_steps_has_a_pass_of_its_own() -> None:
+    """Inputs of equally many fixed steps share one."""
+    plan = make_plan(networks.several_inputs())
+    assert [(item.steps, item.length_of, set(item.reads)) for item in plan.passes] == [(6, 0, {0, 1}), (None, 2, {2})]
+    spec = networks.several_inputs()
+    assert [spec.offset_of(place) for place in range(5)] == [0, 3, 5, 7, 11]
 
 
 def test_reshape_and_flatten_keep_what_they_read() -> None:

@@ -156,7 +156,7 @@ def _write_stamp(elf: Path) -> None:
 def _facts(elf: Path) -> dict[str, Any]:
     """What must be the same for the ELF to be up to date."""
     root = project_root()
-    sources = files_under(root / "firmware", suffixes=(".c", ".h", ".S", ".ld", ".json", ".py"))
+    sources = files_under(root / "firmware", suffixes=(".c", ".h", ".S", ".inc", ".ld", ".json", ".py"))
     build_files = [root / "platformio.ini", *(root / "harness" / "build" / name for name in ("recipe.py", "cmsis.py"))]
     compiler = (elf.parent / "compiler.txt").read_text(encoding="utf-8")
     return {

@@ -12,6 +12,14 @@ enum { GATE_I, GATE_F, GATE_C, GATE_O, GATES };
 
 enum { COLUMNS_PER_LOAD = 8, LOAD_CODE_BYTES = 4 }; // x and h are loaded by eights, by one instruction
 
+#ifdef __ARM_ARCH_7EM__
+// What packed_armv7em.S goes by. It counts from behind the first 4 fields.
+#define SEEN(field) (offsetof(packed_lstm_t, field) - 16u)
+_Static_assert(SEEN(stream) == 0 && SEEN(last_full) == 52, "fields that are loaded at once");
+_Static_assert(SEEN(z) == 20 && SEEN(index_offset) == 48 && SEEN(h) == 56 && SEEN(units) == 60, "offsets");
+_Static_assert(SEEN(columns) == 64 && SEEN(spare) == 68, "offsets");
+#endif
+
 static uint32_t whole_blocks(uint32_t units) {
     return (units + PACKED_BLOCK_UNITS - 1u) / PACKED_BLOCK_UNITS * PACKED_BLOCK_UNITS;
 }

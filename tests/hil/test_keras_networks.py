@@ -110,3 +110,16 @@ def test_joined_sequences_have_one_length(validate: Validate, models: Callable[[
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(InputsRefused, match="has no array 'same'"):
         validate(models("several inputs"), tmp_path / "x.npz")
+
+
+def test_a_stateful_bidirectional(validate: Validate, tmp_path: Path) -> None:
+    """Each half goes on from where it ended itself, whichever end that was."""
+    keras = import_keras()
+    layers = keras.layers
+    inner = layers.LSTM(3, return_sequences=True, stateful=True)
+    model = keras.Sequential([keras.Input(batch_shape=(2, 4, 3)), layers.Bidirectional(inner, name="bi")], name="calls")
+    x = np.random.default_rng(10).standard_normal((3, 2, 4, 3)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x_calls=x, reset_before=np.array([False, False, True]))
+    run = validate(save_model(model, tmp_path), tmp_path / "x.npz")
+    assert run
+    assert run.got["bi.backward.h"].shape == (3, 2, 4, 3)

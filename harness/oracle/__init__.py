@@ -11,8 +11,12 @@ Knows no device and no protocol beyond the enumerations that `model.spec` uses.
     weights_file  weights from a file of their own, put into a model
     calls         the calls of a Keras graph, as either Keras records them
     graph         a Keras model -> its layers' calls in topological order, with what each one reads
-    model_inputs  which of a model's inputs is the sequence, which the mask, which are initial states
-    layers        Keras layers -> nodes of a ModelSpec; refuses by name what the device cannot run
+    masks         which tensors of the graph the mask of the run accompanies
+    model_inputs  which of a model's inputs are sequences or vectors, which the mask, which are initial states
+    lowering      the graph -> a ModelSpec, call by call; refuses by name what the device cannot run
+    network       its nodes in the making, and the tensors between them
+    layers        its part for layers that compute, one node each
+    reshapes      its part for layers that cut, repeat and join
     one_layer     one LSTM of any model: what Keras gives it, and what it returns
     load          a file -> LoadedModel
     keras_oracle  LoadedModel and inputs -> every tensor that the device is judged by

@@ -13,7 +13,7 @@ import numpy as np
 from harness.errors import ModelRefused
 from harness.model.spec import GATES, LstmNode, ModelSpec
 from harness.model.whole import InputSpec
-from harness.oracle.layers import lower, model_spec
+from harness.oracle.lowering import lower, model_spec
 from harness.oracle.model_file import ModelFile, check_model_file
 from harness.oracle.npz_model import build_npz_model, read_npz_model
 from harness.oracle.one_layer import chosen_layer, input_specs, layer_spec, lstm_layers

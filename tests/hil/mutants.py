@@ -146,3 +146,33 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
     ),
 }
 """By kernel; "all": bugs outside of the kernels."""
+
+PASS_MUTANTS = (
+    Mutant("reversed steps read forward", "image/image_sources.c", "input->stride = -input->stride;", ""),
+    Mutant(
+        "reversed steps from the first row",
+        "image/image_sources.c",
+        "(ptrdiff_t)(rows - 1u) * input->stride;",
+        "(ptrdiff_t)0;",
+    ),
+    Mutant(
+        "offset of a source ignored",
+        "image/image_sources.c",
+        "start_of(image, source) + source->offset;",
+        "start_of(image, source);",
+    ),
+    Mutant(
+        "the last output for all steps",
+        "image/image.c",
+        "memcpy(node->kept + (size_t)step * record->units,",
+        "memcpy(node->kept + (size_t)(step - step) * record->units,",
+    ),
+    Mutant("h begun with c", "image/image.c", "memcpy(node->h, node->inputs[1]", "memcpy(node->h, node->inputs[2]"),
+    Mutant("c not begun", "image/image.c", "memcpy(node->c, node->inputs[2].first, state_bytes);", ""),
+    Mutant("average not divided", "image/image.c", "if (record->operation == WIRE_OP_AVERAGE)", "if (step > 65535u)"),
+    Mutant("difference turned round", "engine/engine.c", "output[i] = a - b;", "output[i] = b - a;"),
+    Mutant("sum for product", "engine/engine.c", "output[i] = a * b;", "output[i] = a + b;"),
+    Mutant("minimum for maximum", "engine/engine.c", "output[i] = a > b ||", "output[i] = a < b ||"),
+    Mutant("maximum for minimum", "engine/engine.c", "output[i] = a < b ||", "output[i] = a > b ||"),
+)
+"""Bugs of passes, sources and merges, which a network of one pass does not have."""

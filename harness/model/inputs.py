@@ -66,7 +66,12 @@ class Inputs:
         if spec.mask_value is None:
             return self.x, self.mask
         mask = np.any(self.x != np.float32(spec.mask_value), axis=-1)
-        return np.where(mask[:, :, np.newaxis], self.x, np.float32(0)), mask
+        return np.where(mask[..., np.newaxis], self.x, np.float32(0)), mask
+
+    def masked_steps(self, spec: ModelSpec) -> int:
+        """Steps that the mask leaves out, in all sequences and calls; `spec` is the network that has these inputs."""
+        _, mask = self.seen_by(spec)
+        return 0 if mask is None else int(np.count_nonzero(~mask))
 
     def arrays(self, spec: ModelSpec) -> list[Float32Array]:
         """What the network computes with, for each of `ModelSpec.inputs`."""

@@ -198,7 +198,7 @@ def _weights(run: Validation) -> dict[str, Any] | None:
 
 def _inputs(run: Validation) -> dict[str, Any] | None:
     inputs = run.inputs
-    if inputs is None:
+    if inputs is None or run.loaded is None:
         return None
     given = run.given
     return {
@@ -208,7 +208,7 @@ def _inputs(run: Validation) -> dict[str, Any] | None:
         "shape": list(inputs.x.shape),
         "calls": None if inputs.reset_before is None else inputs.calls,
         "reset_before": None if inputs.reset_before is None else inputs.reset_before.tolist(),
-        "masked_steps": 0 if inputs.mask is None else int((~inputs.mask).sum()),
+        "masked_steps": inputs.masked_steps(run.loaded.spec),
         "initial_states": sorted(inputs.initial),
         "notes": list(inputs.notes),
     }

@@ -17,6 +17,7 @@ from rich.table import Table
 from harness.compare.verdict import TensorResult
 from harness.errors import HilError
 from harness.inference import Progress
+from harness.model.inputs import Inputs
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
 from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS, HARD_SIGMOIDS
@@ -46,13 +47,8 @@ def print_run(console: Console, run: Validation, target: Target | None = None) -
     """Everything about one run but its verdict line; with what there is to say of the target, if there is one."""
     if run.loaded is not None:
         _print_model(console, run.model_path, run.loaded)
-    if run.inputs is not None:
-        calls = "" if run.inputs.reset_before is None else f"{run.inputs.calls} calls x "
-        sequences, steps, features = run.inputs.x.shape[-3:]
-        origin = "" if run.inputs.seed is None else f", random from seed {run.inputs.seed}"
-        console.print(f"inputs  {calls}{sequences} sequences x {steps} steps x {features} features{origin}")
-        for note in run.inputs.notes:
-            console.print(f"        {escape(note)}")
+    if run.inputs is not None and run.loaded is not None:
+        _print_inputs(console, run.inputs, run.loaded.spec)
     if run.expected is not None and run.max_abs_to_float64:
         versions = ", ".join(f"{name} {version}" for name, version in run.expected.versions.items())
         distance = max(run.max_abs_to_float64.values())
@@ -73,6 +69,17 @@ def print_run(console: Console, run: Validation, target: Target | None = None) -
     _print_results(console, run)
     if run.error is not None:
         print_error(console, run.error)
+
+
+def _print_inputs(console: Console, inputs: Inputs, spec: ModelSpec) -> None:
+    calls = "" if inputs.reset_before is None else f"{inputs.calls} calls x "
+    sequences, steps, features = inputs.x.shape[-3:]
+    origin = "" if inputs.seed is None else f", random from seed {inputs.seed}"
+    console.print(f"inputs  {calls}{sequences} sequences x {steps} steps x {features} features{origin}")
+    if inputs.seen_by(spec)[1] is not None:
+        console.print(f"        {inputs.masked_steps(spec)} of {inputs.calls * sequences * steps} steps are masked")
+    for note in inputs.notes:
+        console.print(f"        {escape(note)}")
 
 
 def _has_hard_sigmoid(spec: ModelSpec) -> bool:

@@ -286,3 +286,25 @@ def test_what_is_not_traced_is_nowhere(model: Path, tmp_path: Path, capsys: pyte
     assert record["bit_exact"]["elements"] == 2 * 5 + 2 * 5 + 2 * 3 * 5
     with np.load(save_path) as saved:
         assert sorted(saved.files) == sorted(names)
+
+
+def test_steps_that_a_masking_layer_masks_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from harness.oracle.runtime import import_keras
+    from keras_models import save_model
+
+    keras = import_keras()
+    layers = [
+        keras.Input(batch_shape=(2, 5, 3)),
+        keras.layers.Masking(0.0, name="masking"),
+        keras.layers.LSTM(4, stateful=True, name="lstm"),
+    ]
+    path = save_model(keras.Sequential(layers, name="masked"), tmp_path)
+    x = np.random.default_rng(1).standard_normal((3, 2, 5, 3)).astype(np.float32)
+    x[1, 0, 2:] = 0
+    x[2, 1] = 0
+    np.savez(tmp_path / "x.npz", x_calls=x, reset_before=[False, False, True])
+    json_path = tmp_path / "r.json"
+    arguments = ["validate", str(path), "--native", "--inputs", str(tmp_path / "x.npz"), "--json", str(json_path)]
+    assert run(arguments) == 0
+    assert "8 of 30 steps are masked" in capsys.readouterr().out
+    assert record_at(json_path)["inputs"]["masked_steps"] == 8

@@ -135,3 +135,18 @@ def test_what_one_call_leaves_is_where_the_next_one_starts() -> None:
     told = {"told.h0": 9.0, "told.c0": 9.0}
     assert seen == [told, {**told, "lstm.h0": 1.0, "lstm.c0": 1.0}, told]
     np.testing.assert_array_equal(got["output"], X[:, :, -1])
+
+
+def test_masking_masks_in_every_call() -> None:
+    x = X.copy()
+    x[1, 0, 2:] = -1
+    inputs = Inputs(x, reset_before=np.array([True, False, False]))
+    masking = replace(SPEC, mask_value=-1.0)
+    zeroed, mask = inputs.seen_by(masking)
+    assert mask is not None
+    for (_, call), zeroed_of_call, mask_of_call in zip(inputs.each_call(), zeroed, mask, strict=True):
+        alone, mask_alone = call.seen_by(masking)
+        np.testing.assert_array_equal(zeroed_of_call, alone)
+        np.testing.assert_array_equal(mask_of_call, mask_alone)
+    assert inputs.masked_steps(masking) == 3
+    assert inputs.masked_steps(SPEC) == 0

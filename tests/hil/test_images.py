@@ -240,7 +240,8 @@ def test_an_image_in_the_store_must_be_there(device: Device) -> None:
         device.request(begin)
         with pytest.raises(DeviceRefused) as refused:
             device.request(ImageCommit(crc32=0))
-        assert refused.value.reply.code == ErrorCode.BAD_MAGIC
+        # What lies there, if anything, is another test's, and larger.
+        assert refused.value.reply.code in (ErrorCode.BAD_MAGIC, ErrorCode.BAD_SIZE)
     else:
         with pytest.raises(DeviceRefused) as refused:
             device.request(begin)

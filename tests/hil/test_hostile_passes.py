@@ -69,6 +69,7 @@ def changed(name: str, *changes: tuple[str, int, dict[str, Any]]) -> ModelImage:
 BAD: dict[str, Callable[[], ModelImage]] = {
     "more than a row holds": lambda: changed("backwards stack", ("source", 1, {"offset": 9 * 4 - 3})),
     "backwards without a stride": lambda: changed("backwards stack", ("source", 1, {"stride": 0})),
+    "a stride beyond what is kept": lambda: changed("backwards stack", ("source", 1, {"stride": 9 * 4 + 1})),
     "what its own pass keeps": lambda: changed("backwards stack", ("node", 1, {"pass_index": 0})),
     "a pass before its source's": lambda: changed(
         "backwards stack", ("node", 0, {"pass_index": 2}), ("node", 1, {"pass_index": 1})

@@ -50,7 +50,7 @@ static bool value_is_sound(const wire_source_record_t *source, const wire_node_r
     const bool moves = source->stride != 0;
     const bool is_backwards = source->read == WIRE_READ_REVERSED;
     return has_ended && source->tap == WIRE_TAP_OUTPUT && end <= capacity(from) && (at_steps || !moves) &&
-           (moves || !is_backwards);
+           source->stride <= capacity(from) && (moves || !is_backwards); // ptrdiff_t can count that far
 }
 
 static bool source_is_sound(const uint8_t *bytes, uint32_t index, const wire_source_record_t *source, bool is_state) {

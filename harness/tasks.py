@@ -18,6 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from harness.bootstrap.system import missing_parts
 from harness.errors import TargetUnavailable, UsageError
 from harness.renode.find import find_renode
 
@@ -79,6 +80,13 @@ def renode_problem() -> str | None:
     return None
 
 
+def fuzzer_problem() -> str | None:
+    """Why nothing can be fuzzed here, with the way to it; None where it can."""
+    missing = [part.name for part in missing_parts(["clang", "libclang-rt-dev"])]
+    is_or_are = "is" if len(missing) == 1 else "are"
+    return f"{' and '.join(missing)} {is_or_are} not installed: ./hil setup --dev" if missing else None
+
+
 def _c_files(root: Path) -> list[str]:
     found = (path.relative_to(root).as_posix() for path in (root / "firmware").rglob("*.[ch]"))
     return sorted(set(found) - GENERATED_C)
@@ -93,6 +101,12 @@ TASKS: Final = (
     Task("lint", "likely mistakes", (("ruff", "check"),)),
     Task("types", "the types of the Python code", (("mypy",),)),
     Task("tests", "everything under tests/", (("pytest", f"--junit-xml={PYTEST_REPORT}"),)),
+    Task(
+        "fuzz",
+        "the firmware on hostile input, under clang's libFuzzer",
+        (("python", "tests/firmware/fuzz.py"),),
+        fuzzer_problem,
+    ),
     Task(
         "renode",
         "the tests of the firmware once more, on Renode",

@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "bootstrap": {"errors"},
     "renode": {"errors"},
     "report": {"compare", "errors", "inference", "model", "oracle", "protocol", "targets", "validation"},
-    "tasks": {"errors", "renode"},
+    "tasks": {"bootstrap", "errors", "renode"},
     "cycles": {"build", "errors"},
     # The composers: they wire the parts together, and nobody imports them.
     "workbench": {"build", "device", "errors", "inference", "model", "renode", "targets", "transport"},

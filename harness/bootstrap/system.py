@@ -24,6 +24,8 @@ from harness.errors import TargetUnavailable
 
 CORTEX_M4F: Final = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
 SANITIZERS: Final = ("-fsanitize=address,undefined",)
+FUZZER: Final = ("-fsanitize=fuzzer,address,undefined",)
+FUZZ_PROBE: Final = "int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return !data && size; }\n"
 PROBE: Final = "#include <math.h>\n#include <stdio.h>\nint main(int n, char **v) { return (int)tanhf(n) + !v; }\n"
 
 Say = Callable[[str], None]
@@ -128,10 +130,10 @@ def _has_library(compiler: str, library: str) -> bool:
     return os.path.isabs(answer.stdout.strip())
 
 
-def _can_link(compiler: str, *flags: str) -> bool:
+def _can_link(compiler: str, *flags: str, probe: str = PROBE) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         program = str(Path(folder, "probe"))
-        return _succeeds([compiler, *flags, "-x", "c", "-", "-o", program, "-lm"], PROBE)
+        return _succeeds([compiler, *flags, "-x", "c", "-", "-o", program, "-lm"], probe)
 
 
 def _succeeds(command: Sequence[str], text: str = "") -> bool:
@@ -192,6 +194,18 @@ PARTS: Final = {
             "serves a serial port over the network, for one test; its service may stay off",
             lambda: _answers("ser2net", "-v") or _answers("/usr/sbin/ser2net", "-v"),
             {"dnf": "ser2net", "brew": "ser2net"},
+        ),
+        Part(
+            "clang",
+            "compiles the firmware for its fuzzers",
+            lambda: _answers("clang"),
+            {"dnf": "clang", "pacman": "clang"},
+        ),
+        Part(
+            "libclang-rt-dev",
+            "libFuzzer, and the sanitizers for clang",
+            lambda: _can_link("clang", *FUZZER, probe=FUZZ_PROBE),
+            {"dnf": "compiler-rt", "pacman": "compiler-rt"},
         ),
         Part(
             VENV,

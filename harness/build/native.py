@@ -71,11 +71,33 @@ def compile_host_tool(
     return _kept(name, compiler, own, lambda staging: staging.link(name, own, libraries))
 
 
+def compile_fuzzer(name: str, sources: Sequence[Path]) -> Path:
+    """A C program with LLVMFuzzerTestOneInput, and all of firmware/lib, for clang's libFuzzer.
+
+    Args:
+        name: of the program.
+        sources: its own C files.
+
+    Raises:
+        TargetUnavailable: there is no clang.
+        BuildFailed: it could not be compiled.
+    """
+    compiler = _Compiler(("clang", "-fsanitize=fuzzer"), _identity("clang"), ())
+    libraries = [_library(compiler)]
+    own = [path.resolve() for path in sources]
+    return _kept(name, compiler, own, lambda staging: staging.link(name, own, libraries))
+
+
 @dataclass(frozen=True)
 class _Compiler:
     argv: tuple[str, ...]
     identity: tuple[str | int, ...]
     defines: tuple[str, ...]
+
+    @property
+    def is_clang(self) -> bool:
+        """As far as its name says."""
+        return Path(self.argv[0]).name.startswith("clang")
 
 
 @dataclass(frozen=True)
@@ -121,7 +143,7 @@ class _Staging:
     def _object(self, source: Path, flags: Sequence[str]) -> str:
         parts = recipe.load()
         argv = [*self.compiler.argv, *parts.compile_flags(parts.host), *flags]
-        argv += parts.path_flags({self.directory: "."})
+        argv += parts.path_flags({self.directory: "."}, by_clang=self.compiler.is_clang)
         argv += [f'-D{name}="{value}"' for name, value in parts.program_macros(parts.host).items()]
         argv += [f"-D{define}" for define in (*parts.cmsis_dsp.defines, *self.compiler.defines)]
         argv += [f"-I{directory}" for directory in parts.include_dirs]
@@ -148,10 +170,14 @@ class _Staging:
 
 def _compiler(defines: Sequence[str] = ()) -> _Compiler:
     argv = shlex.split(os.environ.get("CC", "")) or ["gcc"]
-    identity = tool_identity(argv[0])
+    return _Compiler(tuple(argv), _identity(argv[0]), tuple(defines))
+
+
+def _identity(program: str) -> tuple[str | int, ...]:
+    identity = tool_identity(program)
     if identity is None:
-        raise TargetUnavailable(f"there is no {argv[0]}", code="no_compiler", remedy=f"run `{hil_command()} setup`")
-    return _Compiler(tuple(argv), tuple(identity), tuple(defines))
+        raise TargetUnavailable(f"there is no {program}", code="no_compiler", remedy=f"run `{hil_command()} setup`")
+    return tuple(identity)
 
 
 def _library(compiler: _Compiler) -> Path:

@@ -94,14 +94,16 @@ class Recipe:
         """The string macros with which the firmware tells what it is."""
         return {"FIRMWARE_VERSION": __version__, "FIRMWARE_FLAGS": " ".join(self.machine_flags(variant))}
 
-    def path_flags(self, names: Mapping[Path, str]) -> list[str]:
+    def path_flags(self, names: Mapping[Path, str], *, by_clang: bool = False) -> list[str]:
         """Flags that keep directories of this machine out of the program, so that it is the same wherever it is made.
 
         Args:
             names: what to write instead of a directory; a directory inside another one stands after it.
+            by_clang: the compiler is clang.
         """
         maps = [f"-ffile-prefix-map={directory}={name}" for directory, name in names.items()]
-        return [*maps, "-fno-canonical-system-headers"]  # or GCC would write where a link leads to, if that is shorter
+        # GCC would write where a link leads to, if that is shorter; clang does not, and knows no such flag.
+        return maps if by_clang else [*maps, "-fno-canonical-system-headers"]
 
 
 @cache

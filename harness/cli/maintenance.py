@@ -11,8 +11,11 @@ from harness.cli.options import all_parts, ready_target, say
 if TYPE_CHECKING:
     from harness.renode.release import Package
 
-DEV_PARTS = ("ser2net",)
+DEV_PARTS = ("ser2net", "clang")
 """What only the project's own tests need."""
+
+LATER_DEV_PARTS = ("libclang-rt-dev",)
+"""Comes with clang on older systems, which have no package of this name."""
 
 
 def setup_command(
@@ -41,6 +44,7 @@ def setup_command(
         install(package, say)
     # In a clone the launcher has made .venv already, with or without the tools of --dev; else pip has installed us.
     ensure_system_parts((*all_parts(), *(DEV_PARTS if dev else ())), say)
+    ensure_system_parts(LATER_DEV_PARTS if dev else (), say)
     for kind in (*TARGET_KINDS, *([] if package is None else ["renode"])):
         ready_target(TargetChoice(kind))
         say(f"{kind}: ready")
@@ -64,7 +68,7 @@ def _renode_package(extra: list[str], source: str | None, sha256: str | None) ->
 
 def run_tests_command(
     tasks: Annotated[
-        list[str] | None, typer.Argument(metavar="[TASK]...", help="format, lint, types, tests, renode.")
+        list[str] | None, typer.Argument(metavar="[TASK]...", help="format, lint, types, tests, fuzz, renode.")
     ] = None,
 ) -> int:
     """Run the project's own checks: all whose tools are there, with a list of what was left out."""

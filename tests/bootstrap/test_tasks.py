@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import tasks
+from harness.bootstrap.system import PARTS
 from harness.errors import UsageError
 from harness.tasks import Outcome, TaskResult, exit_code, run_tasks, skipped_tests
 
@@ -32,7 +33,8 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
-    for tool in ("ruff", "clang-format", "mypy", "pytest"):
+    monkeypatch.setattr(tasks, "missing_parts", lambda names: ())
+    for tool in ("ruff", "clang-format", "mypy", "pytest", "python"):
         fake(folder, tool, "exit 0")
     return folder
 
@@ -58,11 +60,12 @@ def outcomes(results: tuple[TaskResult, ...]) -> dict[str, Outcome]:
 def test_all_in_order(tools: Path, root: Path) -> None:
     said: list[str] = []
     results = run_tasks([], said.append, root=root)
-    assert list(outcomes(results)) == ["format", "lint", "types", "tests", "renode"]
+    assert list(outcomes(results)) == ["format", "lint", "types", "tests", "fuzz", "renode"]
     assert exit_code(results) == 0
     calls = (tools / "calls").read_text().splitlines()
     assert calls[1] == "clang-format --dry-run -Werror firmware/src/main.c", "and not the generated header"
-    assert calls[-1].startswith("pytest --junit-xml")
+    assert calls[-2].startswith("pytest --junit-xml")
+    assert calls[-1] == "python tests/firmware/fuzz.py"
     assert said[-1].startswith("format ok")
 
 
@@ -96,6 +99,15 @@ def test_without_renode_the_run_on_it_is_left_out_with_the_way_to_one(tools: Pat
     assert said[-3].startswith("left out: renode: RENODE_PATH is")
     assert "hil setup renode" in said[-3]
     assert "renode left out" in said[-1]
+
+
+def test_without_clang_nothing_is_fuzzed(tools: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "missing_parts", lambda names: tuple(PARTS[name] for name in names))
+    said: list[str] = []
+    results = run_tasks(["fuzz"], said.append, root=root)
+    assert outcomes(results) == {"fuzz": Outcome.LEFT_OUT}
+    assert said[0] == "left out: fuzz: clang and libclang-rt-dev are not installed: ./hil setup --dev"
+    assert not (tools / "calls").exists()
 
 
 def test_with_renode_the_tests_of_the_firmware_run_on_it(tools: Path, root: Path, renode: Path) -> None:

@@ -1,0 +1,154 @@
+#include "fuzz_host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "board.h"
+#include "fuzz_input.h"
+#include "wire_crc.h"
+
+app_t fuzz_app;
+
+static uint16_t sequence;
+static uint32_t session;
+static loader_slot_t fenced[2]; // the slots that the fence in force leaves out
+
+static void must(bool holds, const char *what) {
+    if (!holds) {
+        fprintf(stderr, "does not hold: %s\n", what);
+        abort();
+    }
+}
+
+static void check_slot(const loader_slot_t *slot, const char *what) {
+    const loader_t *const loader = &fuzz_app.loader;
+    if (slot->start != NULL) {
+        must(slot->start >= loader->arena && slot->arena_bytes <= loader->arena_bytes &&
+                 (size_t)(slot->start - loader->arena) <= loader->arena_bytes - slot->arena_bytes,
+             what);
+        must((uintptr_t)slot->image % 8u == 0 && (uintptr_t)slot->work % 8u == 0, "images and work memory are aligned");
+    }
+}
+
+// Only what an image in force and one under way have of the arena may be touched.
+static void fence_arena(void) {
+    const loader_t *const loader = &fuzz_app.loader;
+    const loader_slot_t slots[2] = {loader->current, loader->loading};
+    if (memcmp(fenced, slots, sizeof slots) == 0) {
+        return; // it takes longer than most requests
+    }
+    memcpy(fenced, slots, sizeof slots);
+    fuzz_board_forbid_arena();
+    if (loader->current.start != NULL) {
+        fuzz_board_allow(loader->current.start, loader->current.arena_bytes);
+    }
+    if (loader->loading.start != NULL) {
+        fuzz_board_allow(loader->loading.start, loader->loading.arena_bytes);
+    }
+}
+
+static void check_memory(void) {
+    const loader_slot_t *const current = &fuzz_app.loader.current;
+    const loader_slot_t *const loading = &fuzz_app.loader.loading;
+    check_slot(current, "the image in force lies in the arena");
+    check_slot(loading, "the image under way lies in the arena");
+    if (current->start != NULL && loading->start != NULL) {
+        must(current->start + current->arena_bytes <= loading->start ||
+                 loading->start + loading->arena_bytes <= current->start,
+             "images do not overlap");
+        must(!loading->to_store || current->image != fuzz_app.loader.store, "the image that runs is not overwritten");
+    }
+    const uint32_t held = (uint32_t)fuzz_app.link.in_use[0] + (uint32_t)fuzz_app.link.in_use[1];
+    must(held == (fuzz_app.run.active ? 1u : 0u), "a frame is held by a run alone");
+}
+
+void host_check_image(void) {
+    const image_t *const image = loader_image(&fuzz_app.loader);
+    if (image != NULL) {
+        must(wire_crc32(0, image->bytes, image->header->image_bytes - 4u) == image->crc32, "the image is unchanged");
+    }
+}
+
+void host_boot(void) {
+    size_t arena_bytes = 0;
+    fuzz_board_allow(board_arena(&arena_bytes), arena_bytes);
+    app_init(&fuzz_app);
+    memset(fenced, 0xFF, sizeof fenced);
+    fence_arena();
+}
+
+// A reset ends what the firmware was doing, wherever that was.
+static bool poll(void) {
+    if (setjmp(fuzz_board_reset) != 0) {
+        host_boot();
+        return true;
+    }
+    return app_poll(&fuzz_app);
+}
+
+void host_wait(void) {
+    while (poll()) {
+        check_memory();
+        fence_arena();
+    }
+    must(!fuzz_app.run.active, "a run ends");
+    check_memory();
+}
+
+static size_t make_frame(uint8_t *frame, uint8_t type, const void *payload, size_t size) {
+    const wire_header_t header = {.type = type, .sequence = sequence, .session = session};
+    memcpy(frame, &header, sizeof header);
+    memcpy(frame + sizeof header, payload, size);
+    return sizeof header + size;
+}
+
+fuzz_reply_t host_request(uint8_t type, const void *payload, size_t size) {
+    uint8_t frame[WIRE_MAX_FRAME_BYTES];
+    sequence++;
+    host_wait();
+    (void)fuzz_board_take_reply();
+    wire_encode(frame, make_frame(frame, type, payload, size), fuzz_board_send, NULL);
+    host_wait();
+    return fuzz_board_take_reply();
+}
+
+void host_hello(void) {
+    const wire_hello_t hello = {.protocol_major = WIRE_PROTOCOL_MAJOR, .protocol_minor = WIRE_PROTOCOL_MINOR};
+    const uint8_t delimiter = WIRE_FRAME_DELIMITER; // ends what noise has begun
+    session = session % 0xFFFFu + 1u;
+    fuzz_board_send(NULL, &delimiter, sizeof delimiter);
+    const fuzz_reply_t reply = host_request(WIRE_MSG_HELLO, &hello, sizeof hello);
+    must(reply.count == 1 && reply.header.type == (WIRE_MSG_HELLO | WIRE_REPLY_BIT) &&
+             reply.header.session == session && reply.header.sequence == sequence,
+         "a HELLO is always answered");
+}
+
+static void flip(void *context, const uint8_t *data, size_t size) {
+    uint8_t bytes[256];
+    memcpy(bytes, data, size);
+    if (size > 0 && input_rarely(4)) {
+        bytes[input_below((uint32_t)size)] ^= (uint8_t)(1u << input_below(8));
+    }
+    fuzz_board_send(context, bytes, size);
+}
+
+void host_request_somehow(uint8_t type, const void *payload, size_t size) {
+    uint8_t frame[WIRE_MAX_FRAME_BYTES];
+    const uint8_t delimiter = WIRE_FRAME_DELIMITER;
+    const uint32_t how = input_below(16);
+    sequence = (uint16_t)(sequence + (how == 1 ? input_half() : 1u));
+    session ^= how == 2 ? 1u + input_byte() : 0u;
+    const size_t sent = how == 3 ? input_below((uint32_t)(size < 255u ? size : 255u) + 1u) : size;
+    const size_t frame_bytes = make_frame(frame, how == 4 ? input_byte() : type, payload, sent);
+    wire_encode(frame, frame_bytes, how == 5 ? flip : fuzz_board_send, NULL);
+    if (how == 6) {
+        wire_encode(frame, frame_bytes, fuzz_board_send, NULL);
+    } else if (how == 7) {
+        fuzz_board_send(NULL, frame, input_byte());
+        fuzz_board_send(NULL, &delimiter, sizeof delimiter);
+    }
+    if (how != 8) { // else the next one comes right behind it
+        host_wait();
+    }
+}

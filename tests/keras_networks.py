@@ -175,6 +175,27 @@ def translator(keras: Any) -> Any:
     )
 
 
+def pooled(keras: Any) -> Any:
+    """Batch normalization in the middle, and all steps as one vector by average and maximum."""
+
+    def body(layers: Any, x: Any) -> Any:
+        statistics = {
+            "moving_mean_initializer": keras.initializers.RandomNormal(stddev=0.3, seed=1),
+            "moving_variance_initializer": keras.initializers.RandomUniform(0.5, 2.0, seed=2),
+            "beta_initializer": keras.initializers.RandomNormal(seed=3),
+        }
+        sequence = layers.LSTM(4, return_sequences=True, name="first")(x)
+        normal = layers.BatchNormalization(name="normal", **statistics)(sequence)
+        second = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="bi")(normal)
+        mean = layers.GlobalAveragePooling1D(name="mean")(second)
+        largest = layers.GlobalMaxPooling1D(name="largest")(second)
+        both = layers.Concatenate(name="both")([mean, largest])
+        last = layers.BatchNormalization(name="last", center=False, scale=False, **statistics)(both)
+        return [normal, mean, largest, layers.Dense(2, name="dense")(last)]
+
+    return _model(keras, body)
+
+
 def with_masking(keras: Any, mask_value: float = -1.0) -> Any:
     """A Masking layer, read by a Bidirectional, a head at every step and a head behind the last one."""
 
@@ -205,6 +226,7 @@ MODELS: dict[str, Callable[[Any], Any]] = {
     "merged": merged,
     "residual": residual,
     "masking": with_masking,
+    "pooled": pooled,
     "several inputs": several_inputs,
     "translator": translator,
 }

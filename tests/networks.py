@@ -17,6 +17,8 @@ from harness.model.spec import (
     ModelSpec,
     NetworkInput,
     Node,
+    PoolNode,
+    ScaleNode,
     Source,
     SourceLike,
 )
@@ -212,6 +214,24 @@ def several_inputs() -> ModelSpec:
     )
 
 
+def pools_and_scales() -> ModelSpec:
+    """The average and the maximum of all steps, forwards and backwards, scaled before and behind."""
+    generator = np.random.default_rng(1)
+    two = [generator.normal(size=4).astype(np.float32) for _ in range(2)]
+    return network(
+        "pools",
+        lstm(3, 4, None, "first"),
+        ScaleNode("scale", 0, STEP, *two),
+        PoolNode("mean", 1, 4, Operation.AVERAGE, masked=True),
+        PoolNode("mean_of_all", 1, 4, Operation.AVERAGE),
+        PoolNode("largest", Source(1, reverse=True), 4, Operation.MAXIMUM),
+        merge(Operation.CONCATENATE, AFTER, 12, Source(2), Source(3), Source(4), name="all"),
+        ScaleNode("scale_of_mean", 2, AFTER, *two),
+        lstm(4, 2, Source(4, repeat=3), "again", masked=False),
+        outputs=(1, 2, 5, 6, 7),
+    )
+
+
 def with_fixed_steps(spec: ModelSpec, steps: int) -> ModelSpec:
     """The same network with a number of steps of its own."""
     return replace(spec, steps=steps)
@@ -235,5 +255,6 @@ ALL: dict[str, Callable[[], ModelSpec]] = {
     "merges": merges,
     "residual": residual,
     "several inputs": several_inputs,
+    "pools and scales": pools_and_scales,
 }
 """Every network by a name for test ids."""

@@ -8,7 +8,18 @@ from functools import cached_property
 
 from harness.model.memory import Memory
 from harness.model.pack import ModelImage, pack_model
-from harness.model.spec import GATES, ActivationNode, DenseNode, LstmNode, MergeNode, ModelSpec, Node, sources_of
+from harness.model.spec import (
+    GATES,
+    ActivationNode,
+    DenseNode,
+    LstmNode,
+    MergeNode,
+    ModelSpec,
+    Node,
+    PoolNode,
+    ScaleNode,
+    sources_of,
+)
 from harness.protocol.wire import Kernel, Phase
 
 _FLOAT_BYTES = 4
@@ -17,6 +28,8 @@ _KINDS: dict[type, str] = {
     DenseNode: "Dense",
     ActivationNode: "Activation",
     MergeNode: "merge",
+    ScaleNode: "scale",
+    PoolNode: "pool",
 }
 
 
@@ -116,6 +129,8 @@ def fit(spec: ModelSpec, memory: Memory, steps: int, kernel: Kernel) -> Fit:
 def _macs(node: Node) -> int:
     if isinstance(node, LstmNode):
         return len(GATES) * node.units * (node.input_size + node.units)
+    if isinstance(node, ScaleNode):
+        return node.units
     return node.input_size * node.units if isinstance(node, DenseNode) else 0
 
 
@@ -125,7 +140,7 @@ def _parameters(node: Node) -> dict[str, int]:
 
 
 def _options(node: Node) -> Iterator[str]:
-    if isinstance(node, MergeNode):
+    if isinstance(node, MergeNode | PoolNode):
         yield node.operation.name.lower()
         return
     yield f"activation {node.activation.name.lower()}"

@@ -18,7 +18,10 @@ from harness.model.spec import (
     MergeNode,
     ModelSpec,
     Node,
+    PoolNode,
+    ScaleNode,
     Source,
+    obeys_mask,
     sources_of,
 )
 from harness.protocol.image import CRC_BYTES, ImageHeader, NodeRecord, SourceRecord
@@ -49,6 +52,8 @@ _KINDS: dict[type, NodeKind] = {
     DenseNode: NodeKind.DENSE,
     ActivationNode: NodeKind.ACTIVATION,
     MergeNode: NodeKind.MERGE,
+    ScaleNode: NodeKind.SCALE,
+    PoolNode: NodeKind.POOL,
 }
 
 
@@ -133,7 +138,7 @@ def pack_model(
                 first_source=sum(map(len, sources[:index])),
                 source_count=len(sources[index]),
                 pass_index=plan.pass_of[index],
-                operation=node.operation if isinstance(node, MergeNode) else Operation.CONCATENATE,
+                operation=node.operation if isinstance(node, MergeNode | PoolNode) else Operation.CONCATENATE,
                 input_size=node.input_size,
                 units=node.units,
                 weights_offset=append(weights),
@@ -196,11 +201,12 @@ def _kept_steps(spec: ModelSpec, plan: Plan, max_steps: int | None) -> dict[int,
 def _flags(spec: ModelSpec, index: int) -> NodeFlags:
     node = spec.nodes[index]
     flags = NodeFlags.OUTPUT if index in spec.output_nodes else NodeFlags.NONE
-    if isinstance(node, LstmNode | DenseNode) and node.bias is not None:
+    if isinstance(node, ScaleNode) or (isinstance(node, LstmNode | DenseNode) and node.bias is not None):
         flags |= NodeFlags.BIAS
+    if isinstance(node, LstmNode | PoolNode) and not obeys_mask(node):
+        flags |= NodeFlags.IGNORE_MASK
     if isinstance(node, LstmNode):
         flags |= NodeFlags.ZERO_OUTPUT_FOR_MASK if node.zero_output_for_mask else NodeFlags.NONE
-        flags |= NodeFlags.NONE if node.masked else NodeFlags.IGNORE_MASK
         flags |= NodeFlags.NONE if node.initial is None else NodeFlags.INITIAL_STATE
     return flags
 
@@ -230,6 +236,8 @@ def _tensors(node: Node, *, is_packed: bool) -> tuple[Float32Array | None, Float
         return np.concatenate([node.recurrent_kernel, node.kernel]).T, node.bias
     if isinstance(node, DenseNode):
         return node.kernel.T, node.bias
+    if isinstance(node, ScaleNode):
+        return node.scale, node.offset
     return None, None
 
 
@@ -245,7 +253,7 @@ def _state_bytes(spec: ModelSpec, kernel: Kernel) -> int:
             floats += node.input_size + 3 * node.units
             scratch = max(scratch, 4 * node.units)
         else:
-            floats += node.units
+            floats += node.units * (2 if isinstance(node, PoolNode) else 1)
     return (floats + scratch) * _FLOAT_BYTES
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from harness.model.spec import LstmNode, ModelSpec, Source, as_source, sources_of
+from harness.model.spec import LstmNode, ModelSpec, Source, obeys_mask, sources_of
 from harness.protocol.wire import Phase, Tap
 
 
@@ -119,12 +119,11 @@ def _demand(spec: ModelSpec, index: int, *, masked: bool) -> Pass | None:
     directions = {source.reverse for source in read}
     if len(directions) > 1:
         raise ValueError(f"node {node.name} reads the model's input in both directions")
-    obeys = masked and isinstance(node, LstmNode) and node.masked
     steps, length_of = node_length(spec, index)
     return Pass(
         steps=steps,
         reverse_input=directions.pop() if directions else None,
-        reverse_mask=as_source(node.source).reverse if obeys and isinstance(node, LstmNode) else None,
+        reverse_mask=sources_of(node)[0].reverse if masked and obeys_mask(node) else None,
         length_of=length_of,
         reads=frozenset(source.input for source in read),
     )

@@ -194,7 +194,85 @@ class MergeNode:
         return 0
 
 
-Node: TypeAlias = LstmNode | DenseNode | ActivationNode | MergeNode
+@dataclass(frozen=True)
+class ScaleNode:
+    """Each feature times a number, and another one added (BatchNormalization as it is at inference).
+
+    Attributes:
+        name: the Keras layer's name.
+        source: what it reads.
+        phase: EVERY_STEP or AFTER_LAST_STEP.
+        scale: float32 (units).
+        offset: float32 (units).
+    """
+
+    name: str
+    source: SourceLike
+    phase: Phase
+    scale: Float32Array
+    offset: Float32Array
+
+    @property
+    def activation(self) -> Activation:
+        """None."""
+        return Activation.LINEAR
+
+    @property
+    def input_size(self) -> int:
+        """Features that it reads."""
+        return self.units
+
+    @property
+    def units(self) -> int:
+        """Features that it gives."""
+        return int(self.scale.size)
+
+    @property
+    def parameters(self) -> int:
+        """Two a feature."""
+        return self.scale.size + self.offset.size
+
+
+@dataclass(frozen=True)
+class PoolNode:
+    """One vector of all steps of a sequence (GlobalAveragePooling1D, GlobalMaxPooling1D).
+
+    Attributes:
+        name: the Keras layer's name.
+        source: what it reads.
+        units: features.
+        operation: AVERAGE or MAXIMUM.
+        masked: masked steps are left out.
+    """
+
+    name: str
+    source: SourceLike
+    units: int
+    operation: Operation
+    masked: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        """It gathers at every step."""
+        return Phase.EVERY_STEP
+
+    @property
+    def activation(self) -> Activation:
+        """None."""
+        return Activation.LINEAR
+
+    @property
+    def input_size(self) -> int:
+        """Features that it reads."""
+        return self.units
+
+    @property
+    def parameters(self) -> int:
+        """None."""
+        return 0
+
+
+Node: TypeAlias = LstmNode | DenseNode | ActivationNode | MergeNode | ScaleNode | PoolNode
 
 
 def as_source(source: SourceLike) -> Source:
@@ -212,7 +290,14 @@ def sources_of(node: Node) -> tuple[Source, ...]:
 
 def gives_sequence(node: Node) -> bool:
     """Whether a node gives a value for every step, or one behind the last step."""
-    return node.return_sequences if isinstance(node, LstmNode) else node.phase == Phase.EVERY_STEP
+    if isinstance(node, LstmNode):
+        return node.return_sequences
+    return node.phase == Phase.EVERY_STEP and not isinstance(node, PoolNode)
+
+
+def obeys_mask(node: Node) -> bool:
+    """Whether a node does otherwise at masked steps."""
+    return isinstance(node, LstmNode | PoolNode) and node.masked
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.spec import ActivationNode, DenseNode, LstmNode, MergeNode, ModelSpec, NetworkInput, Node, Source
+from harness.model.spec import (
+    ActivationNode,
+    DenseNode,
+    LstmNode,
+    MergeNode,
+    ModelSpec,
+    NetworkInput,
+    Node,
+    PoolNode,
+    ScaleNode,
+    Source,
+)
 from harness.protocol.wire import Activation, Operation, Phase, Tap
 
 _KINDS: dict[str, type[Node]] = {
@@ -19,6 +30,8 @@ _KINDS: dict[str, type[Node]] = {
     "dense": DenseNode,
     "activation": ActivationNode,
     "merge": MergeNode,
+    "scale": ScaleNode,
+    "pool": PoolNode,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ENUMS: dict[str, type[IntEnum]] = {

@@ -21,7 +21,7 @@ import numpy as np
 from harness.errors import InputsRefused, OracleError
 from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
-from harness.model.spec import BoolArray, Float32Array, LstmNode, MergeNode, Source, as_source, sources_of
+from harness.model.spec import BoolArray, Float32Array, LstmNode, MergeNode, PoolNode, Source, as_source, sources_of
 from harness.model.views import OPERATIONS, directed, viewed
 from harness.oracle.graph import name_of
 from harness.oracle.load import LoadedModel
@@ -200,6 +200,9 @@ def _compute(keras: KerasApi, loaded: LoadedModel, inputs: Inputs, run_lstm: _Ru
         elif isinstance(node, MergeNode):
             turned = [directed(array, source) for array, source in zip(read, node.sources, strict=True)]
             values[index, Tap.OUTPUT] = OPERATIONS[node.operation](turned)
+        elif isinstance(node, PoolNode) and node.masked:
+            _, mask = inputs.seen_by(spec)
+            values[index, Tap.OUTPUT] = layer(keras.tensor(read[0]), mask=None if mask is None else keras.tensor(mask))
         else:
             values[index, Tap.OUTPUT] = layer(keras.tensor(read[0]))
     return {name: value_of(as_source(each)) for name, each in zip(spec.output_names, spec.outputs, strict=True)}

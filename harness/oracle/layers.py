@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.model.spec import ActivationNode, DenseNode, Float32Array, LstmNode, Node, Source
+from harness.model.spec import ActivationNode, DenseNode, Float32Array, LstmNode, Node, PoolNode, ScaleNode, Source
 from harness.oracle.activation_choice import of_layer, of_option
 from harness.oracle.calls import class_name
 from harness.oracle.network import Tensor, short
 from harness.oracle.refusals import refused_option
-from harness.protocol.wire import Phase
+from harness.protocol.wire import Operation, Phase
 
 
 def plain_node(layer: Any, tensor: Tensor) -> Node:
@@ -23,9 +23,13 @@ def plain_node(layer: Any, tensor: Tensor) -> Node:
     inner, name = layer, layer.name
     while class_name(inner) == "TimeDistributed":
         inner = inner.layer
-        if class_name(inner) not in ("TimeDistributed", "Dense", "Activation"):
-            raise refused_option(name, f"a {class_name(inner)} in it", "Let it wrap a Dense or an Activation.")
+        if class_name(inner) not in ("TimeDistributed", "Dense", "Activation", "BatchNormalization"):
+            raise refused_option(
+                name, f"a {class_name(inner)} in it", "Let it wrap a Dense, an Activation or a BatchNormalization."
+            )
     source, phase = short(tensor.source), tensor.phase
+    if class_name(inner) == "BatchNormalization":
+        return _scale_node(inner, name, tensor)
     if class_name(inner) == "Dense":
         return DenseNode(
             name=name,
@@ -36,6 +40,39 @@ def plain_node(layer: Any, tensor: Tensor) -> Node:
             activation=of_option(inner, "activation"),
         )
     return ActivationNode(name, source, phase, tensor.size, of_layer(inner, phase))
+
+
+POOLS = {"GlobalAveragePooling1D": Operation.AVERAGE, "GlobalMaxPooling1D": Operation.MAXIMUM}
+"""Layers that make one vector of all steps, by their Keras class names."""
+
+
+def pool_node(layer: Any, tensor: Tensor, *, masked: bool) -> PoolNode:
+    """A Keras layer that makes one vector of all steps.
+
+    Raises:
+        ModelRefused: it pools something else.
+    """
+    if not tensor.is_sequence or layer.data_format != "channels_last" or layer.keepdims:
+        raise refused_option(layer.name, "other axes than the steps of a sequence", "Pool (batch, steps, features).")
+    operation = POOLS[class_name(layer)]
+    # The maximum takes masked steps for any others.
+    masked = masked and operation is Operation.AVERAGE
+    return PoolNode(layer.name, short(tensor.source), tensor.size, operation, masked)
+
+
+def _scale_node(layer: Any, name: str, tensor: Tensor) -> ScaleNode:
+    """BatchNormalization at inference, in the form and rounding of keras/src/backend/tensorflow/nn.py."""
+    axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+    if list(axes) not in ([-1], [2 if tensor.is_sequence else 1]):
+        raise refused_option(layer.name, f"axis={layer.axis}", "Normalize features (axis=-1).")
+    variance, mean = _weights(layer.moving_variance), _weights(layer.moving_mean)
+    scale = 1 / np.sqrt(variance + np.float32(layer.epsilon))
+    if layer.scale:
+        scale = scale * _weights(layer.gamma)
+    offset = -mean * scale
+    if layer.center:
+        offset = offset + _weights(layer.beta)
+    return ScaleNode(name, short(tensor.source), tensor.phase, scale, offset)
 
 
 def check_dtype(layer: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from harness.model.spec import LstmNode, ModelSpec, Source
 from harness.oracle.calls import class_name
 from harness.oracle.graph import Graph, Step, Value, graph_of
-from harness.oracle.layers import check_dtype, lstm_node, plain_node
+from harness.oracle.layers import POOLS, check_dtype, lstm_node, plain_node, pool_node
 from harness.oracle.model_inputs import ModelInputs, model_inputs
 from harness.oracle.network import STATES, Network, Tensor, backwards, with_sources
 from harness.oracle.refusals import (
@@ -129,6 +129,8 @@ class _Lowering:
             return self._bidirectional(step, tensor)
         if kind == "Masking":
             return [self._masking(layer, tensor)]
+        if kind in POOLS:
+            return [self._net.add(pool_node(layer, tensor, masked=step.masked), layer, tensor)]
         if kind in RESHAPES:
             return [RESHAPES[kind](self._net, layer, tensor)]
         return [self._net.add(plain_node(layer, tensor), layer, tensor)]
@@ -136,7 +138,7 @@ class _Lowering:
     def _check_call(self, step: Step) -> None:
         """A layer's call may have nothing beside its input that is not run."""
         name = step.layer.name
-        takes_mask = class_name(step.layer) in ("LSTM", "Bidirectional")
+        takes_mask = class_name(step.layer) in ("LSTM", "Bidirectional", "GlobalAveragePooling1D")
         for mask in step.masks:
             if mask is not None and not takes_mask:
                 raise refused_option(

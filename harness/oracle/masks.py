@@ -9,8 +9,8 @@ from harness.oracle.calls import class_name, is_operation
 from harness.oracle.refusals import CONTAINERS, MASK_OPERATIONS, MERGES
 from harness.oracle.runtime import KERAS_3, api_of
 
-_DROPPED_BY = frozenset({"RepeatVector", "Reshape", "Flatten"})
-"""Layers behind which there is no mask: Keras 3 says so in a warning, Keras 2 refuses to make such a model."""
+_DROPPED_BY = frozenset({"RepeatVector", "Reshape", "Flatten", "GlobalAveragePooling1D", "GlobalMaxPooling1D"})
+"""Layers behind which there is no mask. Of most Keras 3 says so in a warning, and Keras 2 refuses to make the model."""
 
 
 def travels_on(layer: Any, masked: Sequence[bool], place: int) -> bool:

@@ -27,13 +27,15 @@ from harness.model.spec import (
     LstmNode,
     MergeNode,
     ModelSpec,
+    PoolNode,
+    ScaleNode,
     Source,
     as_source,
     sources_of,
 )
 from harness.model.views import OPERATIONS, directed, viewed
 from harness.oracle.activations import ACTIVATIONS, Array
-from harness.protocol.wire import Tap
+from harness.protocol.wire import Operation, Tap
 
 
 def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) -> dict[str, Array]:
@@ -73,6 +75,11 @@ def _one_call(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike) -> dict[str, Ar
                 values.append(run.h if node.return_sequences else run.h[:, -1])
             elif isinstance(node, DenseNode):
                 values.append(ACTIVATIONS[node.activation](_affine(read[0], node.kernel, node.bias)))
+            elif isinstance(node, ScaleNode):
+                values.append(read[0] * node.scale.astype(dtype) + node.offset.astype(dtype))
+            elif isinstance(node, PoolNode):
+                mask = None if run_mask is None else directed(run_mask, as_source(node.source))
+                values.append(pooled(node, read[0], mask))
             elif isinstance(node, MergeNode):
                 values.append(OPERATIONS[node.operation](read))
             else:
@@ -133,6 +140,15 @@ def lstm(node: LstmNode, x: Array, mask: BoolArray | None, h: Array, c: Array) -
         outputs.append(output)
         cells.append(c)
     return LstmRun(h=np.stack(outputs, axis=1), c=np.stack(cells, axis=1), h_last=h, c_last=c)
+
+
+def pooled(node: PoolNode, x: Array, mask: BoolArray | None) -> Array:
+    """All steps of x (B, T, units) as one vector each; of the average masked ones are left out."""
+    if node.operation is Operation.MAXIMUM:
+        return np.asarray(x.max(axis=1))
+    counts = np.ones(x.shape[:2]) if mask is None or not node.masked else mask
+    weights = counts.astype(x.dtype)[:, :, np.newaxis]
+    return np.asarray((x * weights).sum(axis=1) / weights.sum(axis=1))
 
 
 def _affine(x: Array, kernel: Array, bias: Array | None) -> Array:

@@ -33,6 +33,7 @@ LAYERS = SAME_AT_INFERENCE | frozenset(
     {
         *("InputLayer", "LSTM", "Bidirectional", "Dense", "Activation", "Softmax", "TimeDistributed"),
         *("ReLU", "LeakyReLU", "ELU"),
+        *("BatchNormalization", "GlobalAveragePooling1D", "GlobalMaxPooling1D"),
         *("Masking", "RepeatVector", "Reshape", "Flatten", *MERGES),
     }
 )
@@ -57,7 +58,6 @@ _REMEDIES = {
     "Embedding": "Remove the Embedding layer, and put the embedded vectors into the inputs file.",
     "CuDNNLSTM": "Make the same model in tf_keras with LSTM(..., recurrent_activation='sigmoid'), load_weights from "
     "this file into it, which converts them, and save it.",
-    "BatchNormalization": "Fold the normalization into the weights of the layer behind it.",
 }
 
 

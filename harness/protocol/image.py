@@ -58,7 +58,7 @@ class NodeRecord(Record):
     first_source: int = u16("its first source")
     source_count: int = u8("its sources, which follow each other")
     pass_index: int = u8("pass that it runs in")
-    operation: Operation = u8("MERGE: what is done", enum=Operation)
+    operation: Operation = u8("MERGE and POOL: what is done", enum=Operation)
     weight_layout: WeightLayout = u8("how the weights lie", enum=WeightLayout)
     kernel: Kernel = u8("LSTM: what computes it", enum=Kernel)
     reserved: int = u8("0")
@@ -66,9 +66,12 @@ class NodeRecord(Record):
     input_size: int = u32("floats that it reads")
     units: int = u32("floats that it gives")
     weights_offset: int = u32(
-        "LSTM: float32[4 units][units + input_size], or a stream; Dense: float32[units][input_size]"
+        "LSTM: float32[4 units][units + input_size], or a stream; Dense: float32[units][input_size]; "
+        "Scale: float32[units]"
     )
-    bias_offset: int = u32("LSTM: float32[4 units]; Dense: float32[units]; 0 without bias, and where it is in a stream")
+    bias_offset: int = u32(
+        "LSTM: float32[4 units]; Dense, Scale: float32[units]; 0 without bias, and where it is in a stream"
+    )
     keep_steps: int = u32("most steps of which the output is kept for others to read; 0: none is")
     name: str = text(28, "name of the Keras layer, cut to fit")
 

@@ -202,6 +202,8 @@ class NodeKind(IntEnum):
     DENSE = 2
     ACTIVATION = 3
     MERGE = 4
+    SCALE = 5
+    POOL = 6
 
 
 @unique
@@ -214,7 +216,7 @@ class Phase(IntEnum):
 
 @unique
 class Operation(IntEnum):
-    """What a MERGE does with its sources."""
+    """What a MERGE does with its sources, and a POOL with its steps: AVERAGE or MAXIMUM."""
 
     CONCATENATE = 0
     ADD = 1

@@ -92,6 +92,12 @@ BAD: dict[str, Callable[[], ModelImage]] = {
 }
 BAD_KINDS: dict[str, Callable[[], ModelImage]] = {
     "steps kept behind the last one": lambda: changed("flatten", ("node", 1, {"keep_steps": 1})),
+    "a pool behind the last step": lambda: changed("pools and scales", ("node", 4, {"phase": 1})),
+    "a pool that keeps steps": lambda: changed("pools and scales", ("node", 4, {"keep_steps": 2})),
+    "a pool of products": lambda: changed("pools and scales", ("node", 4, {"operation": 3})),
+    "a pool with weights": lambda: changed("pools and scales", ("node", 4, {"weights_offset": 1000})),
+    "a scale without an offset": lambda: changed("pools and scales", ("node", 1, {"flags": NodeFlags.OUTPUT})),
+    "a scale of another size": lambda: changed("pools and scales", ("node", 1, {"units": 3})),
     "a merge with an activation": lambda: changed("merges", ("node", 3, {"activation": 1})),
     "a merge with a bias": lambda: changed("merges", ("node", 3, {"flags": NodeFlags.BIAS})),
     "a Dense that begins with a state": lambda: changed("flatten", ("node", 1, {"flags": NodeFlags.INITIAL_STATE})),

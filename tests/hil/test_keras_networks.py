@@ -36,7 +36,9 @@ def test_models(validate: Validate, models: Callable[[str], Path], name: str) ->
     assert validate(models(name), batch=2, steps=keras_networks.STEPS)
 
 
-@pytest.mark.parametrize("name", ["backwards", "tagger", "bidirectional concat last", "two layers in one", "flattened"])
+@pytest.mark.parametrize(
+    "name", ["backwards", "tagger", "bidirectional concat last", "two layers in one", "flattened", "pooled"]
+)
 def test_models_with_a_mask(validate: Validate, models: Callable[[str], Path], tmp_path: Path, name: str) -> None:
     generator = np.random.default_rng(6)
     mask = generator.random((3, keras_networks.STEPS)) < 0.6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from mutants import PASS_MUTANTS, Mutant
 
 def agrees(device: Device, spec: ModelSpec) -> bool:
     inputs = random_inputs(spec, batch=1, steps=5, seed=3)
+    if spec.steps is None:
+        inputs = replace(inputs, mask=np.array([[True, False, True, True, False]]))
     loaded = load_model(device, spec, inputs.longest(spec))
     got, _ = run_batch(device, spec, inputs, plan=loaded.image.plan)
     return all(np.allclose(got[name], values, rtol=0, atol=1e-6) for name, values in reference(spec, inputs).items())

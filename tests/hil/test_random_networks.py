@@ -11,7 +11,7 @@ import networks
 from harness.device import Device
 from harness.inference import load_model
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import ModelSpec, NetworkInput, Node, Source, gives_sequence
+from harness.model.spec import ModelSpec, NetworkInput, Node, PoolNode, ScaleNode, Source, gives_sequence
 from harness.oracle.reference import reference
 from harness.protocol.wire import Operation, Phase, Tap
 from harness.validation import run_batch
@@ -37,7 +37,7 @@ class Maker:
 
     def spec(self, count: int) -> ModelSpec:
         """A network of so many nodes, each of which is an output."""
-        kinds = (self._lstm, self._lstm, self._dense, self._merge, self._merge, self._flatten)
+        kinds = (self._lstm, self._lstm, self._dense, self._merge, self._merge, self._flatten, self._pool, self._scale)
         while len(self._nodes) < count:
             kinds[self._random.integers(len(kinds))]()
         outputs = tuple(range(count))
@@ -114,6 +114,17 @@ class Maker:
         units = sum(length for _, length in chosen) if operation is Operation.CONCATENATE else size
         sources = (each for each, _ in chosen)
         self._add(networks.merge(operation, Phase.EVERY_STEP, units, *sources, name=self._name()), steps)
+
+    def _pool(self) -> None:
+        source, size, steps = self._sequence()
+        operation = Operation.AVERAGE if self._chance(0.5) else Operation.MAXIMUM
+        masked = operation is Operation.AVERAGE and steps == STEPS and self._chance(0.7)
+        self._add(PoolNode(self._name(), replace(source, reverse=self._chance(0.4)), size, operation, masked), steps)
+
+    def _scale(self) -> None:
+        source, size, steps = self._sequence()
+        scale, offset = self._random.standard_normal((2, size)).astype(np.float32)
+        self._add(ScaleNode(self._name(), source, Phase.EVERY_STEP, scale, offset), steps)
 
     def _flatten(self) -> None:
         wholes = [(s, size * steps) for s, size, steps in self._sequences if s.node is not None and not s.rows]

@@ -190,7 +190,6 @@ def add_version(path: Path, version: str) -> None:
     [
         ("Lambda", "never run"),
         ("Embedding", "embedded vectors"),
-        ("BatchNormalization", "Fold"),
         ("GRU", "LSTM, Bidirectional"),
         ("CuDNNLSTM", "recurrent_activation='sigmoid'"),
         ("RNN", "LSTM, Bidirectional"),

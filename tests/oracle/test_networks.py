@@ -44,7 +44,7 @@ def test_keras_and_the_reference_agree(keras: Any, name: str) -> None:
 NO_MASK = ("masking", "merged", "several inputs", "translator")
 """With a mask of their own, layers that compute with masks, or more than one sequence."""
 
-DROPS_MASKS = ("autoencoder", "bidirectional encoder", "flattened", "cut input")
+DROPS_MASKS = ("autoencoder", "pooled", "bidirectional encoder", "flattened", "cut input")
 """With layers that Keras 2 gives no mask."""
 
 

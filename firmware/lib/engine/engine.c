@@ -82,6 +82,21 @@ void engine_divide(float *output, uint32_t count, float divisor) {
     }
 }
 
+void engine_average(const float *x, uint32_t count, bool counts, uint32_t steps, float *output) {
+    float *const sum = output + count;
+    for (uint32_t i = 0; i < count; i++) {
+        sum[i] += counts ? x[i] : x[i] * 0.0f;
+        output[i] = sum[i] / (float)steps;
+    }
+}
+
+void engine_scale(const float *scale, const float *offset, const float *x, uint32_t count, float *output) {
+    for (uint32_t i = 0; i < count; i++) {
+        output[i] = x[i] * scale[i] + offset[i];
+    }
+    engine_canonical_nan(output, count);
+}
+
 void engine_canonical_nan(float *values, uint32_t count) {
     static const uint32_t quiet_nan = 0x7FC00000u;
     for (uint32_t i = 0; i < count; i++) {

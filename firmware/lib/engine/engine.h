@@ -5,6 +5,7 @@
 #ifndef ENGINE_H
 #define ENGINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct {
@@ -42,6 +43,13 @@ void engine_combine(uint8_t operation, const float *x, uint32_t count, float *ou
 
 // output[count] /= divisor
 void engine_divide(float *output, uint32_t count, float divisor);
+
+// Adds x to the sum that lies behind output[count], or zeros of the same NaNs and infinities where a step does not
+// count; output = sum / steps.
+void engine_average(const float *x, uint32_t count, bool counts, uint32_t steps, float *output);
+
+// output[count] = x scale + offset
+void engine_scale(const float *scale, const float *offset, const float *x, uint32_t count, float *output);
 
 // Makes every NaN the same one, 0x7FC00000: targets give NaNs of different sign and payload.
 void engine_canonical_nan(float *values, uint32_t count);

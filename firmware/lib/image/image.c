@@ -59,11 +59,29 @@ static void merge_step(const image_t *image, const image_node_t *node, uint32_t 
     engine_canonical_nan(node->output, record->units);
 }
 
+static void pool_step(image_node_t *node, uint32_t step, bool masked) {
+    const wire_node_record_t *const record = node->record;
+    const float *const x = row(&node->inputs[0], step);
+    const bool counts = !masked || (record->flags & WIRE_NODE_FLAG_IGNORE_MASK) != 0;
+    node->pooled += counts ? 1u : 0u;
+    if (record->operation == WIRE_OP_AVERAGE) {
+        engine_average(x, record->units, counts, node->pooled, node->output);
+    } else if (counts) {
+        engine_combine(record->operation, x, record->units, node->output);
+    }
+    engine_canonical_nan(node->output, record->units);
+}
+
 static void node_step(const image_t *image, image_node_t *node, uint32_t step, bool masked) {
     const wire_node_record_t *const record = node->record;
     switch (record->kind) {
         case WIRE_NODE_LSTM: lstm_step(image, node, step, masked); break;
         case WIRE_NODE_MERGE: merge_step(image, node, step); break;
+        case WIRE_NODE_POOL: pool_step(node, step, masked); break;
+        case WIRE_NODE_SCALE: {
+            engine_scale(node->weights, node->bias, row(&node->inputs[0], step), record->units, node->output);
+            break;
+        }
         case WIRE_NODE_DENSE: {
             const engine_dense_t dense = {
                 .weights = node->weights,
@@ -172,6 +190,15 @@ static void list_quick(image_t *image, uint32_t pass_index) {
     image->quick[count] = NULL;
 }
 
+static void begin_pool(image_node_t *node) {
+    static const uint32_t minus_infinity = 0xFF800000u; // below any first step
+    for (uint32_t i = 0; i < node->record->units; i++) {
+        memcpy(&node->output[i], &minus_infinity, sizeof minus_infinity);
+    }
+    memset(node->output + node->record->units, 0, node->record->units * sizeof(float)); // the sum
+    node->pooled = 0;
+}
+
 void image_begin(image_t *image, uint32_t pass_index) {
     if (image->running && image->ended == pass_index) {
         return;
@@ -180,11 +207,13 @@ void image_begin(image_t *image, uint32_t pass_index) {
     image->running = true;
     image->steps[pass_index] = 0;
     for (uint32_t i = 0; i < image->node_count; i++) {
-        const image_node_t *const node = &image->nodes[i];
+        image_node_t *const node = &image->nodes[i];
         if (is_of(node, pass_index, WIRE_PHASE_EVERY_STEP)) {
             image_find_inputs(image, node);
             if (node->record->kind == WIRE_NODE_LSTM) {
                 begin_lstm(node);
+            } else if (node->record->kind == WIRE_NODE_POOL) {
+                begin_pool(node);
             }
         }
     }

@@ -28,9 +28,10 @@ typedef struct {
     image_input_t *inputs; // one for each of its sources
     float *h;              // LSTM: state h; behind it is room for x
     float *c;              // LSTM: cell state
-    float *output;         // of the last step that it ran
+    float *output;         // of the last step that it ran; behind that of a POOL its sum
     float *kept;           // outputs of all steps of its pass, or NULL
     packed_lstm_t packed;  // LSTM by a packed kernel
+    uint32_t pooled;       // POOL: steps that counted
 } image_node_t;
 
 typedef struct {

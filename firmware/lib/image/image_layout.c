@@ -47,7 +47,7 @@ static bool kind_is_sound(const wire_node_record_t *record) {
     const bool has_tensors =
         record->weights_offset != 0 || record->bias_offset != 0 || (record->flags & WIRE_NODE_FLAG_BIAS) != 0;
     if (!is_known || (record->flags & ~known_flags) != 0 || (is_kept && record->phase == WIRE_PHASE_AFTER_LAST_STEP) ||
-        (record->operation != 0 && record->kind != WIRE_NODE_MERGE) ||
+        (record->operation != 0 && record->kind != WIRE_NODE_MERGE && record->kind != WIRE_NODE_POOL) ||
         ((record->flags & WIRE_NODE_FLAG_INITIAL_STATE) != 0 && record->kind != WIRE_NODE_LSTM)) {
         return false;
     }
@@ -58,12 +58,19 @@ static bool kind_is_sound(const wire_node_record_t *record) {
         case WIRE_NODE_MERGE:
             return record->activation == WIRE_ACT_LINEAR && record->units == record->input_size && !has_tensors;
         case WIRE_NODE_ACTIVATION: return record->units == record->input_size && !has_tensors;
+        case WIRE_NODE_SCALE:
+            return record->activation == WIRE_ACT_LINEAR && record->units == record->input_size &&
+                   (record->flags & WIRE_NODE_FLAG_BIAS) != 0;
+        case WIRE_NODE_POOL: // its value is that of all steps so far: there is nothing to keep
+            return record->phase == WIRE_PHASE_EVERY_STEP && record->activation == WIRE_ACT_LINEAR && !is_kept &&
+                   (record->operation == WIRE_OP_AVERAGE || record->operation == WIRE_OP_MAXIMUM) &&
+                   record->units == record->input_size && !has_tensors;
         default: return false;
     }
 }
 
 static bool has_weights(const wire_node_record_t *record) {
-    return record->kind == WIRE_NODE_LSTM || record->kind == WIRE_NODE_DENSE;
+    return record->kind == WIRE_NODE_LSTM || record->kind == WIRE_NODE_DENSE || record->kind == WIRE_NODE_SCALE;
 }
 
 static uint64_t tables_bytes(const wire_image_header_t *header) {
@@ -90,7 +97,8 @@ static image_error_t check_node(const uint8_t *bytes, const wire_image_header_t 
     const uint64_t end = header->image_bytes - CRC_BYTES;
     const bool has_bias = (record->flags & WIRE_NODE_FLAG_BIAS) != 0;
     const uint64_t biases = is_packed(record) ? rows : 0u; // in the stream
-    if (!tensor_fits(record->weights_offset, rows * columns + biases, start, end) ||
+    const uint64_t weights = record->kind == WIRE_NODE_SCALE ? rows : rows * columns;
+    if (!tensor_fits(record->weights_offset, weights + biases, start, end) ||
         (has_bias && !tensor_fits(record->bias_offset, rows, start, end))) {
         return fail(WIRE_ERR_BAD_TENSOR, index, record->weights_offset);
     }
@@ -105,7 +113,7 @@ static uint32_t node_floats(const wire_node_record_t *record) {
     if (record->kind == WIRE_NODE_LSTM) {
         return record->input_size + 3u * record->units; // x and h, c, output
     }
-    return record->units;
+    return record->kind == WIRE_NODE_POOL ? 2u * record->units : record->units; // output, sum
 }
 
 static uint32_t scratch_floats(const wire_node_record_t *record) {

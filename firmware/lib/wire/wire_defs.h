@@ -145,6 +145,8 @@ enum wire_node {
     WIRE_NODE_DENSE = 2u,
     WIRE_NODE_ACTIVATION = 3u,
     WIRE_NODE_MERGE = 4u,
+    WIRE_NODE_SCALE = 5u,
+    WIRE_NODE_POOL = 6u,
 };
 
 // When in its pass a node runs.
@@ -153,7 +155,7 @@ enum wire_phase {
     WIRE_PHASE_AFTER_LAST_STEP = 1u,
 };
 
-// What a MERGE does with its sources.
+// What a MERGE does with its sources, and a POOL with its steps: AVERAGE or MAXIMUM.
 enum wire_op {
     WIRE_OP_CONCATENATE = 0u,
     WIRE_OP_ADD = 1u,
@@ -414,15 +416,15 @@ typedef struct {
     uint16_t first_source; // its first source
     uint8_t source_count; // its sources, which follow each other
     uint8_t pass_index; // pass that it runs in
-    uint8_t operation; // MERGE: what is done
+    uint8_t operation; // MERGE and POOL: what is done
     uint8_t weight_layout; // how the weights lie
     uint8_t kernel; // LSTM: what computes it
     uint8_t reserved; // 0
     uint16_t reserved2; // 0
     uint32_t input_size; // floats that it reads
     uint32_t units; // floats that it gives
-    uint32_t weights_offset; // LSTM: float32[4 units][units + input_size], or a stream; Dense: float32[units][input_size]
-    uint32_t bias_offset; // LSTM: float32[4 units]; Dense: float32[units]; 0 without bias, and where it is in a stream
+    uint32_t weights_offset; // LSTM: float32[4 units][units + input_size], or a stream; Dense: float32[units][input_size]; Scale: float32[units]
+    uint32_t bias_offset; // LSTM: float32[4 units]; Dense, Scale: float32[units]; 0 without bias, and where it is in a stream
     uint32_t keep_steps; // most steps of which the output is kept for others to read; 0: none is
     char name[28]; // name of the Keras layer, cut to fit
 } wire_node_record_t;

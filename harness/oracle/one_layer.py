@@ -165,12 +165,19 @@ def _call(keras: KerasApi, keras_model: Any, given: WholeInputs) -> None:
         keras_model(x, mask=mask, training=False)
     # The model is Keras' own code throughout; what it dislikes are the values, as a token that an Embedding has not.
     except Exception as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        reason = _reason(error)
         raise InputsRefused(
             f"Keras cannot run model '{keras_model.name}' on {given.text}: {reason}",
             code="inputs_not_run",
             remedy="Call the model in Python with the same arrays to see all of Keras' message.",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line that says something; Keras puts one before it that only names the layer."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "Exception encountered when calling" not in line]
+    return next(iter(telling or lines), type(error).__name__)
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def test_the_cache_knows_the_layer_and_what_it_was_given(path: Path, tmp_path: P
     assert oracle.load(path, layer="masked").keras_model is None
     assert oracle.load(path, layer="masked").reads == load_model(path, layer="masked").reads
     other = replace(GIVEN, arrays={**GIVEN.arrays, "tokens": TOKENS + 1})
-    with pytest.raises(InputsRefused, match="Keras cannot run model 'surrounded'"):
+    with pytest.raises(InputsRefused, match=r"Keras cannot run model .surrounded. on .* is not in \["):
         ask("masked", replace(GIVEN, arrays={**GIVEN.arrays, "tokens": TOKENS + 99}))
     assert not ask("masked", replace(other, arrays={**other.arrays, "tokens": TOKENS // 2})).from_cache
 

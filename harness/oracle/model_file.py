@@ -40,6 +40,7 @@ _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK\x03\x04"
 
 _SAVE_AGAIN = "Load it where it was made and save it again: model.save('model.keras')."
+_WRITE_AGAIN = "Write it there again with np.savez, plain arrays without objects in it."
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,11 @@ def check_model_file(path: Path, *, any_layer: bool = False) -> ModelFile:
         raise
     # Whatever zipfile, json and libhdf5 find wrong with a file is the file's fault: zlib.error, EOFError, ...
     except Exception as error:
+        is_npz = path.suffix == ".npz"
         raise ModelRefused(
-            f"{path} is no complete model: {_reason(error)}.",
+            f"{path} {'cannot be read as .npz' if is_npz else 'is no complete model'}: {_reason(error)}.",
             code="model_damaged",
-            remedy=f"Copy it again from where it was made. {_SAVE_AGAIN}",
+            remedy=f"Copy it again from where it was made. {_WRITE_AGAIN if is_npz else _SAVE_AGAIN}",
         ) from error
     return ModelFile(path, content, hashlib.sha256(content).hexdigest(), keras)
 

@@ -240,7 +240,10 @@ def test_refusals(tmp_path: Path, arrays: dict[str, Any], code: str, message: st
 
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     path = saved(tmp_path, **changed(kernel=np.array([{"a": 1}], dtype=object)))
-    assert refusal(path).code == "model_damaged"
+    error = refusal(path)
+    assert error.code == "model_damaged"
+    assert "np.savez" in error.remedy
+    assert "model.save" not in error.remedy
 
 
 def test_an_activation_that_keras_does_not_have(tmp_path: Path) -> None:

@@ -54,9 +54,8 @@ def print_run(console: Console, run: Validation, target: Target | None = None) -
         distance = max(run.max_abs_to_float64.values())
         known = " (said in an earlier run)" if run.oracle_from_cache else ""
         console.print(f"oracle  {escape(versions)}; within {distance:.2g} of float64{known}")
-        if run.loaded is not None and _has_hard_sigmoid(run.loaded.spec):
-            meaning = HARD_SIGMOID_TEXTS[run.expected.oracle]
-            console.print(f"        hard_sigmoid of {run.expected.oracle} is {meaning}")
+        for package in () if run.loaded is None else _hard_sigmoids(run.loaded.spec):
+            console.print(f"        hard_sigmoid of {package} is {HARD_SIGMOID_TEXTS[package]}")
     if target is not None:
         _print_target(console, target)
     if run.on_device is not None:
@@ -82,10 +81,10 @@ def _print_inputs(console: Console, inputs: Inputs, spec: ModelSpec) -> None:
         console.print(f"        {escape(note)}")
 
 
-def _has_hard_sigmoid(spec: ModelSpec) -> bool:
-    """Whether it matters which Keras says what hard_sigmoid is."""
+def _hard_sigmoids(spec: ModelSpec) -> list[str]:
+    """The Keras whose hard_sigmoid is used; weights in .npz may name both."""
     used = {node.activation for node in spec.nodes} | {node.recurrent_activation for _, node in spec.lstm_nodes()}
-    return bool(used & set(HARD_SIGMOIDS.values()))
+    return [package for package, meaning in HARD_SIGMOIDS.items() if meaning in used]
 
 
 def _print_model(console: Console, path: Path, loaded: LoadedModel) -> None:

@@ -50,6 +50,21 @@ def test_hard_sigmoid_is_the_one_of_the_keras_that_wrote_the_file(
     assert "hard_sigmoid of tf_keras is clip(0.2 x + 0.5, 0, 1)" in capsys.readouterr().out
 
 
+def test_weights_alone_may_name_the_hard_sigmoid_of_keras_2(
+    validate: Validate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = seeds.random_lstm_node(3, 5)
+    config = '{"recurrent_activation": "hard_sigmoid_keras2"}'
+    path = tmp_path / "lstm.npz"
+    np.savez(path, kernel=node.kernel, recurrent_kernel=node.recurrent_kernel, config=config)
+    run = validate(path, batch=2, steps=3)
+    assert run
+    print_run(make_console(), run)
+    shown = capsys.readouterr().out
+    assert "clip(0.2 x + 0.5, 0, 1)" in shown
+    assert "relu6" not in shown
+
+
 def test_weights_alone(validate: Validate, tmp_path: Path) -> None:
     arrays: dict[str, Any] = {}
     for index, node in enumerate((seeds.random_lstm_node(3, 5), seeds.random_lstm_node(5, 2))):

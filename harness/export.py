@@ -13,8 +13,6 @@ import numpy as np
 from harness.model.spec import GATES, DenseNode, Float32Array, LstmNode, ModelSpec
 
 _VALUES_PER_LINE = 8
-_DIGITS = 9
-"""Significant decimal digits that bring back every float32 exactly."""
 
 
 def c_source(spec: ModelSpec, decimals: int | None = None) -> str:
@@ -67,7 +65,7 @@ def _array(name: str, values: Float32Array, order: str, decimals: int | None) ->
     flat = values.reshape(-1)
     if decimals is not None:
         flat = np.around(flat.astype(np.float64), decimals).astype(np.float32)
-    literals = [_literal(float(value)) for value in flat]
+    literals = [_literal(value) for value in flat]
     rows = [
         "    " + ", ".join(literals[start : start + _VALUES_PER_LINE]) + ","
         for start in range(0, len(literals), _VALUES_PER_LINE)
@@ -75,12 +73,13 @@ def _array(name: str, values: Float32Array, order: str, decimals: int | None) ->
     return [f"// {order}", f"static const float {name}[{len(literals)}] = {{", *rows, "};"]
 
 
-def _literal(value: float) -> str:
-    if value != value:
+def _literal(value: np.float32) -> str:
+    """The shortest digits that bring back this very float32."""
+    if np.isnan(value):
         return "NAN"  # <math.h>
-    if value in (float("inf"), float("-inf")):
+    if np.isinf(value):
         return "INFINITY" if value > 0 else "-INFINITY"
-    text = f"{value:.{_DIGITS}g}"
+    text = str(value)
     return f"{text}f" if re.search("[.e]", text) else f"{text}.0f"
 
 

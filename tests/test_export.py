@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -44,6 +45,13 @@ def test_the_compiler_reads_back_every_value(tmp_path: Path, decimals: int | Non
     if decimals is not None:
         want = np.around(want.astype(np.float64), decimals).astype(np.float32)
     np.testing.assert_array_equal(got, want)
+
+
+def test_rounded_values_have_no_more_digits_than_asked_for() -> None:
+    text = c_source(ModelSpec("m", "x", 16, None, (seeds.random_lstm_node(16, 32),), (0,)), 4)
+    values = re.findall(r"-?[0-9][^,; ]*f(?=,)", text)
+    assert len(values) > 2048
+    assert not [value for value in values if len(value.rstrip("f").partition(".")[2]) > 4 and "e" not in value]
 
 
 @needs_gcc

@@ -68,7 +68,8 @@ def _print_fit(console: Console, model: Path, found: Fit) -> None:
     console.print(f"weights {len(image.data)} bytes for {image.kernel.name.lower()}, of {memory.store_bytes} of flash")
     console.print(f"state   {image.work_bytes} bytes with buffers, of {memory.arena_bytes} of RAM")
     for place, in_flash in (("RAM", False), ("flash", True)):
-        console.print(f"        weights in {place}: {_longest(memory.most_steps(image, in_flash=in_flash))}")
+        most = memory.most_steps(image, in_flash=in_flash)
+        console.print(f"        weights in {place}: {_longest(most, found.spec.steps)}")
 
 
 def _print_time(console: Console, found: Fit) -> None:
@@ -89,7 +90,9 @@ def _print_time(console: Console, found: Fit) -> None:
     console.print("        an estimate: the instructions that QEMU executed, by their documented timing")
 
 
-def _longest(steps: int | None) -> str:
-    if steps is None:
-        return "runs of any length, they stream"
-    return f"runs of up to {steps} steps" if steps else "does not fit"
+def _longest(most: int | None, fixed: int | None) -> str:
+    if most == 0 or (most is not None and fixed is not None and most < fixed):
+        return "does not fit"
+    if fixed is not None:
+        return f"runs of {fixed} steps, which the model fixes"
+    return "runs of any length, they stream" if most is None else f"runs of up to {most} steps"

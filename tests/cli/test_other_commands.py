@@ -110,8 +110,16 @@ def test_fit_says_what_a_model_needs(model: Path, large_model: Path, capsys: pyt
     assert " at 180 MHz\n" in shown
     assert "an estimate" in shown
     assert "recurrent_activation sigmoid" in shown
+    assert "runs of any length, they stream" in shown
     assert run(["fit", str(large_model)]) == 2
     assert "DOES NOT FIT" in capsys.readouterr().out
     assert run(["fit", str(model), "--kernel", "fast"]) == 2
     assert "packed_fma" in capsys.readouterr().err
     assert run(["fit", str(model), "--steps", "0"]) == 2
+
+
+def test_fit_of_a_model_that_fixes_its_steps(flash_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fit", str(flash_model)]) == 0
+    shown = capsys.readouterr().out
+    assert "weights in RAM: does not fit" in shown
+    assert "weights in flash: runs of 28 steps, which the model fixes" in shown

@@ -14,9 +14,9 @@ from harness.inference import SequenceRunner, load_model
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.spec import ModelSpec, Source
 from harness.oracle.reference import reference
-from harness.protocol.messages import ImageBegin, Run, StateReset
+from harness.protocol.messages import ImageBegin, Read, Run, StateReset
 from harness.protocol.refusals import DeviceRefused
-from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Kernel, Operation, RunFlags, Trace
+from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Kernel, Operation, Region, RunFlags, Trace
 from harness.validation import run_batch
 
 ATOL = 1e-6  # twice the least default tolerance, as in test_sequences
@@ -179,6 +179,17 @@ def test_a_sequence_after_another_starts_afresh(device: Device) -> None:
     h, c = np.frombuffer(device.request(masked).data, np.float32).reshape(2, 4)
     assert (h == 0).all()
     assert (c != 0).all()
+
+
+def test_a_pass_without_steps_gives_nothing_of_the_one_before(device: Device) -> None:
+    spec = networks.residual()
+    x = random_inputs(spec, batch=1, steps=1).x[0]
+    load_model(device, spec)
+    the_sum = Read(region=Region.OUTPUT, node=2, length=16)
+    device.request(Run(steps=1, flags=RunFlags.RESET_STATE | RunFlags.END, data=x.tobytes()))
+    assert any(device.request(the_sum).data)
+    device.request(Run(steps=0, flags=RunFlags.END))
+    assert device.request(the_sum).data == bytes(16)
 
 
 def test_every_way_gives_the_same_bits(both, kernel: Kernel) -> None:  # type: ignore[no-untyped-def]

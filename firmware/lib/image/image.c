@@ -163,7 +163,6 @@ image_error_t image_admits(const image_t *image, const wire_run_t *run) {
 static void begin_lstm(const image_node_t *node) {
     const wire_node_record_t *const record = node->record;
     const size_t state_bytes = record->units * sizeof(float);
-    memset(node->output, 0, state_bytes);
     if ((record->flags & WIRE_NODE_FLAG_INITIAL_STATE) != 0) {
         memcpy(node->h, node->inputs[1].first, state_bytes);
         memcpy(node->c, node->inputs[2].first, state_bytes);
@@ -210,6 +209,7 @@ void image_begin(image_t *image, uint32_t pass_index) {
         image_node_t *const node = &image->nodes[i];
         if (is_of(node, pass_index, WIRE_PHASE_EVERY_STEP)) {
             image_find_inputs(image, node);
+            memset(node->output, 0, node->record->units * sizeof(float));
             if (node->record->kind == WIRE_NODE_LSTM) {
                 begin_lstm(node);
             } else if (node->record->kind == WIRE_NODE_POOL) {

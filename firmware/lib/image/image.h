@@ -78,8 +78,8 @@ void image_reset_state(image_t *image);
 // Whether the steps of a request, and the end of the pass, may be run now: `code` is 0 if so. Changes nothing.
 image_error_t image_admits(const image_t *image, const wire_run_t *run);
 
-// Makes an admitted pass the one that runs. If it runs already it goes on; else it begins: LSTMs take over the states
-// that they begin with, if they name any, and their outputs are zero.
+// Makes an admitted pass the one that runs. If it runs already it goes on; else it begins: the outputs of its steps are
+// zero, and LSTMs take over the states that they begin with, if they name any.
 void image_begin(image_t *image, uint32_t pass_index);
 
 // One time step of the pass that runs, on image->input where the pass reads it. A masked step holds every LSTM's h and

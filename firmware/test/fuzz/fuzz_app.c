@@ -10,6 +10,7 @@
 
 #define ACTIONS 40u // of one input
 #define STEPS 5u    // of a pass that is compared
+#define TRACES (WIRE_TRACE_H | WIRE_TRACE_C | WIRE_TRACE_OUTPUT | WIRE_TRACE_FINAL_STATE | WIRE_TRACE_LAST_OUTPUT)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -74,11 +75,12 @@ static void run_anything(void) {
     uint8_t x[WIRE_MAX_PAYLOAD_BYTES];
     uint8_t mask[64];
     const image_t *const image = loader_image(&fuzz_app.loader);
-    wire_run_t run = {.steps = (uint16_t)input_below(5), .flags = input_byte() & 7u, .trace = input_byte() & 15u};
+    wire_run_t run = {.steps = (uint16_t)input_below(5), .flags = input_byte() & 7u, .trace = input_byte() & TRACES};
     run.pass_index = (uint8_t)input_below(4);
     run.flags |= input_rarely(8) ? WIRE_RUN_STAGED_INPUT : 0u;
     run.steps = input_rarely(32) ? (uint16_t)(input_half() % 2048u) : run.steps;
     run.flags = input_rarely(64) ? input_byte() : run.flags;
+    run.trace = input_rarely(64) ? input_byte() : run.trace;
     const bool carries =
         (run.flags & WIRE_RUN_STAGED_INPUT) == 0 && image != NULL && image_reads_input(image, run.pass_index);
     memset(mask, input_byte(), sizeof mask);
@@ -164,7 +166,7 @@ static void compare_runs(void) {
     }
     fill_input(x_of_passes, sizeof x_of_passes);
     mask_of_passes[0] = (uint8_t)~(input_byte() & input_byte());
-    trace_of_passes = input_byte() & 15u;
+    trace_of_passes = input_byte() & TRACES;
     run_passes(&first, steps, true);
     if (first.is_whole) {
         spoil_memory();

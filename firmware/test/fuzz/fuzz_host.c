@@ -63,9 +63,50 @@ static void check_memory(void) {
     must(held == (fuzz_app.run.active ? 1u : 0u), "a frame is held by a run alone");
 }
 
+typedef struct {
+    const float *start;
+    size_t floats;
+} span_t;
+
+static size_t spans_of(const image_node_t *node, span_t *spans) {
+    const uint32_t units = node->record->units;
+    size_t count = 0;
+    spans[count++] = (span_t){node->output, units};
+    if (node->kept != NULL) {
+        spans[count++] = (span_t){node->kept, (size_t)node->record->keep_steps * units};
+    }
+    if (node->record->kind == WIRE_NODE_LSTM) {
+        spans[count++] = (span_t){node->h, units + node->record->input_size};
+        spans[count++] = (span_t){node->c, units};
+    }
+    return count;
+}
+
+// ASan sees the work memory as one piece.
+static void check_layout(const image_t *image) {
+    span_t spans[2u + 4u * WIRE_MAX_NODES];
+    const float *const end = image->work + image->header->work_bytes / sizeof(float);
+    size_t count = 0;
+    spans[count++] = (span_t){image->input, (size_t)image->header->input_size + image->header->static_size};
+    for (uint32_t i = 0; i < image->node_count; i++) {
+        count += spans_of(&image->nodes[i], &spans[count]);
+    }
+    spans[count++] = (span_t){image->scratch, (size_t)(end - image->scratch)};
+    for (size_t i = 0; i < count; i++) {
+        must(spans[i].start >= image->work && spans[i].start + spans[i].floats <= end,
+             "buffers are in the work memory");
+        for (size_t j = 0; j < i; j++) {
+            must(spans[i].start + spans[i].floats <= spans[j].start ||
+                     spans[j].start + spans[j].floats <= spans[i].start,
+                 "buffers do not overlap");
+        }
+    }
+}
+
 void host_check_image(void) {
     const image_t *const image = loader_image(&fuzz_app.loader);
     if (image != NULL) {
+        check_layout(image);
         must(wire_crc32(0, image->bytes, image->header->image_bytes - 4u) == image->crc32, "the image is unchanged");
     }
 }

@@ -133,8 +133,10 @@ def test_a_refusal_offers_the_lstms_by_name(path: Path, tmp_path: Path) -> None:
     for name in NAMES:
         assert f"--layer {name}" in caught.value.remedy
     keras = import_keras()
-    x, y = keras.Input((4, 2), name="x"), keras.Input((4, 2), name="y")
-    two = keras.Model([x, y], [keras.layers.LSTM(2, name="of_x")(x), keras.layers.LSTM(2, name="of_y")(y)], name="two")
+    x, images = keras.Input((4, 2), name="x"), keras.Input((4, 2, 2), name="images")
+    y = keras.layers.Reshape((4, 4))(images)
+    outputs = [keras.layers.LSTM(2, name="of_x")(x), keras.layers.LSTM(2, name="of_y")(y)]
+    two = keras.Model([x, images], outputs, name="two")
     with pytest.raises(ModelRefused, match="has 2 inputs") as caught:
         load_model(keras_models.save_model(two, tmp_path))
     assert "--layer of_x or --layer of_y" in caught.value.remedy

@@ -47,10 +47,13 @@ INTERRUPT_INSTRUCTIONS = 32
 _ENOUGH_STEPS = 3
 """The second step is the first whose h is not zero, so what the third adds to it is what every later one costs."""
 
-_PREPARATION = ("packed_prepare", "packed_state_floats", "packed_scratch_floats")
+_PREPARATION = ("packed_prepare", "packed_state_floats", "packed_scratch_floats", "packed_gates_scratch_floats")
 """Functions of the engine that run when a model is loaded."""
 
 _PACKED_OBJECTS = ("packed", "tanh_table")
+
+_GATES_OBJECTS = ("packed_gates", "packed_table")
+"""What runs only where the gates are traced."""
 
 Say = Callable[[str], None]
 
@@ -189,14 +192,21 @@ def _estimated(
 
 def kernel_flash_bytes(kernel: Kernel | None, elf: Path) -> int:
     """Code and constants of a kernel with its activations, as the linker kept them; None: of the whole engine."""
-    of_packed = [path for path in engine_objects() if path.stem.startswith(_PACKED_OBJECTS)]
-    others = [path for path in engine_objects() if path not in of_packed]
+    of_kernels = [path for path in engine_objects() if not path.stem.startswith(_GATES_OBJECTS)]
+    of_packed = [path for path in of_kernels if path.stem.startswith(_PACKED_OBJECTS)]
+    others = [path for path in of_kernels if path not in of_packed]
     if kernel is None:
         return sum(symbol.size_bytes for symbol in linked_from(elf, engine_objects()))
     if kernel is Kernel.ARM_MATH:
         return sum(symbol.size_bytes for symbol in linked_from(elf, others))
     other_step = "packed_step_fused" if kernel is Kernel.PACKED else "packed_step_separate"
     return sum(symbol.size_bytes for symbol in linked_from(elf, of_packed) if symbol.name != other_step)
+
+
+def gates_flash_bytes(elf: Path) -> int:
+    """Code that only --trace gates needs, beside what is in the kernels."""
+    objects = [path for path in engine_objects() if path.stem.startswith(_GATES_OBJECTS)]
+    return sum(symbol.size_bytes for symbol in linked_from(elf, objects))
 
 
 def random_lstm(input_size: int, units: int) -> ModelSpec:

@@ -75,7 +75,8 @@ class SequenceResult:
 
     Attributes:
         arrays: what was traced, by the names of OUT.npz, without the batch axis: `<layer>.h` (T, units), `<layer>.c`
-            (T, units), `<layer>.h_last` (units), `<layer>.c_last` (units), `output`.
+            (T, units), `<layer>.h_last` (units), `<layer>.c_last` (units), `<layer>.z` and `<layer>.gates`
+            (T, 4 units), `output`.
         ticks: ticks spent in the steps, of the device's tick source.
     """
 
@@ -90,6 +91,7 @@ def load_model(
     *,
     masked: bool = True,
     kernel: Kernel = Kernel.ARM_MATH,
+    keep_gates: bool = False,
 ) -> LoadedModel:
     """Make a model's image and load it: see `load_packed`.
 
@@ -99,8 +101,10 @@ def load_model(
         max_steps: steps of the longest run to come; wanted of a model that keeps sequences.
         masked: runs may have a mask.
         kernel: what computes the LSTMs.
+        keep_gates: runs may trace the gates.
     """
-    return load_packed(device, spec, pack_model(spec, max_steps, masked=masked, kernel=kernel))
+    image = pack_model(spec, max_steps, masked=masked, kernel=kernel, keep_gates=keep_gates)
+    return load_packed(device, spec, image)
 
 
 def load_packed(device: Device, spec: ModelSpec, image: ModelImage) -> LoadedModel:
@@ -223,7 +227,8 @@ class SequenceRunner:
         device: a device on which `spec` is in force.
         spec: the model.
         plan: how its image runs it; None: as one that was loaded for runs with or without a mask.
-        level: what is traced; what is not is not sent either, but for states that are outputs of the model.
+        level: what is traced; what is not is not sent either, but for states that are outputs of the model. GATES wants
+            an image that keeps them.
     """
 
     def __init__(
@@ -375,9 +380,9 @@ class SequenceRunner:
     def _read_parts(self, parts: tuple[Part, ...]) -> bytes:
         data = bytearray()
         for part in parts:
-            size_bytes = part.size * _FLOAT_BYTES
-            for offset in range(0, size_bytes, self._payload_bytes):
-                length = min(self._payload_bytes, size_bytes - offset)
+            end = (part.start + part.size) * _FLOAT_BYTES
+            for offset in range(part.start * _FLOAT_BYTES, end, self._payload_bytes):
+                length = min(self._payload_bytes, end - offset)
                 read = Read(region=part.region, node=part.node, offset=offset, length=length)
                 data += self._device.request(read).data
         return bytes(data)

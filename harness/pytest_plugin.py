@@ -200,9 +200,9 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
     `validate(model, inputs=None, layer=None, atol=None, rtol=None, batch=None, steps=None, seed=0, kernel="arm_math",
     weights=None, trace="hc")`: model is the path of a file (.keras, .h5, .npz), inputs an .npz path or a
     `harness.model.inputs.Inputs`, layer the name of an LSTM to be validated alone, kernel one of arm_math, packed,
-    packed_fma, weights a file (.weights.h5) with weights in place of the model's own, trace one of none, last, h, hc.
-    The result is true when it passed: `assert validate("model.keras")` prints the verdict line when it did not. An
-    ERROR (no verdict at all) is raised as the `HilError` that it is.
+    packed_fma, weights a file (.weights.h5) with weights in place of the model's own, trace one of none, last, h, hc,
+    gates. The result is true when it passed: `assert validate("model.keras")` prints the verdict line when it did not.
+    An ERROR (no verdict at all) is raised as the `HilError` that it is.
     """
 
     def run(

@@ -240,7 +240,7 @@ def _prepare(
         raise UsageError("Inputs of a whole model are no Inputs of a network", remedy="give a file, or WholeInputs")
     run.given, run.inputs = (None, given) if isinstance(given, Inputs) else (given, None)
     with _Stage(run, "oracle"):
-        answer = oracle.answer(loaded, given)
+        answer = oracle.answer(loaded, given, gates=run.level >= TraceLevel.GATES)
     run.inputs = answer.inputs
     run.expected = replace(answer.expected, tensors=run.level.of(answer.expected.tensors))
     run.oracle_from_cache = answer.from_cache
@@ -255,7 +255,8 @@ def _run_on_device(
     assert run.inputs is not None
     _, mask = run.inputs.seen_by(run.loaded.spec)
     longest = run.inputs.longest(run.loaded.spec)
-    image = pack_model(run.loaded.spec, longest, masked=mask is not None, kernel=kernel)
+    keep_gates = run.level >= TraceLevel.GATES
+    image = pack_model(run.loaded.spec, longest, masked=mask is not None, kernel=kernel, keep_gates=keep_gates)
     with _Stage(run, "start"):
         device = device_for(image)
     run.hello = device.info

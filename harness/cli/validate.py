@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 KERNELS = ("arm_math", "packed", "packed_fma")
 """Names for --kernel, the default one first: what the project is named for, and what the others are held against."""
 
-TRACES = ("none", "last", "h", "hc")
+TRACES = ("none", "last", "h", "hc", "gates")
 """Levels for --trace, each with all of the one before it."""
 
 WORST_FIRST = (
@@ -203,7 +203,7 @@ def validate_command(
         typer.Option(
             "--trace",
             metavar="|".join(TRACES),
-            help="What is fetched and judged beside the outputs: nothing, last states, h of each step, c too.",
+            help="What is fetched and judged beside the outputs: nothing, last states, h of each step, c, gates.",
         ),
     ] = "hc",
     save: Annotated[

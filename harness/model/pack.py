@@ -11,6 +11,7 @@ from harness.errors import ModelRefused, UsageError
 from harness.model import packed
 from harness.model.plan import Plan, make_plan
 from harness.model.spec import (
+    GATES,
     ActivationNode,
     DenseNode,
     Float32Array,
@@ -93,7 +94,12 @@ def kernel_named(name: str) -> Kernel:
 
 
 def pack_model(
-    spec: ModelSpec, max_steps: int | None = None, *, masked: bool = True, kernel: Kernel = Kernel.ARM_MATH
+    spec: ModelSpec,
+    max_steps: int | None = None,
+    *,
+    masked: bool = True,
+    kernel: Kernel = Kernel.ARM_MATH,
+    keep_gates: bool = False,
 ) -> ModelImage:
     """The image of a model.
 
@@ -102,6 +108,7 @@ def pack_model(
         max_steps: the longest run that is to come. Wanted only of a model that keeps whole sequences.
         masked: runs may have a mask.
         kernel: what computes the LSTMs.
+        keep_gates: the values of the LSTMs' gates are to be had after each step; this costs memory and time.
 
     Raises:
         ModelRefused: more nodes or sources than an image holds, or a matrix too large for the engine.
@@ -134,7 +141,7 @@ def pack_model(
                 phase=node.phase,
                 activation=node.activation,
                 recurrent_activation=(node.recurrent_activation if isinstance(node, LstmNode) else Activation.LINEAR),
-                flags=_flags(spec, index) & ~(NodeFlags.BIAS if is_packed else NodeFlags.NONE),
+                flags=_flags(spec, index, is_packed=is_packed, keep_gates=keep_gates),
                 first_source=sum(map(len, sources[:index])),
                 source_count=len(sources[index]),
                 pass_index=plan.pass_of[index],
@@ -151,7 +158,7 @@ def pack_model(
         )
 
     kept_floats = sum(spec.nodes[index].units * count for index, count in steps.items())
-    work_bytes = _state_bytes(spec, kernel) + kept_floats * _FLOAT_BYTES
+    work_bytes = _state_bytes(spec, kernel, keep_gates=keep_gates) + kept_floats * _FLOAT_BYTES
     header = ImageHeader(
         magic=IMAGE_MAGIC,
         version=IMAGE_VERSION,
@@ -198,16 +205,18 @@ def _kept_steps(spec: ModelSpec, plan: Plan, max_steps: int | None) -> dict[int,
     return {index: plan.steps_of(index, max_steps or 0) for index in plan.kept}
 
 
-def _flags(spec: ModelSpec, index: int) -> NodeFlags:
+def _flags(spec: ModelSpec, index: int, *, is_packed: bool, keep_gates: bool) -> NodeFlags:
     node = spec.nodes[index]
     flags = NodeFlags.OUTPUT if index in spec.output_nodes else NodeFlags.NONE
-    if isinstance(node, ScaleNode) or (isinstance(node, LstmNode | DenseNode) and node.bias is not None):
+    has_bias = isinstance(node, LstmNode | DenseNode) and node.bias is not None and not is_packed
+    if isinstance(node, ScaleNode) or has_bias:
         flags |= NodeFlags.BIAS
     if isinstance(node, LstmNode | PoolNode) and not obeys_mask(node):
         flags |= NodeFlags.IGNORE_MASK
     if isinstance(node, LstmNode):
         flags |= NodeFlags.ZERO_OUTPUT_FOR_MASK if node.zero_output_for_mask else NodeFlags.NONE
         flags |= NodeFlags.NONE if node.initial is None else NodeFlags.INITIAL_STATE
+        flags |= NodeFlags.KEEP_GATES if keep_gates else NodeFlags.NONE
     return flags
 
 
@@ -241,19 +250,21 @@ def _tensors(node: Node, *, is_packed: bool) -> tuple[Float32Array | None, Float
     return None, None
 
 
-def _state_bytes(spec: ModelSpec, kernel: Kernel) -> int:
+def _state_bytes(spec: ModelSpec, kernel: Kernel, *, keep_gates: bool) -> int:
     """Work memory without kept steps: docs/PROTOCOL.md; mirrors node_floats and scratch_floats of image_layout.c."""
     floats = spec.stream_size + spec.static_size
     scratch = 0
     for node in spec.nodes:
         if isinstance(node, LstmNode) and kernel is not Kernel.ARM_MATH:
             floats += packed.state_floats(node)
-            scratch = max(scratch, packed.scratch_floats(node))
+            scratch = max(scratch, packed.scratch_floats(node, keep_gates=keep_gates))
         elif isinstance(node, LstmNode):
             floats += node.input_size + 3 * node.units
             scratch = max(scratch, 4 * node.units)
         else:
             floats += node.units * (2 if isinstance(node, PoolNode) else 1)
+        if isinstance(node, LstmNode) and keep_gates:
+            floats += 2 * len(GATES) * node.units
     return (floats + scratch) * _FLOAT_BYTES
 
 

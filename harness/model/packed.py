@@ -43,9 +43,10 @@ def state_floats(node: LstmNode) -> int:
     return 2 * _whole_blocks(node.units) + node.units + node.input_size + _PIECE - 1
 
 
-def scratch_floats(node: LstmNode) -> int:
-    """Pre-activations of a block, or of all units where others compute the activations; at least a piece."""
-    return max(_PIECE, _GATES * (BLOCK_UNITS if has_table(node) else _whole_blocks(node.units)))
+def scratch_floats(node: LstmNode, *, keep_gates: bool = False) -> int:
+    """Pre-activations of a block, or of all units where others compute the activations or want them."""
+    by_block = has_table(node) and not keep_gates
+    return max(_PIECE, _GATES * (BLOCK_UNITS if by_block else _whole_blocks(node.units)))
 
 
 def _whole_blocks(units: int) -> int:

@@ -8,19 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.model.plan import Plan
-from harness.model.spec import Float32Array, LstmNode, ModelSpec, as_source
+from harness.model.spec import GATES, Float32Array, LstmNode, ModelSpec, as_source
 from harness.model.trace import TraceLevel
 from harness.protocol.wire import Phase, Region, Tap, Trace
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a record: `size` floats of tensor `name`, also to be had from a region of a node."""
+    """A piece of a record: `size` floats of tensor `name`, also to be had from a region of a node, from `start` on."""
 
     name: str
     region: Region
     node: int
     size: int
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ def step_record(spec: ModelSpec, plan: Plan, pass_index: int, level: TraceLevel)
         if level >= TraceLevel.HC:
             trace |= Trace.C
             parts.append(Part(f"{node.name}.c", Region.STATE_C, index, node.units))
+        if level >= TraceLevel.GATES:
+            trace |= Trace.GATES
+            size = len(GATES) * node.units
+            parts.append(Part(f"{node.name}.z", Region.GATES, index, size))
+            parts.append(Part(f"{node.name}.gates", Region.GATES, index, size, start=size))
     if _outputs_stream(spec, plan, pass_index):
         trace |= Trace.OUTPUT
         parts += _output_parts(spec, plan, pass_index, Phase.EVERY_STEP)
@@ -97,5 +103,5 @@ def _output_parts(spec: ModelSpec, plan: Plan, pass_index: int, phase: Phase) ->
 
 
 def value_name(index: int) -> str:
-    """A name for a node's output that no layer's tensor can have: those end in .h, .c, .h_last or .c_last."""
+    """A name for a node's output that no layer's tensor can have: those end in .h and the like."""
     return f"output of node {index}"

@@ -19,6 +19,7 @@ class TraceLevel(IntEnum):
     LAST = 1
     H = 2
     HC = 3
+    GATES = 4
 
     def includes(self, tensor: str) -> bool:
         """Whether a tensor, by its name in OUT.npz, is of this level."""
@@ -29,7 +30,14 @@ class TraceLevel(IntEnum):
         return {name: value for name, value in values.items() if self.includes(name)}
 
 
-_FIRST_LEVELS = {"h_last": TraceLevel.LAST, "c_last": TraceLevel.LAST, "h": TraceLevel.H, "c": TraceLevel.HC}
+_FIRST_LEVELS = {
+    "h_last": TraceLevel.LAST,
+    "c_last": TraceLevel.LAST,
+    "h": TraceLevel.H,
+    "c": TraceLevel.HC,
+    "z": TraceLevel.GATES,
+    "gates": TraceLevel.GATES,
+}
 """The lowest level that has `<layer>.<key>`. An output is `output` or `output.<number>`: it has no such ending."""
 
 

@@ -103,15 +103,22 @@ class Oracle:
         self._write(key, {**spec_to_arrays(loaded.spec), **_facts_array(facts)})
         return loaded
 
-    def answer(self, loaded: LoadedModel, given: Inputs | WholeInputs) -> Answer:
+    def answer(self, loaded: LoadedModel, given: Inputs | WholeInputs, *, gates: bool = False) -> Answer:
         """What the model gives on these inputs, or one LSTM of it on those of the whole model.
+
+        Args:
+            loaded: the model.
+            given: its inputs.
+            gates: the values of the gates are wanted too.
 
         Raises:
             InputsRefused, OracleError: see `keras_oracle.expected` and `one_layer.capture`.
         """
         if isinstance(given, Inputs):
             check_inputs(loaded, given)
-        key = _key("values", loaded.sha256, loaded.weights_sha256, loaded.layer, given.sha256)
+        key = _key(
+            "values", loaded.sha256, loaded.weights_sha256, loaded.layer, given.sha256, "gates" if gates else None
+        )
         stored = None if self._folder is None else self._read(key)
         if stored is not None:
             facts = _facts(stored)
@@ -122,8 +129,8 @@ class Oracle:
             return Answer(values, distances, True, inputs)
         if loaded.keras_model is None:
             loaded = _loaded_again(loaded)
-        inputs, values = _asked(loaded, given)
-        distances = distance_to_float64(values.tensors, reference(loaded.spec, inputs))
+        inputs, values = _asked(loaded, given, gates=gates)
+        distances = distance_to_float64(values.tensors, reference(loaded.spec, inputs, gates=gates))
         if self._folder is not None:
             facts = {"tensors": list(values.tensors), "oracle": values.oracle, "versions": values.versions}
             arrays = {f"tensor.{name}": array for name, array in values.tensors.items()}
@@ -196,13 +203,13 @@ def environment_facts() -> dict[str, Any]:
     }
 
 
-def _asked(loaded: LoadedModel, given: Inputs | WholeInputs) -> tuple[Inputs, Expected]:
+def _asked(loaded: LoadedModel, given: Inputs | WholeInputs, *, gates: bool) -> tuple[Inputs, Expected]:
     """What Keras says, and the inputs of what it says."""
     if isinstance(given, Inputs):
-        return given, expected(loaded, given)
+        return given, expected(loaded, given, gates=gates)
     assert loaded.layer is not None
     captured = capture(loaded.keras_model, loaded.layer, given)
-    return captured.inputs, expected_of_layer(loaded, captured)
+    return captured.inputs, expected_of_layer(loaded, captured, gates=gates)
 
 
 def _inputs_arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:

@@ -13,6 +13,7 @@ Everything is called eagerly and at once with the batch as given: no tf.function
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
 from harness.model.spec import BoolArray, Float32Array, LstmNode, MergeNode, PoolNode, Source, as_source, sources_of
 from harness.model.views import OPERATIONS, directed, viewed
+from harness.oracle.gates import GateTap, tapped
 from harness.oracle.graph import name_of
 from harness.oracle.load import LoadedModel
 from harness.oracle.one_layer import Captured
@@ -39,8 +41,9 @@ class Expected:
 
     Attributes:
         tensors: float32 arrays: for each LSTM `<layer>.h` and `<layer>.c` (B, T, units), `<layer>.h_last` and
-            `<layer>.c_last` (B, units); then `output` as the model returns it, or `output.0`, `output.1`, ...
-            With calls each has a leading N.
+            `<layer>.c_last` (B, units), where they are wanted `<layer>.z` and `<layer>.gates` (B, T, 4 units), the
+            gates i, f, c, o before and after their activations, 0 at masked steps; then `output` as the model returns
+            it, or `output.0`, `output.1`, ... With calls each has a leading N.
         oracle: who computed them.
         versions: what the values depend on.
     """
@@ -50,13 +53,14 @@ class Expected:
     versions: dict[str, str]
 
 
-def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
+def expected(loaded: LoadedModel, inputs: Inputs, *, gates: bool = False) -> Expected:
     """Runs the model in Keras, float32, at inference, on the CPU.
 
     Args:
         loaded: the model.
         inputs: x (B, T, input_size) with T as the model has it; a mask is given to the model's mask input, or as
             `mask=` where it has none, initial states to their layers as `initial_state=`.
+        gates: the values of the gates are wanted too.
 
     Raises:
         InputsRefused: the model fixes another batch size, or has a mask input and there is no mask; or a stateful layer
@@ -64,29 +68,32 @@ def expected(loaded: LoadedModel, inputs: Inputs) -> Expected:
         OracleError: Keras' model, layers and cells do not agree bit for bit.
     """
     check_inputs(loaded, inputs)
-    return _judged(loaded, inputs, lambda: _run_own(api_of(loaded.keras_model), loaded, inputs))
+    return _judged(loaded, inputs, lambda: _run_own(api_of(loaded.keras_model), loaded, inputs), gates=gates)
 
 
-def expected_of_layer(loaded: LoadedModel, captured: Captured) -> Expected:
+def expected_of_layer(loaded: LoadedModel, captured: Captured, *, gates: bool = False) -> Expected:
     """The same of one LSTM alone, on what Keras gave it.
 
     Args:
         loaded: the model, with its `layer`.
         captured: what `one_layer.capture` kept.
+        gates: the values of the gates are wanted too.
 
     Raises:
         InputsRefused, OracleError: see `expected`.
     """
-    return _judged(loaded, captured.inputs, lambda: captured.returned)
+    return _judged(loaded, captured.inputs, lambda: captured.returned, gates=gates)
 
 
-def _judged(loaded: LoadedModel, inputs: Inputs, run: Callable[[], dict[str, Float32Array]]) -> Expected:
+def _judged(
+    loaded: LoadedModel, inputs: Inputs, run: Callable[[], dict[str, Float32Array]], *, gates: bool
+) -> Expected:
     """Every LSTM's tensors, and what Keras' own run returned, which must be what these lead to."""
     keras = api_of(loaded.keras_model)
     if keras.name == KERAS_2 and inputs.reset_before is not None:
         _refuse_given_states(loaded, inputs)
     with quiet(), keras.on_cpu():
-        tensors = run_calls(loaded.spec, inputs, lambda call: _run_twins(keras, loaded, call))
+        tensors = run_calls(loaded.spec, inputs, lambda call: _run_twins(keras, loaded, call, gates=gates))
         returned = run()
     for name, array in returned.items():
         require_identical(f"{name} of model '{loaded.spec.name}'", array, "that of its layers", tensors[name])
@@ -221,7 +228,7 @@ def _call_layers(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[s
     return _compute(keras, loaded, inputs, run)
 
 
-def _run_twins(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str, Float32Array]:
+def _run_twins(keras: KerasApi, loaded: LoadedModel, inputs: Inputs, *, gates: bool) -> dict[str, Float32Array]:
     """Every LSTM's tensors, and the outputs with the twins in place of the layers."""
     tensors: dict[str, Float32Array] = {}
     _, mask = inputs.seen_by(loaded.spec)
@@ -230,11 +237,11 @@ def _run_twins(keras: KerasApi, loaded: LoadedModel, inputs: Inputs) -> dict[str
         twin = _twin(keras, layer, sequence.shape)
         h, h_last, c_last = twin(sequence, initial_state=states, mask=_mask(keras, node, mask), training=False)
         of_twin = {"h": _array(h), "h_last": _array(h_last), "c_last": _array(c_last)}
-        of_cell = _step_cell(keras, twin.cell, node, sequence, states, mask)
+        with tapped(twin.cell) if gates else nullcontext() as tap:
+            of_cell = _step_cell(keras, twin.cell, node, sequence, states, mask, tap)
         for name, array in of_twin.items():
             require_identical(f"{name} of LSTM '{node.name}'", array, "that of its LSTMCell", of_cell[name])
-        for name in ("h", "c", "h_last", "c_last"):
-            tensors[f"{node.name}.{name}"] = of_cell[name]
+        tensors.update({f"{node.name}.{name}": array for name, array in of_cell.items()})
         return h if node.return_sequences else h[:, -1], h_last, c_last
 
     outputs = _compute(keras, loaded, inputs, run)
@@ -255,17 +262,27 @@ def _twin(keras: KerasApi, layer: Any, input_shape: Any) -> Any:
 
 
 def _step_cell(
-    keras: KerasApi, cell: Any, node: LstmNode, sequence: Any, states: list[Any], mask: BoolArray | None
+    keras: KerasApi,
+    cell: Any,
+    node: LstmNode,
+    sequence: Any,
+    states: list[Any],
+    mask: BoolArray | None,
+    tap: GateTap | None,
 ) -> dict[str, Float32Array]:
     """Steps Keras' LSTMCell and applies the mask as Keras' RNN loop does (keras/src/backend/tensorflow/rnn.py)."""
     h, c = (_array(state) for state in states)
     output = np.zeros_like(h)
     outputs, cells = [], []
+    sums: list[Float32Array] = []
+    gates: list[Float32Array] = []
     steps = list(keras.steps(sequence))
     order = range(len(steps))[::-1] if as_source(node.source).reverse else range(len(steps))
     for step in order:
-        _, new_states = cell(steps[step], [keras.tensor(h), keras.tensor(c)], training=False)
+        old_c = keras.tensor(c)
+        _, new_states = cell(steps[step], [keras.tensor(h), old_c], training=False)
         new_h, new_c = (_array(state) for state in new_states)
+        valid = np.ones((len(h), 1), np.bool_)
         if node.masked and mask is not None:
             valid = mask[:, step, np.newaxis]
             output = np.where(valid, new_h, np.float32(0) if node.zero_output_for_mask else output)
@@ -274,7 +291,11 @@ def _step_cell(
             output, h, c = new_h, new_h, new_c
         outputs.append(output)
         cells.append(c)
-    return {"h": np.stack(outputs, axis=1), "c": np.stack(cells, axis=1), "h_last": h, "c_last": c}
+        if tap is not None:
+            for values, of_step in zip((sums, gates), tap.take(old_c, new_h, new_c), strict=True):
+                values.append(np.where(valid, of_step, np.float32(0)))
+    of_cell = {"h": np.stack(outputs, axis=1), "c": np.stack(cells, axis=1), "h_last": h, "c_last": c}
+    return of_cell if tap is None else {**of_cell, "z": np.stack(sums, axis=1), "gates": np.stack(gates, axis=1)}
 
 
 def _initial_states(keras: KerasApi, node: LstmNode, inputs: Inputs) -> list[Any]:

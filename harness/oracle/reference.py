@@ -38,22 +38,26 @@ from harness.oracle.activations import ACTIVATIONS, Array
 from harness.protocol.wire import Operation, Tap
 
 
-def reference(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64) -> dict[str, Array]:
+def reference(
+    spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64, *, gates: bool = False
+) -> dict[str, Array]:
     """Every tensor that the device is judged by, computed in `dtype`.
 
     Args:
         spec: the model; its float32 weights are used as they are, widened to `dtype`.
         inputs: x (B, T, input_size), and maybe a mask and initial states; or N calls of them.
         dtype: float64, or float32 for an idea of what any float32 program does.
+        gates: the values of the gates are wanted too.
 
     Returns:
-        For each LSTM `<name>.h` and `<name>.c` (B, T, units), `<name>.h_last` and `<name>.c_last` (B, units); then
-        `output`, or `output.0`, `output.1`, ... of a model with several outputs. With calls each has a leading N.
+        For each LSTM `<name>.h` and `<name>.c` (B, T, units), `<name>.h_last` and `<name>.c_last` (B, units), where
+        they are wanted `<name>.z` and `<name>.gates` (B, T, 4 units); then `output`, or `output.0`, `output.1`, ... of
+        a model with several outputs. With calls each has a leading N.
     """
-    return run_calls(spec, inputs, lambda call: _one_call(spec, call, dtype))
+    return run_calls(spec, inputs, lambda call: _one_call(spec, call, dtype, gates=gates))
 
 
-def _one_call(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike) -> dict[str, Array]:
+def _one_call(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike, *, gates: bool) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
     values: list[Array] = []
     _, run_mask = inputs.seen_by(spec)
@@ -68,10 +72,8 @@ def _one_call(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike) -> dict[str, Ar
                 mask = None if run_mask is None or not node.masked else directed(run_mask, as_source(node.source))
                 h0, c0 = read[1:] if node.initial is not None else _initial_states(node, inputs, read[0])
                 run = lstm(node, read[0], mask, h0, c0)
-                tensors[f"{node.name}.h"] = run.h
-                tensors[f"{node.name}.c"] = run.c
-                tensors[f"{node.name}.h_last"] = run.h_last
-                tensors[f"{node.name}.c_last"] = run.c_last
+                names = ("h", "c", "h_last", "c_last", *(("z", "gates") if gates else ()))
+                tensors.update({f"{node.name}.{name}": getattr(run, name) for name in names})
                 values.append(run.h if node.return_sequences else run.h[:, -1])
             elif isinstance(node, DenseNode):
                 values.append(ACTIVATIONS[node.activation](_affine(read[0], node.kernel, node.bias)))
@@ -104,12 +106,16 @@ class LstmRun:
         c: (B, T, units), the cell state after each step, held over masked steps.
         h_last: (B, units), the hidden state after the last step.
         c_last: (B, units), the cell state after the last step.
+        z: (B, T, 4 units), the gates i, f, c, o before their activations; 0 at a masked step.
+        gates: (B, T, 4 units), the same behind them.
     """
 
     h: Array
     c: Array
     h_last: Array
     c_last: Array
+    z: Array
+    gates: Array
 
 
 def lstm(node: LstmNode, x: Array, mask: BoolArray | None, h: Array, c: Array) -> LstmRun:
@@ -128,18 +134,23 @@ def lstm(node: LstmNode, x: Array, mask: BoolArray | None, h: Array, c: Array) -
     recurrent_kernel = node.recurrent_kernel.astype(x.dtype)
     from_inputs = _affine(x, node.kernel, node.bias)
     output = np.zeros_like(h)
-    outputs, cells = [], []
+    outputs, cells, sums, gates = [], [], [], []
     for step in range(x.shape[1]):
-        z_i, z_f, z_c, z_o = np.split(from_inputs[:, step] + h @ recurrent_kernel, 4, axis=-1)
-        new_c = gate(z_f) * c + gate(z_i) * activation(z_c)
-        new_h = gate(z_o) * activation(new_c)
+        z = from_inputs[:, step] + h @ recurrent_kernel
+        z_i, z_f, z_c, z_o = np.split(z, 4, axis=-1)
+        i, f, candidate, o = gate(z_i), gate(z_f), activation(z_c), gate(z_o)
+        new_c = f * c + i * candidate
+        new_h = o * activation(new_c)
         valid = np.ones((len(x), 1), dtype=bool) if mask is None else mask[:, step, np.newaxis]
         c = np.where(valid, new_c, c)
         h = np.where(valid, new_h, h)
         output = np.where(valid, new_h, np.zeros_like(new_h) if node.zero_output_for_mask else output)
         outputs.append(output)
         cells.append(c)
-    return LstmRun(h=np.stack(outputs, axis=1), c=np.stack(cells, axis=1), h_last=h, c_last=c)
+        sums.append(np.where(valid, z, np.zeros_like(z)))
+        gates.append(np.where(valid, np.concatenate([i, f, candidate, o], axis=-1), np.zeros_like(z)))
+    h_steps, c_steps, z_steps, gate_steps = (np.stack(values, axis=1) for values in (outputs, cells, sums, gates))
+    return LstmRun(h=h_steps, c=c_steps, h_last=h, c_last=c, z=z_steps, gates=gate_steps)
 
 
 def pooled(node: PoolNode, x: Array, mask: BoolArray | None) -> Array:

@@ -252,9 +252,9 @@ class Read(Request[ReadReply]):
     REPLY: ClassVar = ReadReply
     C_NAME: ClassVar[str] = "read"
 
-    region: Region = u8("IMAGE (the one in force), INPUT, OUTPUT, STATE_H or STATE_C", enum=Region)
+    region: Region = u8("IMAGE (the one in force), INPUT, OUTPUT, STATE_H, STATE_C or GATES", enum=Region)
     reserved: int = u8("0")
-    node: int = u16("node of OUTPUT, STATE_H and STATE_C; else 0")
+    node: int = u16("node of OUTPUT, STATE_H, STATE_C and GATES; else 0")
     offset: int = u32("bytes from the start of the region")
     length: int = u32("bytes to read")
 

@@ -174,6 +174,7 @@ class Trace(IntFlag):
     OUTPUT = 4
     FINAL_STATE = 8
     LAST_OUTPUT = 16
+    GATES = 32
 
 
 @unique
@@ -185,6 +186,7 @@ class Region(IntEnum):
     OUTPUT = 2
     STATE_H = 3
     STATE_C = 4
+    GATES = 5
 
 
 IMAGE_MAGIC = int.from_bytes(b"HILM", "little")
@@ -308,3 +310,4 @@ class NodeFlags(IntFlag):
     ZERO_OUTPUT_FOR_MASK = 4
     IGNORE_MASK = 8
     INITIAL_STATE = 16
+    KEEP_GATES = 32

@@ -96,7 +96,7 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
     ),
     # The first LSTM of the test's model goes through the table of tanh, the second one through packed.c.
     "packed": (
-        *gate_orders("engine/packed_twin.c"),
+        *gate_orders("engine/packed_table.c"),
         *gate_orders("engine/packed.c"),
         Mutant(
             "bias dropped",
@@ -106,8 +106,8 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
         ),
         Mutant("column 0 dropped", "engine/packed_twin.c", "stream[row] * lstm->hx[0]", "stream[row] * 0.0f"),
         Mutant("x before h", "engine/packed.c", ".x_place = hx + shape->units,", ".x_place = hx,"),
-        Mutant("o added", "engine/packed_twin.c", "multiply_add(fused, o, t, t)", "(o + t)"),
-        Mutant("c forgotten", "engine/packed_twin.c", "multiply_add(fused, f, c[unit], c[unit])", "f"),
+        Mutant("o added", "engine/packed_table.c", "packed_multiply_add(fused, o, t, t)", "(o + t)"),
+        Mutant("c forgotten", "engine/packed_table.c", "packed_multiply_add(fused, f, c[unit], c[unit])", "f"),
         Mutant(
             "h not taken over",
             "engine/packed_twin.c",
@@ -116,19 +116,21 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
         ),
         Mutant(
             "table of another step",
-            "engine/packed_twin.c",
+            "engine/packed_table.c",
             "float_of(TANH_TABLE_MAGIC);",
             "float_of(TANH_TABLE_MAGIC) * 2.0f;",
         ),
     ),
-    "packed_fma": (Mutant("sum forgotten", "engine/packed_twin.c", "fmaf(a, b, sum)", "fmaf(a, b, 0.0f)"),),
+    "packed_fma": (
+        Mutant("sum forgotten", "engine/packed_twin.c", "lstm->hx[column], z[row]);", "lstm->hx[column], 0.0f);"),
+    ),
     "all": (
         Mutant("mask ignored", "image/image.c", "runs = !masked || (", "runs = !masked || masked || ("),
         Mutant(
             "zeros at masked steps",
             "image/image.c",
-            "} else if ((record->flags & WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK) != 0) {",
-            "} else {",
+            "if ((record->flags & WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK) != 0) {",
+            "if (record->units != 0) {",
         ),
         Mutant(
             "state not reset",

@@ -24,7 +24,8 @@ Validate = Callable[..., Validation]
 
 
 def traced(device: Device, spec: ModelSpec, inputs: Inputs, level: TraceLevel) -> dict[str, np.ndarray]:
-    image = load_model(device, spec, inputs.steps, masked=inputs.mask is not None).image
+    keep_gates = level is TraceLevel.GATES
+    image = load_model(device, spec, inputs.steps, masked=inputs.mask is not None, keep_gates=keep_gates).image
     return run_batch(device, spec, inputs, plan=image.plan, level=level)[0]
 
 

@@ -21,10 +21,10 @@ def load(spec: ModelSpec, folder: Path) -> LoadedModel:
     return load_model(keras_models.save_spec(spec, folder))
 
 
-def agreed(loaded: LoadedModel, inputs: Inputs) -> Expected:
+def agreed(loaded: LoadedModel, inputs: Inputs, *, gates: bool = False) -> Expected:
     """Keras' values, after they agreed with the reference's within the default tolerances."""
-    got = expected(loaded, inputs)
-    float64 = reference(loaded.spec, inputs)
+    got = expected(loaded, inputs, gates=gates)
+    float64 = reference(loaded.spec, inputs, gates=gates)
     assert list(got.tensors) == list(float64)
     for name, array in got.tensors.items():
         assert array.dtype == np.float32, name

@@ -41,6 +41,21 @@ def test_the_second_answer_is_the_first_one(model: Path, tmp_path: Path) -> None
         assert second.expected.tensors[name].shape == array.shape
 
 
+def test_an_answer_with_gates_is_another_one(model: Path, tmp_path: Path) -> None:
+    oracle = Oracle(tmp_path)
+    without = ask(oracle, model).expected.tensors
+    loaded = oracle.load(model)
+    inputs = random_inputs(loaded.spec, 2, 5)
+    first, second = (oracle.answer(loaded, inputs, gates=True) for _ in range(2))
+    assert (first.from_cache, second.from_cache) == (False, True)
+    assert first.expected.tensors.keys() == without.keys() | {"lstm.z", "lstm.gates"}
+    for name, array in first.expected.tensors.items():
+        assert second.expected.tensors[name].tobytes() == array.tobytes()
+    again = ask(oracle, model)
+    assert again.from_cache
+    assert again.expected.tensors.keys() == without.keys()
+
+
 def test_the_second_run_imports_no_tensorflow(model: Path, tmp_path: Path) -> None:
     code = f"""
 import sys

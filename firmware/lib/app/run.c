@@ -29,8 +29,8 @@ static uint32_t saturated(uint64_t value) {
 static bool is_sound(const wire_run_t *run) {
     const bool staged = (run->flags & WIRE_RUN_STAGED_INPUT) != 0;
     const uint32_t flags = WIRE_RUN_RESET_STATE | WIRE_RUN_END | WIRE_RUN_MASK | WIRE_RUN_STAGED_INPUT;
-    const uint32_t trace =
-        WIRE_TRACE_H | WIRE_TRACE_C | WIRE_TRACE_OUTPUT | WIRE_TRACE_FINAL_STATE | WIRE_TRACE_LAST_OUTPUT;
+    const uint32_t trace = WIRE_TRACE_H | WIRE_TRACE_C | WIRE_TRACE_OUTPUT | WIRE_TRACE_FINAL_STATE |
+                           WIRE_TRACE_LAST_OUTPUT | WIRE_TRACE_GATES;
     const bool does_something = run->steps > 0 || (run->flags & WIRE_RUN_END) != 0;
     const bool resets = (run->flags & WIRE_RUN_RESET_STATE) != 0;
     return (run->flags & ~flags) == 0 && (run->trace & ~trace) == 0 && run->reserved == 0 && run->reserved2 == 0 &&

@@ -65,7 +65,7 @@ static uint8_t *writable_region(app_t *app, uint8_t region, uint16_t node, size_
         return loader_destination(&app->loader, size);
     }
     const image_t *const image = loader_image(&app->loader);
-    const bool is_read_only = region == WIRE_REGION_OUTPUT;
+    const bool is_read_only = region == WIRE_REGION_OUTPUT || region == WIRE_REGION_GATES;
     return image == NULL || is_read_only ? NULL : image_region(image, region, node, size);
 }
 

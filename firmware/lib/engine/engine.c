@@ -31,10 +31,17 @@ void engine_lstm_step(const engine_lstm_t *lstm, float *hx, float *c, float *scr
     if (lstm->bias != NULL) {
         arm_add_f32(scratch, lstm->bias, scratch, GATES * units);
     }
+    if (lstm->gates != NULL) {
+        arm_copy_f32(scratch, lstm->gates, GATES * units);
+    }
     activation_apply(lstm->recurrent_activation, i_gate, units);
     activation_apply(lstm->recurrent_activation, f_gate, units);
     activation_apply(lstm->activation, candidate, units);
     activation_apply(lstm->recurrent_activation, o_gate, units);
+    if (lstm->gates != NULL) {
+        arm_copy_f32(scratch, lstm->gates + GATES * units, GATES * units);
+        engine_canonical_nan(lstm->gates, 2u * GATES * units);
+    }
 
     arm_mult_f32(f_gate, c, c, units);
     arm_mult_f32(i_gate, candidate, candidate, units);

@@ -13,6 +13,7 @@ typedef struct {
     const float *bias;    // [4 units], or NULL
     uint32_t input_size;
     uint32_t units;
+    float *gates;                 // where a step leaves 4 units values before activation and 4 units behind it, or NULL
     uint8_t activation;           // enum wire_act
     uint8_t recurrent_activation; // enum wire_act
 } engine_lstm_t;

@@ -33,8 +33,11 @@ uint32_t packed_state_floats(uint32_t input_size, uint32_t units) {
 }
 
 uint32_t packed_scratch_floats(uint32_t units, uint8_t activation, uint8_t recurrent_activation) {
-    const uint32_t floats =
-        has_table(activation, recurrent_activation) ? PACKED_BLOCK_ROWS : GATES * whole_blocks(units);
+    return has_table(activation, recurrent_activation) ? PACKED_PIECE : packed_gates_scratch_floats(units);
+}
+
+uint32_t packed_gates_scratch_floats(uint32_t units) {
+    const uint32_t floats = GATES * whole_blocks(units);
     return floats < PACKED_PIECE ? PACKED_PIECE : floats;
 }
 

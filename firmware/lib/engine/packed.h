@@ -67,8 +67,9 @@ enum { PACKED_BLOCK_UNITS = 3, PACKED_BLOCK_ROWS = 12, PACKED_PIECE = 16 };
 // in pieces. In this order, output first: it also loads up to 6 floats before hx.
 uint32_t packed_state_floats(uint32_t input_size, uint32_t units);
 
-// Scratch in floats, a piece at least; layers may share it.
+// Scratch in floats, a piece at least; layers may share it. The second is for packed_gates, and enough for any.
 uint32_t packed_scratch_floats(uint32_t units, uint8_t activation, uint8_t recurrent_activation);
+uint32_t packed_gates_scratch_floats(uint32_t units);
 
 typedef struct {
     const float *stream;
@@ -85,6 +86,11 @@ void packed_prepare(packed_lstm_t *lstm, const packed_kernel_t *kernel, const pa
 
 // One time step: hx, c and h are replaced. Of x whole pieces are read: what lies behind it must be readable.
 void packed_step(const packed_lstm_t *lstm);
+
+// What the next packed_step makes of the gates: `gates` is 4 units floats before activation, in gate order i, f, c, o,
+// and 4 units floats behind it. The sums are the kernel's own, the activations what it does. Changes neither h nor c
+// nor the output. To be called with packed_gates_scratch_floats of scratch. Cost: a little more than the step.
+void packed_gates(const packed_lstm_t *lstm, float *gates);
 
 // For the kernels only: activations of up to one block from its pre-activations, of any value, NaN and infinity
 // included. `z` is overwritten. `c` says which block it is.

@@ -13,6 +13,7 @@ static engine_lstm_t lstm_of(const image_node_t *node) {
         .bias = node->bias,
         .input_size = record->input_size,
         .units = record->units,
+        .gates = node->gates,
         .activation = record->activation,
         .recurrent_activation = record->recurrent_activation,
     };
@@ -22,20 +23,33 @@ static const float *row(const image_input_t *input, uint32_t step) {
     return input->first + (ptrdiff_t)step * input->stride;
 }
 
+static void skip_step(const image_node_t *node) {
+    const wire_node_record_t *const record = node->record;
+    if ((record->flags & WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK) != 0) {
+        memset(node->output, 0, record->units * sizeof(float));
+    }
+    if (node->gates != NULL) {
+        memset(node->gates, 0, image_gates_floats(record) * sizeof(float));
+    }
+}
+
 static void lstm_step(const image_t *image, image_node_t *node, uint32_t step, bool masked) {
     const wire_node_record_t *const record = node->record;
     const size_t output_size = record->units * sizeof(float);
     const bool runs = !masked || (record->flags & WIRE_NODE_FLAG_IGNORE_MASK) != 0;
     if (runs && record->weight_layout == WIRE_LAYOUT_PACKED) {
         node->packed.x = row(&node->inputs[0], step);
+        if (node->gates != NULL) {
+            packed_gates(&node->packed, node->gates);
+        }
         packed_step(&node->packed);
     } else if (runs) {
         const engine_lstm_t lstm = lstm_of(node);
         memcpy(node->h + record->units, row(&node->inputs[0], step), record->input_size * sizeof(float));
         engine_lstm_step(&lstm, node->h, node->c, image->scratch);
         memcpy(node->output, node->h, output_size);
-    } else if ((record->flags & WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK) != 0) {
-        memset(node->output, 0, output_size);
+    } else {
+        skip_step(node);
     }
 }
 
@@ -178,7 +192,7 @@ static void list_quick(image_t *image, uint32_t pass_index) {
             continue;
         }
         const bool is_quick = node->record->weight_layout == WIRE_LAYOUT_PACKED && node->packed.z == NULL &&
-                              node->kept == NULL && node->inputs[0].stride == 0;
+                              node->kept == NULL && node->gates == NULL && node->inputs[0].stride == 0;
         if (!is_quick) {
             count = 0;
             break;
@@ -259,8 +273,9 @@ uint8_t *image_region(const image_t *image, uint8_t region, uint32_t node, size_
     }
     const image_node_t *const named = &image->nodes[node];
     const bool is_lstm = named->record->kind == WIRE_NODE_LSTM;
-    *size = named->record->units * sizeof(float);
+    *size = (region == WIRE_REGION_GATES ? image_gates_floats(named->record) : named->record->units) * sizeof(float);
     switch (region) {
+        case WIRE_REGION_GATES: return (uint8_t *)named->gates;
         case WIRE_REGION_OUTPUT: return (uint8_t *)named->output;
         case WIRE_REGION_STATE_H: return is_lstm ? (uint8_t *)named->h : NULL;
         case WIRE_REGION_STATE_C: return is_lstm ? (uint8_t *)named->c : NULL;

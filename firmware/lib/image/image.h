@@ -29,6 +29,7 @@ typedef struct {
     float *h;              // LSTM: state h; behind it is room for x
     float *c;              // LSTM: cell state
     float *output;         // of the last step that it ran; behind that of a POOL its sum
+    float *gates;          // LSTM: 4 units values before activation and 4 units behind it, or NULL
     float *kept;           // outputs of all steps of its pass, or NULL
     packed_lstm_t packed;  // LSTM by a packed kernel
     uint32_t pooled;       // POOL: steps that counted

@@ -42,13 +42,14 @@ static bool kind_is_sound(const wire_node_record_t *record) {
                           record->phase <= WIRE_PHASE_AFTER_LAST_STEP && activation_is_known(record->activation) &&
                           record->operation <= WIRE_OP_MINIMUM && layout_is_sound(record);
     const uint32_t known_flags = WIRE_NODE_FLAG_BIAS | WIRE_NODE_FLAG_OUTPUT | WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK |
-                                 WIRE_NODE_FLAG_IGNORE_MASK | WIRE_NODE_FLAG_INITIAL_STATE;
+                                 WIRE_NODE_FLAG_IGNORE_MASK | WIRE_NODE_FLAG_INITIAL_STATE | WIRE_NODE_FLAG_KEEP_GATES;
+    const uint32_t lstm_flags = WIRE_NODE_FLAG_INITIAL_STATE | WIRE_NODE_FLAG_KEEP_GATES;
     const bool is_kept = record->keep_steps != 0; // there is one value behind the last step, and it stays anyway
     const bool has_tensors =
         record->weights_offset != 0 || record->bias_offset != 0 || (record->flags & WIRE_NODE_FLAG_BIAS) != 0;
     if (!is_known || (record->flags & ~known_flags) != 0 || (is_kept && record->phase == WIRE_PHASE_AFTER_LAST_STEP) ||
         (record->operation != 0 && record->kind != WIRE_NODE_MERGE && record->kind != WIRE_NODE_POOL) ||
-        ((record->flags & WIRE_NODE_FLAG_INITIAL_STATE) != 0 && record->kind != WIRE_NODE_LSTM)) {
+        ((record->flags & lstm_flags) != 0 && record->kind != WIRE_NODE_LSTM)) {
         return false;
     }
     switch (record->kind) {
@@ -105,8 +106,16 @@ static image_error_t check_node(const uint8_t *bytes, const wire_image_header_t 
     return ok();
 }
 
+static bool keeps_gates(const wire_node_record_t *record) {
+    return (record->flags & WIRE_NODE_FLAG_KEEP_GATES) != 0;
+}
+
+uint32_t image_gates_floats(const wire_node_record_t *record) {
+    return keeps_gates(record) ? 2u * GATES * record->units : 0u;
+}
+
 // Work memory of one node in floats, and the scratch that it wants while it runs. docs/PROTOCOL.md, "Work memory".
-static uint32_t node_floats(const wire_node_record_t *record) {
+static uint32_t state_floats(const wire_node_record_t *record) {
     if (is_packed(record)) {
         return packed_state_floats(record->input_size, record->units);
     }
@@ -116,7 +125,14 @@ static uint32_t node_floats(const wire_node_record_t *record) {
     return record->kind == WIRE_NODE_POOL ? 2u * record->units : record->units; // output, sum
 }
 
+static uint32_t node_floats(const wire_node_record_t *record) {
+    return state_floats(record) + image_gates_floats(record);
+}
+
 static uint32_t scratch_floats(const wire_node_record_t *record) {
+    if (is_packed(record) && keeps_gates(record)) {
+        return packed_gates_scratch_floats(record->units);
+    }
     if (is_packed(record)) {
         return packed_scratch_floats(record->units, record->activation, record->recurrent_activation);
     }
@@ -251,6 +267,7 @@ void image_lay_out(image_t *image, const uint8_t *bytes, uint8_t *work) {
         } else {
             node->output = next;
         }
+        node->gates = keeps_gates(record) ? next + state_floats(record) : NULL;
         next += node_floats(record);
         note_pass(image, record);
     }

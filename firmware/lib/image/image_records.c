@@ -2,24 +2,28 @@
 #include <string.h>
 
 #include "image.h"
+#include "image_layout.h"
 
 // What a node adds to a step's record or to the end's, in this order: the one list that sizes and copies share.
 typedef struct {
-    const float *parts[2];
+    const float *parts[3];
+    uint32_t sizes[3]; // floats
     uint32_t count;
 } node_values_t;
 
-static void add(node_values_t *values, bool wanted, const float *part) {
-    if (wanted) {
-        values->parts[values->count++] = part;
+static void add(node_values_t *values, bool wanted, const float *part, uint32_t size) {
+    if (wanted && size > 0) {
+        values->parts[values->count] = part;
+        values->sizes[values->count++] = size;
     }
 }
 
 static node_values_t lstm_values(const image_node_t *node, uint32_t trace) {
     node_values_t values = {.count = 0};
     if (node->record->kind == WIRE_NODE_LSTM) {
-        add(&values, (trace & WIRE_TRACE_H) != 0, node->output);
-        add(&values, (trace & WIRE_TRACE_C) != 0, node->c);
+        add(&values, (trace & WIRE_TRACE_H) != 0, node->output, node->record->units);
+        add(&values, (trace & WIRE_TRACE_C) != 0, node->c, node->record->units);
+        add(&values, (trace & WIRE_TRACE_GATES) != 0, node->gates, image_gates_floats(node->record));
     }
     return values;
 }
@@ -27,8 +31,8 @@ static node_values_t lstm_values(const image_node_t *node, uint32_t trace) {
 static node_values_t final_states(const image_node_t *node, uint32_t trace) {
     node_values_t values = {.count = 0};
     if (node->record->kind == WIRE_NODE_LSTM) {
-        add(&values, (trace & WIRE_TRACE_FINAL_STATE) != 0, node->h);
-        add(&values, (trace & WIRE_TRACE_FINAL_STATE) != 0, node->c);
+        add(&values, (trace & WIRE_TRACE_FINAL_STATE) != 0, node->h, node->record->units);
+        add(&values, (trace & WIRE_TRACE_FINAL_STATE) != 0, node->c, node->record->units);
     }
     return values;
 }
@@ -36,21 +40,24 @@ static node_values_t final_states(const image_node_t *node, uint32_t trace) {
 static node_values_t outputs(const image_node_t *node, bool wanted, uint8_t phase) {
     node_values_t values = {.count = 0};
     const bool is_output = (node->record->flags & WIRE_NODE_FLAG_OUTPUT) != 0 && node->record->phase == phase;
-    add(&values, is_output && wanted, node->output);
+    add(&values, is_output && wanted, node->output, node->record->units);
     return values;
 }
 
 // Copies the values of a node of the pass behind `*to`, or only counts them where `to` is NULL.
 static uint32_t take(const image_node_t *node, uint32_t pass_index, node_values_t values, uint8_t **to) {
-    const uint32_t units = node->record->units;
+    uint32_t floats = 0;
     if (node->record->pass_index != pass_index) {
         return 0;
     }
-    for (uint32_t i = 0; i < values.count && to != NULL; i++) {
-        memcpy(*to, values.parts[i], units * sizeof(float));
-        *to += units * sizeof(float);
+    for (uint32_t i = 0; i < values.count; i++) {
+        if (to != NULL) {
+            memcpy(*to, values.parts[i], values.sizes[i] * sizeof(float));
+            *to += values.sizes[i] * sizeof(float);
+        }
+        floats += values.sizes[i];
     }
-    return values.count * units;
+    return floats;
 }
 
 static uint32_t take_step(const image_t *image, uint32_t pass_index, uint32_t trace, uint8_t **to) {

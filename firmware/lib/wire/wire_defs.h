@@ -128,6 +128,7 @@ enum wire_trace {
     WIRE_TRACE_OUTPUT = 4u,
     WIRE_TRACE_FINAL_STATE = 8u,
     WIRE_TRACE_LAST_OUTPUT = 16u,
+    WIRE_TRACE_GATES = 32u,
 };
 
 // What READ and WRITE address.
@@ -137,6 +138,7 @@ enum wire_region {
     WIRE_REGION_OUTPUT = 2u,
     WIRE_REGION_STATE_H = 3u,
     WIRE_REGION_STATE_C = 4u,
+    WIRE_REGION_GATES = 5u,
 };
 
 // What a node computes.
@@ -231,6 +233,7 @@ enum wire_node_flag {
     WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK = 4u,
     WIRE_NODE_FLAG_IGNORE_MASK = 8u,
     WIRE_NODE_FLAG_INITIAL_STATE = 16u,
+    WIRE_NODE_FLAG_KEEP_GATES = 32u,
 };
 
 // What every frame begins with.
@@ -340,9 +343,9 @@ static_assert(sizeof(wire_write_reply_t) == 4, "layout of wire_write_reply_t");
 
 // Reads bytes at an offset of a region.
 typedef struct {
-    uint8_t region; // IMAGE (the one in force), INPUT, OUTPUT, STATE_H or STATE_C
+    uint8_t region; // IMAGE (the one in force), INPUT, OUTPUT, STATE_H, STATE_C or GATES
     uint8_t reserved; // 0
-    uint16_t node; // node of OUTPUT, STATE_H and STATE_C; else 0
+    uint16_t node; // node of OUTPUT, STATE_H, STATE_C and GATES; else 0
     uint32_t offset; // bytes from the start of the region
     uint32_t length; // bytes to read
 } wire_read_t;

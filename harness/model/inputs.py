@@ -122,6 +122,8 @@ def random_inputs(spec: ModelSpec, batch: int | None = None, steps: int | None =
         InputsRefused: an argument is out of its range.
     """
     batch = (spec.batch or DEFAULT_BATCH) if batch is None else batch
+    ignored = steps not in (None, spec.steps) and spec.steps is not None
+    notes = (f"the model fixes {spec.steps} steps: not the {steps} that were asked for",) if ignored else ()
     steps = spec.steps or (DEFAULT_STEPS if steps is None else steps)
     for name, value, least in (("batch", batch, 1), ("steps", steps, 1), ("seed", seed, 0)):
         if value < least:
@@ -139,7 +141,7 @@ def random_inputs(spec: ModelSpec, batch: int | None = None, steps: int | None =
     for each in spec.beside:
         shape = (batch, each.steps or steps, each.size) if each.is_sequence else (batch, each.size)
         beside[each.name] = generator.standard_normal(shape).astype(np.float32)
-    return Inputs(x=x, mask=mask, initial=initial, beside=beside, seed=seed)
+    return Inputs(x=x, mask=mask, initial=initial, beside=beside, seed=seed, notes=notes)
 
 
 def state_inputs(spec: ModelSpec) -> dict[str, tuple[int, tuple[str, ...]]]:

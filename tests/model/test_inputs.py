@@ -358,3 +358,10 @@ def test_a_mask_that_no_lstm_obeys(tmp_path: Path) -> None:
     spec = replace(SPEC, nodes=(seeds.random_lstm_node(2, 3, masked=False),))
     error = refusal(save(tmp_path, x=np.ones((2, 3, 2)), mask=np.ones((2, 3), dtype=bool)), spec)
     assert "to no LSTM" in error.message
+
+
+def test_steps_that_the_model_fixes_otherwise_are_noted() -> None:
+    fixed = replace(seeds.random_lstm(2, 3), steps=6)
+    assert random_inputs(fixed, steps=5).notes == ("the model fixes 6 steps: not the 5 that were asked for",)
+    assert random_inputs(fixed, steps=6).notes == random_inputs(fixed).notes == ()
+    assert random_inputs(seeds.random_lstm(2, 3), steps=5).notes == ()

@@ -71,7 +71,7 @@ typedef struct {
 static size_t spans_of(const image_node_t *node, span_t *spans) {
     const uint32_t units = node->record->units;
     size_t count = 0;
-    spans[count++] = (span_t){node->output, units};
+    spans[count++] = (span_t){node->output, node->record->kind == WIRE_NODE_POOL ? 2u * units : units};
     if (node->kept != NULL) {
         spans[count++] = (span_t){node->kept, (size_t)node->record->keep_steps * units};
     }

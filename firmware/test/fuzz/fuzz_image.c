@@ -56,7 +56,8 @@ static void add_kept(uint32_t from_index, bool at_steps) {
     wire_source_record_t *const source = add_source(from_index, from->units);
     source->read = (uint8_t)(WIRE_READ_FORWARD + (at_steps ? input_below(2) : 0u));
     source->stride = at_steps ? from->units : 0u;
-    if (from->phase == WIRE_PHASE_EVERY_STEP && from->keep_steps == 0 && input_below(4) != 0) {
+    if (from->phase == WIRE_PHASE_EVERY_STEP && from->kind != WIRE_NODE_POOL && from->keep_steps == 0 &&
+        input_below(4) != 0) {
         from->keep_steps = 1 + input_below(STEPS);
     }
     if (input_below(3) == 1) {
@@ -144,12 +145,16 @@ static void choose_merge(wire_node_record_t *node, uint32_t index) {
     node->input_size = node->units;
 }
 
+static bool has_weights(const wire_node_record_t *node) {
+    return node->kind == WIRE_NODE_LSTM || node->kind == WIRE_NODE_DENSE || node->kind == WIRE_NODE_SCALE;
+}
+
 static void choose_tensors(wire_node_record_t *node) {
     const bool is_lstm = node->kind == WIRE_NODE_LSTM;
     const uint32_t rows = (is_lstm ? 4u : 1u) * node->units;
-    const uint32_t columns = node->input_size + (is_lstm ? node->units : 0u);
+    const uint32_t columns = node->kind == WIRE_NODE_SCALE ? 1u : node->input_size + (is_lstm ? node->units : 0u);
     const bool is_packed = node->weight_layout == WIRE_LAYOUT_PACKED;
-    if (!is_packed && input_below(4) != 1) {
+    if (node->kind == WIRE_NODE_SCALE || (!is_packed && input_below(4) != 1)) {
         node->flags |= WIRE_NODE_FLAG_BIAS;
     }
     const bool has_bias = (node->flags & WIRE_NODE_FLAG_BIAS) != 0;
@@ -166,6 +171,7 @@ static void note_work(const wire_node_record_t *node) {
         scratch = packed_scratch_floats(node->units, node->activation, node->recurrent_activation);
     } else {
         work_floats += node->units + (node->kind == WIRE_NODE_LSTM ? node->input_size + 2u * node->units : 0u);
+        work_floats += node->kind == WIRE_NODE_POOL ? node->units : 0u; // the sum
         scratch = node->kind == WIRE_NODE_LSTM ? 4u * node->units : 0u;
     }
     scratch_floats = scratch > scratch_floats ? scratch : scratch_floats;
@@ -175,16 +181,16 @@ static void choose_node(uint32_t index) {
     wire_node_record_t *const node = &nodes[index];
     const uint32_t pass_before = index == 0 ? 0 : nodes[index - 1].pass_index;
     *node = (wire_node_record_t){
-        .kind = input_below(2) == 0 ? WIRE_NODE_LSTM : (uint8_t)(WIRE_NODE_LSTM + input_below(WIRE_NODE_MERGE)),
+        .kind = input_below(2) == 0 ? WIRE_NODE_LSTM : (uint8_t)(WIRE_NODE_LSTM + input_below(WIRE_NODE_POOL)),
         .pass_index = (uint8_t)(pass_before + (index > 0 && input_below(3) == 1)),
         .first_source = (uint16_t)source_count,
         .units = 1 + input_below(UNITS),
     };
-    if (node->kind != WIRE_NODE_LSTM && input_below(4) == 1) {
+    if (node->kind != WIRE_NODE_LSTM && node->kind != WIRE_NODE_POOL && input_below(4) == 1) {
         node->phase = WIRE_PHASE_AFTER_LAST_STEP;
     }
     node->flags = input_below(2) == 0 ? WIRE_NODE_FLAG_OUTPUT : 0;
-    if (node->phase == WIRE_PHASE_EVERY_STEP && input_below(3) == 1) {
+    if (node->phase == WIRE_PHASE_EVERY_STEP && node->kind != WIRE_NODE_POOL && input_below(3) == 1) {
         node->keep_steps = 1 + input_below(STEPS);
     }
     add_any(node, index);
@@ -192,11 +198,16 @@ static void choose_node(uint32_t index) {
     switch (node->kind) {
         case WIRE_NODE_LSTM: choose_lstm(node, index); break;
         case WIRE_NODE_MERGE: choose_merge(node, index); break;
+        case WIRE_NODE_POOL:
+            node->operation = input_below(2) == 0 ? WIRE_OP_AVERAGE : WIRE_OP_MAXIMUM;
+            node->units = node->input_size;
+            break;
+        case WIRE_NODE_SCALE: node->units = node->input_size; break;
         case WIRE_NODE_ACTIVATION: node->units = node->input_size; // then as a Dense:
         default: node->activation = byte_or_wrong(input_below(WIRE_ACT_LOG_SOFTMAX + 1u)); break;
     }
     node->source_count = (uint8_t)(source_count - node->first_source);
-    if (node->kind == WIRE_NODE_LSTM || node->kind == WIRE_NODE_DENSE) {
+    if (has_weights(node)) {
         choose_tensors(node);
     }
     note_work(node);
@@ -246,8 +257,7 @@ static uint32_t put_together(void) {
     uint8_t *const tensors = (uint8_t *)(source_records + header.source_count);
     const uint32_t start = (uint32_t)(tensors - bytes);
     for (uint32_t i = 0; i < header.node_count; i++) {
-        const bool has_weights = nodes[i].kind == WIRE_NODE_LSTM || nodes[i].kind == WIRE_NODE_DENSE;
-        nodes[i].weights_offset = has_weights ? start + 4u * nodes[i].weights_offset : 0u;
+        nodes[i].weights_offset = has_weights(&nodes[i]) ? start + 4u * nodes[i].weights_offset : 0u;
         nodes[i].bias_offset = (nodes[i].flags & WIRE_NODE_FLAG_BIAS) != 0 ? start + 4u * nodes[i].bias_offset : 0u;
     }
     memcpy(node_records, nodes, header.node_count * sizeof nodes[0]);

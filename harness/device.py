@@ -55,12 +55,19 @@ class Device:
     Args:
         transport: the line; closed with the device.
         clock: seconds that only go forward; tests bring their own.
+        session_id: picks the id of a new session, 1 to 2**32 - 1; a replay brings the recorded ones.
     """
 
-    def __init__(self, transport: Transport, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Callable[[], float] = time.monotonic,
+        session_id: Callable[[], int] = lambda: secrets.randbelow(2**32 - 1) + 1,
+    ) -> None:
         self._transport = transport
         self._clock = clock
-        self._session = Session(secrets.randbelow(2**32 - 1) + 1)
+        self._session_id = session_id
+        self._session = Session(session_id())
         self._info: HelloReply | None = None
         self._last_bytes = b""
 
@@ -84,7 +91,7 @@ class Device:
             MismatchError: it speaks another version.
         """
         # A new session, also on a line that was used before: its id must not meet an old one.
-        self._session = Session(secrets.randbelow(2**32 - 1) + 1)
+        self._session = Session(self._session_id())
         request = Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR)
         deadline_s = self._clock() + timeout_s
         self._transport.write(self._session.send(request))

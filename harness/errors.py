@@ -14,6 +14,7 @@
     +-- DeviceError        exit 7  the device: it answered, and the answer was no
     |   +-- DeviceReset            it restarted in the middle of the session
     +-- OracleError        exit 8  the numbers: the reference itself cannot be trusted here
+    +-- ReplayDeviation    exit 6  the harness: it sent other bytes than the recorded one did
     +-- LocalProtocolError exit 6  the harness itself broke the protocol's rules: a bug of ours
     +-- InternalError      exit 6  anything else that should not happen: a bug of ours
 
@@ -115,6 +116,13 @@ class MismatchError(HilError):
 
     exit_code = ExitCode.MISMATCH
     fault = "firmware"
+
+
+class ReplayDeviation(HilError):
+    """A host that talks to a record sent or awaited something else than the recorded one."""
+
+    exit_code = ExitCode.MISMATCH
+    fault = "harness"
 
 
 class LocalProtocolError(HilError):

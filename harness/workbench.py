@@ -23,6 +23,8 @@ from harness.targets.native import NativeTarget
 from harness.targets.qemu import QemuTarget
 from harness.targets.renode import RenodeTarget
 from harness.transport.base import Transport
+from harness.transport.recording import Recording
+from harness.transport.serial_port import SerialPort
 
 if TYPE_CHECKING:
     from harness.model.pack import ModelImage
@@ -38,7 +40,7 @@ _numbers = count(1)  # tells the logs of one process apart
 Say = Callable[[str], None]
 
 
-def make_target(choice: TargetChoice, say: Say) -> Target:
+def make_target(choice: TargetChoice, say: Say, recording: Recording | None = None) -> Target:
     """A target with its firmware built; a board's is built when the board is known to be there.
 
     What builds it is imported only for the target at hand: it takes as long to import as the rest of the program.
@@ -46,6 +48,7 @@ def make_target(choice: TargetChoice, say: Say) -> Target:
     Args:
         choice: which one.
         say: told what takes time.
+        recording: of a board every line that it opens by itself, to find out what runs there, goes in here.
 
     Raises:
         TargetUnavailable: a tool is missing.
@@ -76,6 +79,7 @@ def make_target(choice: TargetChoice, say: Say) -> Target:
             serial_number=choice.serial_number,
             flash=choice.flash,
             say=say,
+            open_line=SerialPort if recording is None else lambda url, baud: recording.line(SerialPort(url, baud), url),
         )
     raise ValueError(f"unknown target {choice.kind}")
 
@@ -113,10 +117,15 @@ class Workbench:
     """One target and, once asked for, a greeted device on it.
 
     A device that failed is discarded; the next call of `device` starts the target anew.
+
+    Args:
+        target: ended with the workbench.
+        recording: every line to the target goes in here; not closed with the workbench.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, recording: Recording | None = None) -> None:
         self.target = target
+        self._recording = recording
         self._device: Device | None = None
 
     def device(self) -> Device:
@@ -131,7 +140,8 @@ class Workbench:
             reason = self.target.unavailable()
             if reason is not None:
                 raise reason
-            device = Device(self.target.start())
+            line = self.target.start()
+            device = Device(line if self._recording is None else self._recording.line(line, self.target.kind))
             try:
                 device.connect()
             except HilError as error:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from harness import __version__
-from harness.cli import bench, demo, export, fit, info, listing, maintenance, validate
+from harness.cli import bench, demo, export, fit, info, listing, maintenance, replay, validate
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable
 
 _EPILOG = (
@@ -48,6 +48,7 @@ for _name, _command in (
     ("list", listing.list_command),
     ("export", export.export_command),
     ("fit", fit.fit_command),
+    ("replay", replay.replay_command),
     ("setup", maintenance.setup_command),
     ("test", maintenance.run_tests_command),
 ):

@@ -8,6 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.targets.choice import TargetChoice
+from harness.transport.recording import Recording
+
+
+def start_recording(path: Path, choice: TargetChoice) -> Recording:
+    """A recording for one session of a target, in place of what is there.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path.parent} cannot be made: {error.strerror}", remedy="name another place") from error
+    return Recording(path, {"kind": choice.kind, "name": choice.name, "port": choice.port})
 
 
 class PerModel:

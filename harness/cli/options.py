@@ -18,6 +18,7 @@ from harness.errors import BuildFailed
 from harness.renode.find import find_renode
 from harness.targets.base import Target
 from harness.targets.choice import FLASH_POLICIES, TargetChoice, chosen_target
+from harness.transport.recording import Recording
 from harness.workbench import make_target
 
 Made = TypeVar("Made")
@@ -97,7 +98,7 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def ready_target(choice: TargetChoice) -> Target:
+def ready_target(choice: TargetChoice, recording: Recording | None = None) -> Target:
     """A target with its system parts installed and its firmware built; both only where they are missing.
 
     Raises:
@@ -106,7 +107,7 @@ def ready_target(choice: TargetChoice) -> Target:
     """
     if choice.kind == "renode":
         find_renode()  # before anything is installed for it
-    return _with_parts(_PARTS[choice.kind], PROGRAMS[choice.kind], lambda: make_target(choice, say))
+    return _with_parts(_PARTS[choice.kind], PROGRAMS[choice.kind], lambda: make_target(choice, say, recording))
 
 
 def ready_firmware() -> Path:

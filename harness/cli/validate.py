@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.files import PerModel
+from harness.cli.files import PerModel, start_recording
 from harness.cli.options import ready_target, takes_target
-from harness.errors import ExitCode, HilError, TargetUnavailable, UsageError
+from harness.errors import DeviceError, ExitCode, HilError, LinkError, MismatchError, TargetUnavailable, UsageError
 from harness.targets.base import Target
 from harness.targets.choice import TargetChoice
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.model.pack import ModelImage
     from harness.model.whole import WholeInputs
     from harness.oracle.load import LoadedModel
+    from harness.transport.recording import Recording
     from harness.validation import Limits, Validation
     from harness.workbench import Workbench
 
@@ -113,13 +114,15 @@ class Files:
     inputs: PerModel
     save: PerModel
     json: PerModel
+    record: Path | None = None
 
     def check(self, models: Sequence[Path]) -> None:
         """Nothing that is written may be something that is read, or written twice.
 
         Raises:
-            UsageError: an output is also a model, its weights, an input or the other output.
+            UsageError: an output is also a model, its weights, an input or another output.
         """
+        record = None if self.record is None else self.record.resolve()
         read = {
             path.resolve()
             for model in models
@@ -133,6 +136,10 @@ class Files:
                     raise UsageError(f"{path} would be written over, and it is read", remedy="name another place")
             if len({path.resolve() for path in outputs}) < len(outputs):
                 raise UsageError(f"--save and --json both name {outputs[0]}", remedy="name two files")
+            if record is not None and record in {path.resolve() for path in outputs}:
+                raise UsageError(f"--record names {self.record}, as another option does", remedy="name another file")
+        if record in read:
+            raise UsageError(f"{self.record} would be written over, and it is read", remedy="name another place")
 
     def forget_old(self, model: Path) -> None:
         """Remove what an earlier run left: whatever happens to this one, its result must not be taken for a new one."""
@@ -147,6 +154,8 @@ class Files:
 
         written = []
         save, json = self.save.of(run.model_path), self.json.of(run.model_path)
+        if target.recording is not None and target.recording.failure is not None and run.error is None:
+            run.error = UsageError(target.recording.failure, remedy="name another file for --record")
         try:
             if save is not None and run.got:
                 write_arrays(run.got, save)
@@ -155,7 +164,7 @@ class Files:
             run.error = UsageError(f"{save} cannot be written: {error.strerror}", remedy="name another file")
         try:
             if json is not None:
-                record = record_of(run, target.choice, target.target)
+                record = record_of(run, target.choice, target.target, self.record)
                 write_record({**record, "exit_code": record["exit_code"] if exit_code is None else exit_code}, json)
                 written.append(json)
         except OSError as error:
@@ -212,6 +221,10 @@ def validate_command(
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="R.json", help="The record of the run: file or folder.")
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", metavar="FILE", help="Every byte of the link to the target, for `hil replay`."),
+    ] = None,
 ) -> int:
     """Validate Keras models on the firmware: every h and c of every step, within a tolerance with a reason."""
     from harness.validation import Limits
@@ -221,6 +234,7 @@ def validate_command(
         PerModel("--inputs", inputs, ".npz", models),
         PerModel("--save", save, ".npz", models).writable(),
         PerModel("--json", json_path, ".json", models).writable(),
+        record,
     )
     files.check(models)
     random = RandomInputs(batch, steps, seed)
@@ -253,11 +267,11 @@ def run_models(
         remark: may print something more about a run before its verdict.
         layer: name of the one LSTM that is to be validated.
     """
-    from harness.report.terminal import make_console, print_summary, print_verdict
+    from harness.report.terminal import make_console, print_files, print_summary, print_verdict
 
     console = make_console()
     console.print(f"target  {choice}", markup=False)
-    target = _LazyWorkbench(choice)
+    target = _LazyWorkbench(choice, None if files.record is None else start_recording(files.record, choice))
     host = _LazyWorkbench(TargetChoice("native"))
     if computation.bit_exact and choice.kind == "native":
         console.print("note    --bit-exact on native compares two runs of one program")
@@ -271,6 +285,10 @@ def run_models(
         runs.append(run)
     target.close()
     host.close()
+    if target.recording is not None:
+        print_files(console, [target.recording.path])
+        if target.recording.problem is not None:
+            console.print(f"note    {target.recording.problem}", markup=False)
     if len(models) > 1:
         print_summary(console, runs)
     else:
@@ -286,8 +304,9 @@ def worst_exit_code(codes: Sequence[ExitCode]) -> int:
 class _LazyWorkbench:
     """The workbench of a target, made when first needed: a model that is refused needs no firmware."""
 
-    def __init__(self, choice: TargetChoice) -> None:
+    def __init__(self, choice: TargetChoice, recording: Recording | None = None) -> None:
         self.choice = choice
+        self.recording = recording
         self._workbench: Workbench | None = None
         self._unavailable: TargetUnavailable | None = None
 
@@ -302,7 +321,7 @@ class _LazyWorkbench:
             raise self._unavailable
         if self._workbench is None:
             try:
-                self._workbench = Workbench(ready_target(self.choice))
+                self._workbench = Workbench(ready_target(self.choice, self.recording), self.recording)
             except TargetUnavailable as error:
                 self._unavailable = error
                 raise
@@ -312,11 +331,16 @@ class _LazyWorkbench:
         return self.workbench().device_for(image)
 
     def failed(self, error: HilError) -> HilError:
-        return error if self._workbench is None else self._workbench.failed(error)
+        error = error if self._workbench is None else self._workbench.failed(error)
+        if self.recording is not None and isinstance(error, (LinkError, DeviceError, MismatchError)):
+            error.remedy += f"; `hil replay {self.recording.path}` shows what went over the link"
+        return error
 
     def close(self) -> None:
         if self._workbench is not None:
             self._workbench.close()
+        if self.recording is not None:
+            self.recording.close()
 
 
 def _run_one(
@@ -338,6 +362,8 @@ def _run_one(
     from harness.validation import Validation, make_inputs, validate
 
     files.forget_old(model)
+    if target.recording is not None:
+        target.recording.note(f"model {model.name}")
     oracle = Oracle(work_dir() / "oracle")
     inputs_path = files.inputs.of(model)
 

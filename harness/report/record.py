@@ -28,13 +28,16 @@ SCHEMA = "lstm-hil/validation/1"
 """Name and version of the record; the version goes up when a field changes its meaning."""
 
 
-def record_of(run: Validation, choice: TargetChoice, target: Target | None) -> dict[str, Any]:
+def record_of(
+    run: Validation, choice: TargetChoice, target: Target | None, link_record: Path | None = None
+) -> dict[str, Any]:
     """The record of a run, whatever its end; parts that the run did not come to are null or empty.
 
     Args:
         run: the run.
         choice: the target that was asked for.
         target: the target; None if there is none, or the run did not come so far.
+        link_record: where the link was recorded.
     """
     return {
         "schema": SCHEMA,
@@ -57,6 +60,7 @@ def record_of(run: Validation, choice: TargetChoice, target: Target | None) -> d
         "inputs": _inputs(run),
         "oracle": _oracle(run),
         "timing": _timing(run),
+        "link_record": None if link_record is None else link_record.name,
     }
 
 

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar, cast
 
@@ -49,23 +50,52 @@ _SHOWN_BYTES = 32
 _BITS_PER_BYTE = 10  # 8N1: a start bit, eight data bits, a stop bit
 
 
+@dataclass(frozen=True)
+class Timing:
+    """How long a host waits. What is there by default serves every device; a shorter wait makes a bad line quicker.
+
+    Attributes:
+        first_timeout_s: before a request is sent again; doubled each time.
+        greeting_interval_s: before HELLO is sent again.
+        is_paced: bytes take the time that the device's baud says; they do not where it is no UART of hardware.
+    """
+
+    first_timeout_s: float = FIRST_TIMEOUT_S
+    greeting_interval_s: float = GREETING_INTERVAL_S
+    is_paced: bool = True
+
+    @property
+    def given_up_s(self) -> float:
+        """When a request is given up, the time on the line apart."""
+        return self.first_timeout_s * float(2**MAX_ATTEMPTS - 1)
+
+
+def random_session_id() -> int:
+    """An id that no session before had, as good as surely."""
+    return secrets.randbelow(2**32 - 1) + 1
+
+
 class Device:
     """A greeted device.
 
     Args:
         transport: the line; closed with the device.
         clock: seconds that only go forward; tests bring their own.
-        session_id: picks the id of a new session, 1 to 2**32 - 1; a replay brings the recorded ones.
+        timing: how long it waits.
+        session_id: gives the id of each new session, 1 to 2**32 - 1; a replay brings the recorded ones.
     """
 
     def __init__(
         self,
         transport: Transport,
         clock: Callable[[], float] = time.monotonic,
-        session_id: Callable[[], int] = lambda: secrets.randbelow(2**32 - 1) + 1,
+        *,
+        timing: Timing = Timing(),
+        session_id: Callable[[], int] = random_session_id,
     ) -> None:
         self._transport = transport
         self._clock = clock
+        self._timing = timing
         self._session_id = session_id
         self._session = Session(session_id())
         self._info: HelloReply | None = None
@@ -96,7 +126,7 @@ class Device:
         deadline_s = self._clock() + timeout_s
         self._transport.write(self._session.send(request))
         while self._clock() < deadline_s:
-            reply = self._wait(GREETING_INTERVAL_S)
+            reply = self._wait(self._timing.greeting_interval_s)
             if reply is not None:
                 self._info = _of_our_protocol(cast(HelloReply, reply))
                 return self._info
@@ -117,7 +147,7 @@ class Device:
         waited_s = busy_s = 0.0
         self._transport.write(data)
         while True:
-            timeout_s = FIRST_TIMEOUT_S * 2**attempt + line_s + busy_s
+            timeout_s = self._timing.first_timeout_s * 2**attempt + line_s + busy_s
             reply = self._wait(timeout_s)
             busy_s = 0.0
             if isinstance(reply, (Working, Busy)):
@@ -167,7 +197,8 @@ class Device:
 
     def _line_time_s(self, size_bytes: int) -> float:
         # Emulators and processes announce a baud that nothing paces: the allowance is then merely generous.
-        return size_bytes * _BITS_PER_BYTE / self.info.baud if self.info.baud else 0.0
+        is_paced = self._timing.is_paced and self.info.baud
+        return size_bytes * _BITS_PER_BYTE / self.info.baud if is_paced else 0.0
 
     def _timed_out(self, what: str, waited_s: float) -> LinkTimeout:
         counters = self._session.counters

@@ -268,6 +268,10 @@ class FakeTransport:
         """Seconds: a millisecond for each piece that was read, and all the waiting in vain."""
         return self.now_s
 
+    def sleep(self, seconds: float) -> None:
+        """Let time go by."""
+        self.now_s += seconds
+
     def write(self, data: bytes) -> None:
         """Send bytes to the device."""
         self._pending += self.device.receive(data)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.device import FIRST_TIMEOUT_S, MAX_ATTEMPTS, MOST_BUSY_S, Device
+from harness.device import FIRST_TIMEOUT_S, MAX_ATTEMPTS, MOST_BUSY_S, Device, Timing
 from harness.errors import DeviceReset, LinkTimeout, MismatchError
 from harness.fake import FakeDevice, FakeTransport, Faults
 from harness.protocol.framing import encode_frame
@@ -50,6 +50,21 @@ def test_waits_are_doubled_and_bounded() -> None:
     assert len(line.device.heard) == 1 + MAX_ATTEMPTS
     assert line.now_s - start_s == pytest.approx(FIRST_TIMEOUT_S * (2**MAX_ATTEMPTS - 1), rel=0.05)
     assert "loose cable" in timeout.value.remedy
+
+
+def test_whoever_brings_his_own_waits_gives_up_sooner() -> None:
+    line = FakeTransport(FakeDevice(faults=Faults(mute_for=2)))
+    timing = Timing(first_timeout_s=0.01, greeting_interval_s=0.003, is_paced=False)
+    ids = iter((7, 8))
+    device = Device(line, line.clock, timing=timing, session_id=lambda: next(ids))
+    device.connect()
+    assert line.now_s == pytest.approx(2 * 0.003, abs=0.002)
+    assert line.device.heard[-1].header.session == 8
+    line.device.faults = Faults(silent=True)
+    start_s = line.now_s
+    with pytest.raises(LinkTimeout):
+        device.request(Echo())
+    assert line.now_s - start_s == pytest.approx(timing.given_up_s)
 
 
 def test_working_means_wait_on() -> None:

@@ -22,10 +22,11 @@ from harness.device import Device
 from harness.inference import CameBy, SequenceRunner, load_packed
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.pack import ModelImage, pack_model
-from harness.model.spec import LstmNode, ModelSpec
+from harness.model.samples import random_lstm
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 from harness.protocol.messages import HelloReply, Run
-from harness.protocol.wire import Activation, Kernel, Phase, RunFlags, RunsOn, TickSource
+from harness.protocol.wire import Kernel, RunFlags, RunsOn, TickSource
 from harness.targets.base import Target
 from harness.targets.choice import TargetChoice
 from harness.targets.qemu import QemuTarget, Trace
@@ -207,25 +208,6 @@ def gates_flash_bytes(elf: Path) -> int:
     """Code that only --trace gates needs, beside what is in the kernels."""
     objects = [path for path in engine_objects() if path.stem.startswith(_GATES_OBJECTS)]
     return sum(symbol.size_bytes for symbol in linked_from(elf, objects))
-
-
-def random_lstm(input_size: int, units: int) -> ModelSpec:
-    """An LSTM with weights as training starts with them: Glorot-uniform, orthogonal, and small biases."""
-    generator = np.random.default_rng(0)
-    limit = np.sqrt(6 / (input_size + 4 * units))
-    recurrent_kernel = np.linalg.qr(generator.standard_normal((4 * units, units)))[0].T
-    bias = np.repeat([0.0, 1.0, 0.0, 0.0], units) + 0.1 * generator.standard_normal(4 * units)
-    node = LstmNode(
-        name="lstm",
-        source=None,
-        phase=Phase.EVERY_STEP,
-        kernel=generator.uniform(-limit, limit, (input_size, 4 * units)).astype(np.float32),
-        recurrent_kernel=recurrent_kernel.astype(np.float32),
-        bias=bias.astype(np.float32),
-        activation=Activation.TANH,
-        recurrent_activation=Activation.SIGMOID,
-    )
-    return ModelSpec(f"lstm_{input_size}_{units}", "x", input_size, None, (node,), (0,))
 
 
 def _target(choice: TargetChoice, say: Say) -> Target:

@@ -1,0 +1,1 @@
+"""Many exchanges over a line that errs, and what came of them."""

@@ -1,0 +1,41 @@
+"""`hil soak` on every target."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli.app import run
+
+EXCHANGES = {"native": 200}
+"""Of a test that should take a second or two; CI does more."""
+
+
+def test_right_bits_or_typed_errors(hil_kind: str, hil_workbench: object, tmp_path: Path) -> None:
+    if hil_kind not in ("native", "qemu"):
+        pytest.skip("it owns its target; `hil soak` itself can be started on this one")
+    exchanges = EXCHANGES.get(hil_kind, 25)
+    path = tmp_path / "new" / "soak.json"
+    faults = "light,reset=0.04,disconnect=0.02"
+    arguments = ["--faults", faults, "--exchanges", str(exchanges), "--seed", "1", "--json", str(path)]
+    assert run(["soak", f"--{hil_kind}", *arguments]) == 0
+    record = json.loads(path.read_text())
+    assert record["target"]["kind"] == hil_kind
+    assert record["seed"] == 1
+    assert record["exchanges"] == exchanges
+    assert record["wrong_numbers"] == record["hangs"] == 0
+    assert record["right"] + sum(record["typed_errors"].values()) == exchanges
+    assert record["right"] > exchanges / 2
+    assert record["injected"]["reset"] > 0
+    assert record["typed_errors"]["device_reset"] > 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--faults", "loud"], ["--exchanges", "0"], ["--first", "-1"], ["--faults", "bits=2"]]
+)
+def test_nonsense_is_a_usage_error(arguments: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "soak.json"
+    assert run(["soak", "--native", *arguments, "--json", str(path)]) == 2
+    assert not path.exists()

@@ -1,7 +1,7 @@
 """A line to a device that is only a record: what the host sends must be what it sent then, and it gets what came then.
 
     line = next(recorded_lines(record.entries()))
-    device = Device(line, line.clock, line.session_id)
+    device = Device(line, line.clock, session_id=line.session_id)
 
 No real time passes. What goes before what is the record's order alone; its times only move the clock, so that whatever
 gave up then gives up now.

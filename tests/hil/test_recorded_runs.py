@@ -61,7 +61,7 @@ def test_a_recorded_run_is_repeated_without_a_device(hil_kind: str, model: Path,
     assert sum(steps) == 2 * 9
 
     (line,) = recorded_lines(entries)
-    device = Device(line, line.clock, line.session_id)
+    device = Device(line, line.clock, session_id=line.session_id)
     device.connect()
     now = run_of(model, lambda _: device)
     assert now, now.error

@@ -41,7 +41,7 @@ def concluded(entries: list[Entry]) -> tuple[HostAgain, list[Conclusion]]:
 def replayed(entries: list[Entry], talk: Talk) -> ReplayTransport:
     """The same talk with the record in place of the device."""
     (line,) = recorded_lines(entries)
-    talk(Device(line, line.clock, line.session_id))
+    talk(Device(line, line.clock, session_id=line.session_id))
     return line
 
 
@@ -201,7 +201,7 @@ def test_each_line_of_a_record_is_replayed_by_itself(tmp_path: Path) -> None:
     found = list(recorded_lines(entries))
     assert len(found) == 2
     for line in found:
-        echoes(Device(line, line.clock, line.session_id))
+        echoes(Device(line, line.clock, session_id=line.session_id))
         assert line.is_at_end
 
 
@@ -214,7 +214,7 @@ def test_no_record_stops_the_readers(entries: list[Entry]) -> None:
     concluded(entries)
     for line in recorded_lines(entries):
         with pytest.raises(HilError):
-            echoes(Device(line, line.clock, line.session_id))
+            echoes(Device(line, line.clock, session_id=line.session_id))
 
 
 @given(st.data())

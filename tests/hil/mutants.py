@@ -180,3 +180,29 @@ PASS_MUTANTS = (
     Mutant("maximum for minimum", "engine/engine.c", "output[i] = a < b ||", "output[i] = a > b ||"),
 )
 """Bugs of passes, sources and merges, which a network of one pass does not have."""
+
+GATE_MUTANTS: dict[str, tuple[Mutant, ...]] = {
+    "arm_math": (
+        Mutant(
+            "nothing behind the activations",
+            "engine/engine.c",
+            "arm_copy_f32(scratch, lstm->gates + GATES * units,",
+            "arm_copy_f32(scratch, lstm->gates,",
+        ),
+    ),
+    "packed": (
+        Mutant("f and c swapped", "engine/packed_gates.c", GATE_ENUM, GATE_ENUM.replace("F, GATE_C", "C, GATE_F")),
+        Mutant("halved", "engine/packed_gates.c", "is_halved ? 2.0f", "is_halved ? 1.0f"),
+        Mutant("by the table always", "engine/packed_gates.c", "by_table = lstm->z == NULL;", "by_table = true;"),
+        Mutant("not a sigmoid", "engine/packed_gates.c", "y : 0.5f + 0.5f * y;", "y : y;"),
+    ),
+    "all": (
+        Mutant(
+            "those of the step before at masked steps",
+            "image/image.c",
+            "memset(node->gates, 0, ",
+            "memset(node->gates, 0, 0u * ",
+        ),
+    ),
+}
+"""Bugs of the gates' values alone, which leave h and c right."""

@@ -15,6 +15,7 @@ from harness.errors import ExitCode
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.pack import ModelImage, kernel_named, pack_model
 from harness.model.spec import Float32Array, LstmNode, ModelSpec
+from harness.model.trace import TraceLevel
 from harness.oracle.cache import Oracle
 from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import import_keras
@@ -23,7 +24,7 @@ from harness.targets.native import NativeTarget
 from harness.validation import Limits, Validation, validate
 from harness.workbench import Workbench
 from keras_models import save_model
-from mutants import MUTANTS, Mutant
+from mutants import GATE_MUTANTS, MUTANTS, Mutant
 
 
 @pytest.fixture(scope="module")
@@ -57,23 +58,44 @@ def vectors(loaded: LoadedModel) -> Inputs:
     return Inputs(x=x, mask=np.random.default_rng(2).random((3, 8)) < 0.7)
 
 
-def validated(model_path: Path, oracle: Oracle, executable: Path, log_path: Path, kernel: Kernel) -> Validation:
+def validated(
+    model_path: Path,
+    oracle: Oracle,
+    executable: Path,
+    log_path: Path,
+    kernel: Kernel,
+    level: TraceLevel = TraceLevel.HC,
+) -> Validation:
     with Workbench(NativeTarget(executable, log_path)) as workbench:
-        return validate(model_path, vectors, workbench.device_for, Limits(), oracle, kernel=kernel)
+        return validate(model_path, vectors, workbench.device_for, Limits(), oracle, kernel=kernel, level=level)
 
 
 def test_without_a_bug_it_passes(model_path: Path, oracle: Oracle, tmp_path: Path, kernel: Kernel) -> None:
     assert validated(model_path, oracle, native_executable(), tmp_path / "log", kernel)
 
 
-@pytest.mark.parametrize(
-    ("kernel", "mutant"),
-    [
-        pytest.param(Kernel.ARM_MATH if name == "all" else kernel_named(name), each, id=f"{name}: {each.name}")
-        for name, some in MUTANTS.items()
-        for each in some
-    ],
-)
+def each_of(mutants: dict[str, tuple[Mutant, ...]]) -> pytest.MarkDecorator:
+    """Each mutant with its kernel."""
+    return pytest.mark.parametrize(
+        ("kernel", "mutant"),
+        [
+            pytest.param(Kernel.ARM_MATH if name == "all" else kernel_named(name), each, id=f"{name}: {each.name}")
+            for name, some in mutants.items()
+            for each in some
+        ],
+    )
+
+
+@each_of(GATE_MUTANTS)
+def test_each_bug_of_the_gates_is_found(
+    model_path: Path, oracle: Oracle, tmp_path: Path, kernel: Kernel, mutant: Mutant
+) -> None:
+    for executable, verdict in ((native_executable(), "PASS"), (native_executable(mutant.planted()), "FAIL")):
+        run = validated(model_path, oracle, executable, tmp_path / "log", kernel, TraceLevel.GATES)
+        assert run.verdict == verdict, run.summary
+
+
+@each_of(MUTANTS)
 def test_each_bug_is_found(model_path: Path, oracle: Oracle, tmp_path: Path, kernel: Kernel, mutant: Mutant) -> None:
     run = validated(model_path, oracle, native_executable(mutant.planted()), tmp_path / "log", kernel)
     assert (run.verdict, run.exit_code) == ("FAIL", ExitCode.OUT_OF_TOLERANCE), run.summary
@@ -81,7 +103,7 @@ def test_each_bug_is_found(model_path: Path, oracle: Oracle, tmp_path: Path, ker
 
 def test_bits_that_differ_are_a_fail_whatever_the_tolerance(model_path: Path, oracle: Oracle, tmp_path: Path) -> None:
     """The host has the bug, and the tolerance lets everything pass: the verdict comes from the bits alone."""
-    bug = Mutant("", "engine/packed_twin.c", "multiply_add(fused, o, t, t) * 0.5f", "(o * t + t) * 0.4999999f")
+    bug = Mutant("", "engine/packed_table.c", "packed_multiply_add(fused, o, t, t) * 0.5f", "(o * t + t) * 0.4999999f")
 
     def run(host_executable: Path) -> Validation:
         device = Workbench(NativeTarget(native_executable(), tmp_path / "device.log"))

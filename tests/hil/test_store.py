@@ -156,9 +156,10 @@ def test_an_image_that_runs_from_the_store_is_not_written_over(device: Device) -
     spec = seeds.random_lstm(64, 100, seed=6)
     image = pack_model(spec)
     load_model(device, spec)
-    with pytest.raises(DeviceRefused) as refused:
-        device.request(ImageBegin(image_bytes=64, work_bytes=8, flags=BeginFlags.TO_STORE))
-    assert (refused.value.reply.code, refused.value.reply.detail2) == (ErrorCode.TOO_LARGE, 0)
+    for image_bytes in (64, 0):
+        with pytest.raises(DeviceRefused) as refused:
+            device.request(ImageBegin(image_bytes=image_bytes, work_bytes=8, flags=BeginFlags.TO_STORE))
+        assert (refused.value.reply.code, refused.value.reply.detail2) == (ErrorCode.TOO_LARGE, 0)
     assert load_model(device, spec).crc32_device == image.crc32
 
 

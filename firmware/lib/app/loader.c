@@ -40,8 +40,9 @@ image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wi
     if ((begin->flags & ~known_flags) != 0) {
         return (image_error_t){.code = WIRE_ERR_BAD_FLAGS, .detail = begin->flags};
     }
-    const uint32_t store_free_bytes = to_store && runs_from_store ? 0u : loader->store_bytes;
-    if (in_store && begin->image_bytes > store_free_bytes) {
+    const bool store_is_in_use = to_store && runs_from_store;
+    const uint32_t store_free_bytes = store_is_in_use ? 0u : loader->store_bytes;
+    if (store_is_in_use || (in_store && begin->image_bytes > store_free_bytes)) {
         return too_large(begin->image_bytes, store_free_bytes);
     }
     if (needed > free_bytes) {

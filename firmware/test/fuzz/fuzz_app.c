@@ -10,7 +10,9 @@
 
 #define ACTIONS 40u // of one input
 #define STEPS 5u    // of a pass that is compared
-#define TRACES (WIRE_TRACE_H | WIRE_TRACE_C | WIRE_TRACE_OUTPUT | WIRE_TRACE_FINAL_STATE | WIRE_TRACE_LAST_OUTPUT)
+#define TRACES                                                                                                         \
+    (WIRE_TRACE_H | WIRE_TRACE_C | WIRE_TRACE_OUTPUT | WIRE_TRACE_FINAL_STATE | WIRE_TRACE_LAST_OUTPUT |               \
+     WIRE_TRACE_GATES)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -178,7 +180,7 @@ static void compare_runs(void) {
 }
 
 static void read_anything(void) {
-    wire_read_t read = {.region = (uint8_t)input_below(6), .node = (uint16_t)input_below(8)};
+    wire_read_t read = {.region = (uint8_t)input_below(WIRE_REGION_GATES + 2u), .node = (uint16_t)input_below(8)};
     read.offset = input_below(4) == 1 ? input_edge() : input_byte();
     read.length = input_below(4) == 1 ? input_edge() : input_byte();
     host_request_somehow(WIRE_MSG_READ, &read, sizeof read);
@@ -187,7 +189,7 @@ static void read_anything(void) {
 static void write_anything(void) {
     uint8_t data[64];
     memset(data, input_byte(), sizeof data); // 0xFF: NaN
-    const uint8_t region = (uint8_t)input_below(6);
+    const uint8_t region = (uint8_t)input_below(WIRE_REGION_GATES + 2u);
     const uint32_t offset = input_below(4) == 1 ? input_edge() : input_byte();
     write_region(region, (uint16_t)input_below(8), offset, data, input_below(sizeof data + 1u), host_request_somehow);
 }

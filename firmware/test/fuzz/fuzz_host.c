@@ -79,12 +79,15 @@ static size_t spans_of(const image_node_t *node, span_t *spans) {
         spans[count++] = (span_t){node->h, units + node->record->input_size};
         spans[count++] = (span_t){node->c, units};
     }
+    if (node->gates != NULL) {
+        spans[count++] = (span_t){node->gates, 8u * units};
+    }
     return count;
 }
 
 // ASan sees the work memory as one piece.
 static void check_layout(const image_t *image) {
-    span_t spans[2u + 4u * WIRE_MAX_NODES];
+    span_t spans[2u + 5u * WIRE_MAX_NODES];
     const float *const end = image->work + image->header->work_bytes / sizeof(float);
     size_t count = 0;
     spans[count++] = (span_t){image->input, (size_t)image->header->input_size + image->header->static_size};

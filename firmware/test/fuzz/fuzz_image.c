@@ -121,7 +121,7 @@ static void choose_lstm(wire_node_record_t *node, uint32_t index) {
     }
     node->kernel = byte_or_wrong(input_below(3));
     node->weight_layout = byte_or_wrong(node->kernel == WIRE_KERNEL_ARM_MATH ? WIRE_LAYOUT_ROWS : WIRE_LAYOUT_PACKED);
-    const uint32_t flags = WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK | WIRE_NODE_FLAG_IGNORE_MASK;
+    const uint32_t flags = WIRE_NODE_FLAG_ZERO_OUTPUT_FOR_MASK | WIRE_NODE_FLAG_IGNORE_MASK | WIRE_NODE_FLAG_KEEP_GATES;
     node->flags = (uint16_t)(node->flags | (input_byte() & flags));
     if (input_below(4) == 1) {
         node->flags |= WIRE_NODE_FLAG_INITIAL_STATE;
@@ -165,10 +165,13 @@ static void choose_tensors(wire_node_record_t *node) {
 }
 
 static void note_work(const wire_node_record_t *node) {
+    const bool keeps_gates = (node->flags & WIRE_NODE_FLAG_KEEP_GATES) != 0;
     uint32_t scratch = 0;
+    work_floats += keeps_gates ? 8u * node->units : 0u;
     if (node->kind == WIRE_NODE_LSTM && node->weight_layout == WIRE_LAYOUT_PACKED) {
         work_floats += packed_state_floats(node->input_size, node->units);
-        scratch = packed_scratch_floats(node->units, node->activation, node->recurrent_activation);
+        scratch = keeps_gates ? packed_gates_scratch_floats(node->units)
+                              : packed_scratch_floats(node->units, node->activation, node->recurrent_activation);
     } else {
         work_floats += node->units + (node->kind == WIRE_NODE_LSTM ? node->input_size + 2u * node->units : 0u);
         work_floats += node->kind == WIRE_NODE_POOL ? node->units : 0u; // the sum

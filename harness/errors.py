@@ -6,6 +6,7 @@
     |   +-- InputsRefused          the inputs do not fit the model
     +-- TargetUnavailable  exit 3  the rig: a tool, an emulator or a board that is not there
     |   +-- BuildFailed            the firmware could not be built
+    |   +-- TargetBusy             somebody else uses it
     +-- FlashError         exit 4  the rig: the program could not be written to the board
     +-- LinkError          exit 5  the cable: nothing, or nothing intelligible, came back
     |   +-- LinkTimeout            no valid answer in time, after all retries
@@ -87,6 +88,10 @@ class TargetUnavailable(HilError):
 
 class BuildFailed(TargetUnavailable):
     """The firmware could not be built."""
+
+
+class TargetBusy(TargetUnavailable):
+    """Somebody else uses the board."""
 
 
 class FlashError(HilError):

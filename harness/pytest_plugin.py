@@ -3,8 +3,11 @@
     pytest                 native and QEMU, each left out with its reason where it is not there
     pytest --native        only that one; an error where it is not there; --qemu, --renode likewise
     pytest --board=nucleo_f446re [--port=URL] [--hil-sn=SERIAL] [--no-flash]    only on that board
+    pytest --hil-sn=A --hil-sn=B -n 2    on these boards: every worker of pytest-xdist takes one, or waits for it
     --hil-native, --hil-qemu, --hil-renode, --hil-board, --hil-port, --hil-flash
                            the same by names that no other plugin owns
+
+Each test's report has the properties hil_target and, on a board, hil_board (serial number or port).
 
 Fixtures:
     device     a greeted `harness.device.Device`; the test runs once for each target
@@ -15,8 +18,12 @@ Loaded at every start of pytest in its environment, so it imports nothing heavy 
 
 from __future__ import annotations
 
+import os
+import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from harness.model.inputs import Inputs
     from harness.model.whole import WholeInputs
     from harness.oracle.load import LoadedModel
+    from harness.targets.base import Target
     from harness.targets.choice import TargetChoice
     from harness.validation import Validation
     from harness.workbench import Workbench
@@ -44,14 +52,26 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "qemu": {"action": "store_true", "dest": "hil_qemu", "help": "run on the firmware under QEMU"},
     "renode": {"action": "store_true", "dest": "hil_renode", "help": "run on the firmware under Renode"},
-    "board": {"dest": "hil_board", "metavar": "NAME", "help": "run on a board"},
+    "board": {"action": "append", "dest": "hil_board", "metavar": "NAME", "help": "run on a board, or on several"},
     "port": {
+        "action": "append",
         "dest": "hil_port",
         "metavar": "URL",
         "help": "the board's port; write it with =, or pytest takes a device's name for a path to tests",
     },
-    "sn": {"dest": "hil_sn", "metavar": "SERIAL", "help": "the board's USB serial number, where there are several"},
+    "sn": {
+        "action": "append",
+        "dest": "hil_sn",
+        "metavar": "SERIAL",
+        "help": "the board's USB serial number; once for each board",
+    },
     "flash": {"dest": "hil_flash", "metavar": "if-changed|always|never", "help": "when to flash the board"},
+    "wait": {
+        "type": float,
+        "dest": "hil_wait",
+        "metavar": "SECONDS",
+        "help": "wait for a board that somebody else uses; default: 0, in workers of pytest-xdist an hour",
+    },
 }
 """Options by their name behind --hil-."""
 
@@ -62,6 +82,9 @@ _SHORT_OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--no-flash": {"action": "store_const", "const": "never", "dest": "hil_flash", "help": "--hil-flash=never"},
 }
+_XDIST_WAIT_S = 3600.0
+"""A worker holds its board until it has no tests left, and another one may wait for all that time."""
+
 _TAKEN_NAMES = pytest.StashKey[list[str]]()
 
 
@@ -94,7 +117,8 @@ def pytest_load_initial_conftests(
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Name the targets, and the short options that are another plugin's."""
     choices = _choices(config)
-    lines = [f"hil: targets {'; '.join(map(str, choices.values()))}{'' if _asked_for(config) else ' (default)'}"]
+    named = "; ".join(str(choice) for several in choices.values() for choice in several)
+    lines = [f"hil: targets {named}{'' if _asked_for(config) else ' (default)'}"]
     taken = config.stash.get(_TAKEN_NAMES, [])
     if taken:
         lines.append(f"hil: {', '.join(taken)} belong to another plugin: use --hil-...")
@@ -111,10 +135,10 @@ def pytest_configure(config: pytest.Config) -> None:
         choices = _choices(config)
     except UsageError as error:
         raise pytest.UsageError(f"{error.message}; {error.remedy}") from error
-    port = choices["board"].port if "board" in choices else None
-    if port is not None and config.rootpath.is_relative_to(Path(port).parent) and Path(port).is_absolute():
-        # pytest looks for its root among all arguments that are paths, before any plugin can say what they mean.
-        raise pytest.UsageError(f"pytest took {port} for a path to tests: write it with =, as --hil-port={port}")
+    for port in (choice.port for choice in choices.get("board", ())):
+        if port is not None and config.rootpath.is_relative_to(Path(port).parent) and Path(port).is_absolute():
+            # pytest looks for its root among all arguments that are paths, before any plugin can say what they mean.
+            raise pytest.UsageError(f"pytest took {port} for a path to tests: write it with =, as --hil-port={port}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -134,21 +158,27 @@ def hil_workbenches(request: pytest.FixtureRequest) -> Iterator[Callable[[str], 
     """A workbench for each kind of target, kept for the whole session."""
     benches: dict[str, Workbench] = {}
     failures: dict[str, Exception] = {}
+    leases = ExitStack()
 
     def bench_for(kind: str) -> Workbench:
         from harness.errors import HilError
         from harness.targets.choice import TargetChoice
+        from harness.targets.pool import Pool
         from harness.workbench import Workbench, make_target
 
         if kind in failures:
             raise failures[kind]
         if kind not in benches:
-            choice = _choices(request.config).get(kind) or TargetChoice(kind)
+            choices = _choices(request.config).get(kind) or (TargetChoice(kind),)
+            pool = Pool(
+                choices,
+                lambda choice: make_target(choice, lambda _: None),
+                wait_s=choices[0].wait_s,
+                say=lambda text: _say(request.config, text),
+            )
             try:
-                target = make_target(choice, lambda _: None)
-                reason = target.unavailable()
-                if reason is not None:
-                    raise reason
+                pool.check()
+                target = leases.enter_context(pool.lease())
             except HilError as error:
                 failures[kind] = error
                 raise
@@ -158,6 +188,16 @@ def hil_workbenches(request: pytest.FixtureRequest) -> Iterator[Callable[[str], 
     yield bench_for
     for bench in benches.values():
         bench.close()
+    leases.close()
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    """On the terminal, at once: pytest keeps what is written while a test waits, also in a worker."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        worker = os.environ.get("PYTEST_XDIST_WORKER")
+        sys.stderr.write(f"\nhil{f' {worker}' if worker else ''}: {text}\n")
+        sys.stderr.flush()
 
 
 @pytest.fixture
@@ -168,7 +208,9 @@ def hil_workbench(
     from harness.errors import BuildFailed, TargetUnavailable
 
     try:
-        return hil_workbenches(hil_kind)
+        bench = hil_workbenches(hil_kind)
+        request.node.user_properties += _properties(bench.target)
+        return bench
     except BuildFailed:
         raise  # the tools are there and the firmware is broken: a skip would hide that
     except TargetUnavailable as error:
@@ -254,18 +296,30 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
 def _asked_for(config: pytest.Config) -> tuple[str, ...]:
     """The kinds of targets that the command line names."""
     kinds = [kind for kind in (*KINDS, "renode") if config.getoption(f"hil_{kind}")]
-    board_options = (config.getoption(f"hil_{name}") for name in ("board", "port", "sn", "flash"))
+    board_options = (config.getoption(f"hil_{name}") for name in ("board", "port", "sn", "flash", "wait"))
     return (*kinds, *(["board"] if any(value is not None for value in board_options) else []))
 
 
-def _choices(config: pytest.Config) -> dict[str, TargetChoice]:
-    """The targets of this run by their kinds."""
-    from harness.targets.choice import TargetChoice, chosen_target
+def _properties(target: Target) -> list[tuple[str, object]]:
+    """What a test's report says of the target."""
+    known = target.description()
+    if target.kind != "board":
+        return [("hil_target", target.kind)]
+    return [("hil_target", known["name"]), ("hil_board", known["serial_number"] or known["port"])]
 
-    board = chosen_target(
-        board_name=config.getoption("hil_board"),
-        port=config.getoption("hil_port"),
-        serial_number=config.getoption("hil_sn"),
+
+def _choices(config: pytest.Config) -> dict[str, tuple[TargetChoice, ...]]:
+    """The targets of this run by their kinds; several boards are a pool of which every worker has one."""
+    from harness.targets.choice import TargetChoice, chosen_targets
+
+    wait_s = config.getoption("hil_wait")
+    boards = chosen_targets(
+        boards=config.getoption("hil_board") or (),
+        ports=config.getoption("hil_port") or (),
+        serial_numbers=config.getoption("hil_sn") or (),
         flash=config.getoption("hil_flash"),
+        wait_s=wait_s,
     )
-    return {kind: board if kind == "board" else TargetChoice(kind) for kind in _asked_for(config) or KINDS}
+    if wait_s is None and "PYTEST_XDIST_WORKER" in os.environ:
+        boards = tuple(replace(choice, wait_s=_XDIST_WAIT_S) for choice in boards)
+    return {kind: boards if kind == "board" else (TargetChoice(kind),) for kind in _asked_for(config) or KINDS}

@@ -78,6 +78,7 @@ def make_target(choice: TargetChoice, say: Say, recording: Recording | None = No
             port=choice.port,
             serial_number=choice.serial_number,
             flash=choice.flash,
+            wait_s=choice.wait_s,
             say=say,
             open_line=SerialPort if recording is None else lambda url, baud: recording.line(SerialPort(url, baud), url),
         )
@@ -160,14 +161,14 @@ class Workbench:
 
         device = self.device()
         if must_be_preloaded(device.info, image) and self.target.preload(image.data, device.info.store_address):
-            self.close()
+            self.end()
         return self.device()
 
     def _not_greeted(self, error: HilError) -> HilError:
         death = self.target.post_mortem() if isinstance(error, LinkError) else None
         if death is None:
             return self.failed(error)
-        self.close()
+        self.end()
         return TargetUnavailable(
             f"{self.target.kind} did not start: {death}", code="target_not_started", remedy="its log says why"
         )
@@ -181,7 +182,7 @@ class Workbench:
             return error
         death = self.target.post_mortem() if isinstance(error, LinkError) else None
         log = self.target.log_path()
-        self.close()
+        self.end()
         if death is None:
             if isinstance(error, LinkError) and log is not None:
                 return type(error)(f"{error.message}; log {log}", code=error.code, remedy=error.remedy)
@@ -193,7 +194,12 @@ class Workbench:
         )
 
     def close(self) -> None:
-        """End device and target. May be called twice."""
+        """End device and target, and let others have it. May be called twice."""
+        self.end()
+        self.target.release()
+
+    def end(self) -> None:
+        """End device and target; a board stays ours, for a run that goes on. May be called twice."""
         if self._device is not None:
             self._device.close()
             self._device = None

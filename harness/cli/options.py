@@ -17,7 +17,7 @@ from harness.build.platformio import firmware_elf
 from harness.errors import BuildFailed
 from harness.renode.find import find_renode
 from harness.targets.base import Target
-from harness.targets.choice import FLASH_POLICIES, TargetChoice, chosen_target
+from harness.targets.choice import FLASH_POLICIES, TargetChoice, chosen_targets, one_target
 from harness.transport.recording import Recording
 from harness.workbench import make_target
 
@@ -46,46 +46,64 @@ def _target_options(
         bool, typer.Option("--native", help="The firmware as a process of this machine, under ASan and UBSan.")
     ] = False,
     renode: Annotated[bool, typer.Option("--renode", help="The firmware's ELF under Renode.")] = False,
-    board_name: Annotated[
-        str | None, typer.Option("--board", metavar="NAME", help="A board; `hil list` shows which there are.")
+    boards: Annotated[
+        list[str] | None,
+        typer.Option("--board", metavar="NAME", help="A board; `hil list` shows which there are. Several: see --sn."),
     ] = None,
-    port: Annotated[
-        str | None,
+    ports: Annotated[
+        list[str] | None,
         typer.Option("--port", metavar="URL", help="The board's port, as pyserial names it. Default: found on USB."),
     ] = None,
-    serial_number: Annotated[
-        str | None,
-        typer.Option("--sn", metavar="SERIAL", help="The board's USB serial number, if there are several."),
+    serial_numbers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sn",
+            metavar="SERIAL",
+            help="The board's USB serial number; once for each board, in the order of --board.",
+        ),
     ] = None,
     flash: Annotated[
         str | None, typer.Option("--flash", metavar="|".join(FLASH_POLICIES), help="When to flash the board.")
     ] = None,
     no_flash: Annotated[bool, typer.Option("--no-flash", help="The same as --flash never.")] = False,
-) -> TargetChoice:
-    return chosen_target(
+    wait_s: Annotated[
+        float | None,
+        typer.Option("--wait", metavar="SECONDS", help="Wait for a board that somebody else uses. Default: an error."),
+    ] = None,
+) -> tuple[TargetChoice, ...]:
+    return chosen_targets(
         qemu=qemu,
         native=native,
         renode=renode,
-        board_name=board_name,
-        port=port,
-        serial_number=serial_number,
+        boards=boards or (),
+        ports=ports or (),
+        serial_numbers=serial_numbers or (),
         flash=flash,
         no_flash=no_flash,
+        wait_s=wait_s,
     )
 
 
 def takes_target(command: Callable[..., int]) -> Callable[..., int]:
-    """The same command with the options that choose a target in place of its parameter `target`."""
+    """The same command with the options that choose a target in place of its parameter `target` or `targets`.
+
+    `target` is one TargetChoice, and several boards are refused; `targets` is a tuple of them.
+    """
     ours = inspect.signature(_target_options, eval_str=True).parameters
 
     @wraps(command)
     def wrapped(**given: Any) -> int:
         chosen = {name: given.pop(name) for name in ours if name in given}
-        return command(target=_target_options(**chosen), **given)
+        targets = _target_options(**chosen)
+        if takes_several:
+            return command(targets=targets, **given)
+        return command(target=one_target(targets), **given)
 
+    its_own = inspect.signature(command, eval_str=True).parameters
+    takes_several = "targets" in its_own
     parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        parameters += ours.values() if parameter.name == "target" else [parameter]
+    for parameter in its_own.values():
+        parameters += ours.values() if parameter.name in ("target", "targets") else [parameter]
     # Typer reads a command's options from these two.
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -104,6 +104,7 @@ class Soak:
             self._record.error = error
         finally:
             self._close()
+            self._target.release()
         return self._record
 
     def _prepare(self, first: int) -> None:

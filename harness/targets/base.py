@@ -19,8 +19,22 @@ class Target(Protocol):
     def unavailable(self) -> HilError | None:
         """Why it cannot be started here, with what to do; None if it can."""
 
+    def reserve(self, wait_s: float | None = None) -> None:
+        """Keep everybody else away from it until `release`. May be called twice.
+
+        Args:
+            wait_s: how long to wait for it; None: as long as it was made for.
+
+        Raises:
+            TargetBusy: somebody else uses it.
+            HilError: it is not there.
+        """
+
+    def release(self) -> None:
+        """Let others have it. May be called twice, and without `reserve`."""
+
     def start(self) -> Transport:
-        """Bring it to life; the firmware may still be booting on return.
+        """Bring it to life, reserved if it is not yet; the firmware may still be booting on return.
 
         Raises:
             TargetUnavailable: it could not be started.
@@ -36,7 +50,7 @@ class Target(Protocol):
         """
 
     def stop(self) -> None:
-        """End it. May be called twice, and without `start`."""
+        """End it; it stays reserved. May be called twice, and without `start`."""
 
     def description(self) -> dict[str, Any]:
         """What a report says of it beyond what the firmware says itself."""

@@ -22,6 +22,7 @@ from harness.errors import (
     UsageError,
 )
 from harness.targets.boards import Board
+from harness.targets.lock import BoardLock, retry_while_busy
 from harness.transport.base import Transport
 from harness.transport.ports import PortInfo, serial_ports
 from harness.transport.serial_port import SerialPort, parse_address
@@ -72,6 +73,15 @@ class _Place:
     has_probe: bool = False
     serial_number: str | None = None
 
+    @property
+    def key(self) -> str:
+        """What tells it from every other place of this machine."""
+        return self.serial_number or (self.url if "://" in self.url else os.path.realpath(self.url))
+
+    def __str__(self) -> str:
+        """`/dev/ttyACM0 (serial number 0669FF...)`."""
+        return f"{self.url} (serial number {self.serial_number})" if self.serial_number else self.url
+
 
 class BoardTarget:
     """A board.
@@ -82,6 +92,7 @@ class BoardTarget:
         port: pyserial's URL or ST's descriptor; None: found by its USB ids.
         serial_number: of the probe, where several boards are there.
         flash: "if-changed", "always" (once) or "never".
+        wait_s: how long to wait for it while somebody else uses it.
         say: told what takes time.
         list_ports: gives the ports of this machine; tests bring their own.
         open_line: opens one; likewise.
@@ -97,6 +108,7 @@ class BoardTarget:
         port: str | None = None,
         serial_number: str | None = None,
         flash: str = "if-changed",
+        wait_s: float = 0.0,
         say: Callable[[str], None] = lambda _: None,
         list_ports: Callable[[], Sequence[PortInfo]] = serial_ports,
         open_line: Callable[[str, int], Transport] = SerialPort,
@@ -106,10 +118,12 @@ class BoardTarget:
         self._port = port
         self._serial_number = serial_number
         self._flash = flash
+        self._wait_s = wait_s
         self._say = say
         self._list_ports = list_ports
         self._open_line = open_line
         self._place: _Place | None = None
+        self._lock: BoardLock | None = None
         self._flashed: bool | None = None
         self._notes: list[str] = []
 
@@ -121,8 +135,24 @@ class BoardTarget:
             return error
         return None
 
+    def reserve(self, wait_s: float | None = None) -> None:
+        """Hold the board's lock: by its probe's serial number, since its port may change, else by its port."""
+        if self._lock is None:
+            place = self._locate()
+            lock = BoardLock(place.key, f"{self._board.name} at {place}")
+            retry_while_busy(lock.take, self._wait_s if wait_s is None else wait_s, self._say)
+            self._lock = lock
+            self._place = place
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.give_back()
+            self._lock = None
+
     def start(self) -> Transport:
         """Open the board's port, with our firmware on the board."""
+        self.reserve()
         place = self._locate()
         if self._flash == "always" and not place.has_probe:
             raise UsageError(
@@ -224,8 +254,7 @@ class BoardTarget:
             self._flashed = bool(self._flashed)
             return line
         line.close()
-        number = f" (serial number {place.serial_number})" if place.serial_number else ""
-        self._say(f"flashing {self._board.name} at {place.url}{number}")
+        self._say(f"flashing {self._board.name} at {place}")
         self._program.upload(place.serial_number)
         line = self._returned(ours, place)
         self._flashed = True

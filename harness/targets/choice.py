@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import UsageError
-from harness.targets.boards import DEFAULT_BOARD, board, board_names
+from harness.targets.boards import DEFAULT_BOARD, board
 from harness.transport.serial_port import parse_address
 
 FLASH_POLICIES = ("if-changed", "always", "never")
@@ -23,6 +24,7 @@ class TargetChoice:
         port: its port as it was given; None: to be found.
         serial_number: of its probe; None: whichever is there.
         flash: one of FLASH_POLICIES.
+        wait_s: how long to wait for a board that somebody else uses.
     """
 
     kind: str
@@ -31,6 +33,7 @@ class TargetChoice:
     port: str | None = None
     serial_number: str | None = None
     flash: str = FLASH_POLICIES[0]
+    wait_s: float = 0.0
 
     @property
     def name(self) -> str:
@@ -45,42 +48,99 @@ class TargetChoice:
         return ", ".join(parts) + (" (default)" if self.is_default else "")
 
 
-def chosen_target(
+def chosen_targets(
     *,
     qemu: bool = False,
     native: bool = False,
     renode: bool = False,
-    board_name: str | None = None,
-    port: str | None = None,
-    serial_number: str | None = None,
+    boards: Sequence[str] = (),
+    ports: Sequence[str] = (),
+    serial_numbers: Sequence[str] = (),
     flash: str | None = None,
     no_flash: bool = False,
-) -> TargetChoice:
-    """The target that these options mean; QEMU if none is given.
+    wait_s: float | None = None,
+) -> tuple[TargetChoice, ...]:
+    """The targets that these options mean: one, or several boards; QEMU if none is given.
+
+    Ports or serial numbers say which boards: as many boards as these, in the same order, or one name for all of them.
+
+    Args:
+        qemu: and the other kinds: whether it was asked for.
+        native: likewise.
+        renode: likewise.
+        boards: names of boards.
+        ports: of boards.
+        serial_numbers: of their probes.
+        flash: one of FLASH_POLICIES.
+        no_flash: the same as "never".
+        wait_s: how long to wait for a board that somebody else uses; None: not at all.
 
     Raises:
-        UsageError: two targets, an unknown board, or options that do not go together.
+        UsageError: two kinds of targets, an unknown board, or options that do not go together.
     """
-    board_options = {"--board": board_name, "--port": port, "--sn": serial_number}
-    board_option = next((option for option, value in board_options.items() if value is not None), None)
+    board_options = {"--board": boards, "--port": ports, "--sn": serial_numbers}
+    board_option = next((option for option, values in board_options.items() if values), None)
     without_board = {"qemu": qemu, "native": native, "renode": renode}
     asked = [
         *(f"--{kind}" for kind, is_asked in without_board.items() if is_asked),
         *([board_option] if board_option else []),
     ]
     if len(asked) > 1:
-        raise UsageError(f"{asked[0]} and {asked[1]} were both given", remedy="choose one target")
+        raise UsageError(f"{asked[0]} and {asked[1]} were both given", remedy="choose one kind of target")
     if board_option is None:
-        if flash is not None or no_flash:
-            raise UsageError(
-                f"{'--no-flash' if no_flash else '--flash'} is for boards",
-                remedy=f"name one: --board {board_names()[0]}",
-            )
-        return TargetChoice(asked[0].removeprefix("--")) if asked else TargetChoice("qemu", is_default=True)
-    name = DEFAULT_BOARD if board_name is None else board_name
-    board(name)
-    parse_address(port)
-    return TargetChoice("board", False, name, port, serial_number, _flash_policy(flash, no_flash))
+        idle = {"--no-flash": no_flash, "--flash": flash is not None, "--wait": wait_s is not None}
+        for option, is_given in idle.items():
+            if is_given:
+                raise UsageError(f"{option} is for boards", remedy=f"name one: --board {DEFAULT_BOARD}")
+        return (TargetChoice(asked[0].removeprefix("--")) if asked else TargetChoice("qemu", is_default=True),)
+    if wait_s is not None and not 0.0 <= wait_s < float("inf"):
+        raise UsageError(f"--wait is {wait_s:g}", remedy="give it seconds, 0 or more")
+    for port in ports:
+        parse_address(port)
+    policy = _flash_policy(flash, no_flash)
+    return tuple(
+        TargetChoice("board", False, name, port, number, policy, wait_s or 0.0)
+        for name, port, number in _places(boards, ports, serial_numbers)
+    )
+
+
+def one_target(choices: Sequence[TargetChoice]) -> TargetChoice:
+    """The only one of these, for what has to do with one target.
+
+    Raises:
+        UsageError: there are several.
+    """
+    if len(choices) > 1:
+        raise UsageError(
+            f"{len(choices)} boards were given, and this uses one", remedy="name one; `hil validate` uses several"
+        )
+    return choices[0]
+
+
+def _places(
+    boards: Sequence[str], ports: Sequence[str], serial_numbers: Sequence[str]
+) -> list[tuple[str, str | None, str | None]]:
+    """Name, port and serial number of each board."""
+    for option, values in (("--port", ports), ("--sn", serial_numbers)):
+        if len({value.upper() for value in values}) < len(values):
+            raise UsageError(f"{option} names the same board twice", remedy="name each board once")
+    count = max(len(ports), len(serial_numbers)) or len(boards)
+    names = list(boards) or [DEFAULT_BOARD]
+    if len(names) == 1:
+        names *= count
+    given = {"--board": len(names), "--port": len(ports) or count, "--sn": len(serial_numbers) or count}
+    if len(set(given.values())) > 1:
+        raise UsageError(
+            f"{len(boards)} --board, {len(ports)} --port and {len(serial_numbers)} --sn do not go together",
+            remedy="give one --board for all, or as many as there are ports or serial numbers, in the same order",
+        )
+    if not ports and not serial_numbers and len(set(names)) < len(names):
+        raise UsageError("--board names the same board twice", remedy="tell them apart by --sn; `hil list` shows them")
+    for name in names:
+        board(name)
+    port_of: list[str | None] = [*ports] or [None] * count
+    number_of: list[str | None] = [*serial_numbers] or [None] * count
+    return list(zip(names, port_of, number_of, strict=True))
 
 
 def _flash_policy(flash: str | None, no_flash: bool) -> str:

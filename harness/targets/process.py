@@ -157,6 +157,12 @@ class ProcessTarget:
         """The error for something that it needs and that is missing."""
         return TargetUnavailable(f"{self.kind} is not available: {reason}", remedy="run `hil setup`")
 
+    def reserve(self, wait_s: float | None = None) -> None:
+        """Nobody else can have it."""
+
+    def release(self) -> None:
+        """Nothing to give back."""
+
     def preload(self, data: bytes, address: int) -> bool:  # noqa: ARG002 - as the others have it
         """Nothing can be put into its memory from outside."""
         return False

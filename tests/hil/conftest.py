@@ -22,7 +22,7 @@ def raw_line(hil_kind: str, hil_workbench: Workbench) -> Iterator[RawLine]:
     """A line to a freshly booted device of the target at hand: whole frames and broken ones, without a session."""
     if hil_kind == "board":  # of which there is one: the device that others use is restarted
         hil_workbench.device().request(Reset())
-        hil_workbench.close()
+        hil_workbench.end()
         line = RawLine(SerialPort(hil_workbench.target.description()["port"]))
         line.wait_for_boot()
         yield line

@@ -89,6 +89,12 @@ class FakeTarget:
     def stop(self) -> None:
         pass
 
+    def reserve(self, wait_s: float | None = None) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
     def description(self) -> dict[str, Any]:
         return {}
 

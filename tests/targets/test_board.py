@@ -84,7 +84,7 @@ class Bench:
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_waiting(monkeypatch: pytest.MonkeyPatch, runtime_folder: Path) -> None:
     monkeypatch.setattr("harness.targets.board._RETRY_S", 0.0)
     monkeypatch.setattr("harness.targets.board._RETURN_TIMEOUT_S", 0.2)
 
@@ -235,6 +235,7 @@ def test_a_port_without_a_probe_is_checked_and_never_flashed(port: str) -> None:
     (note,) = bench.target.notes()
     assert "another build" in note
     assert "belongs to no probe" in note
+    bench.target.release()
     bench = Bench(program, [STLINK, ARDUINO], port=port, flash="always")
     with pytest.raises(UsageError, match="no probe"):
         bench.target.start()

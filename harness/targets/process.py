@@ -20,6 +20,9 @@ _INPUT_END_TIMEOUT_S = 10.0
 """Renode takes 1 s to end in order, on a machine that is busy several."""
 
 _LOG_TAIL_LINES = 15
+_NOT_RUNNING = "SZX"
+"""States in proc(5): asleep until something happens, a zombie, dead. D, a wait for a disk, ends by itself."""
+
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -64,6 +67,20 @@ class ChildProcess:
     def exit_status(self) -> int | None:
         """Its exit status, negative for a signal; None while it runs."""
         return self._process.poll()
+
+    def is_asleep(self) -> bool:
+        """Whether it waits for something to happen, or has ended. Linux only.
+
+        Raises:
+            TargetUnavailable: this system does not tell.
+        """
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii", errors="replace")
+        except OSError as error:
+            if self.exit_status() is not None:
+                return True
+            raise TargetUnavailable(f"/proc does not tell what a process does: {error}") from error
+        return stat.rpartition(")")[2].split()[0] in _NOT_RUNNING  # behind the name, which may hold anything
 
     def wait(self, timeout_s: float) -> int | None:
         """Its exit status, waiting up to `timeout_s` for it."""

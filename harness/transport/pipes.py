@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import os
 import select
 import time
@@ -57,6 +58,22 @@ class Pipes:
         if not data:
             raise self._closed()
         return data
+
+    def is_drained(self) -> bool:
+        """Whether the other end has taken all bytes that it was sent.
+
+        Raises:
+            LinkClosed: this end is closed.
+        """
+        import fcntl  # not on Windows, where nobody asks
+        import termios
+
+        unread = array.array("i", [0])
+        try:
+            fcntl.ioctl(self._writer, termios.FIONREAD, unread)
+        except (OSError, ValueError) as error:
+            raise self._closed() from error
+        return unread[0] == 0
 
     def close(self) -> None:
         """Close both ends."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.bench_link import bench_link
 from harness.cli.options import ready_target, say, takes_target
 from harness.errors import UsageError
 from harness.targets.choice import TargetChoice
@@ -24,10 +25,20 @@ def bench_command(
         list[str] | None,
         typer.Option("--shape", metavar="IN,UNITS", help="Inputs and units of an LSTM; may be given several times."),
     ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Goodput of the link instead, over a paced line or a board's own.")
+    ] = False,
     json_path: Annotated[Path | None, typer.Option("--json", metavar="F", help="The figures as JSON.")] = None,
 ) -> int:
-    """Count instructions (QEMU) or cycles (board) of a time step by each kernel, estimate cycles, measure memory."""
+    """Count instructions (QEMU) or cycles (board) of a time step by each kernel, estimate cycles, measure memory.
+
+    With --link: goodput of the link at each rate.
+    """
     wanted = [_shape(text) for text in shapes or ()]
+    if link:
+        if wanted:
+            raise UsageError("--link and --shape were both given", remedy="the link is measured with shapes of its own")
+        return bench_link(target, json_path)
     ready_target(target)
 
     from harness.bench import SHAPES, measure

@@ -1,0 +1,130 @@
+"""`hil bench --link`: goodput of the link, direction by direction and rate by rate."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import __version__
+from harness.cli.options import ready_target, say
+from harness.targets.base import Target
+from harness.targets.choice import TargetChoice
+from harness.targets.native import NativeTarget
+from harness.transport.paced import USB_FRAME_S, RealTime, VirtualTime
+from harness.transport.serial_port import parse_address
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from harness.link_bench.record import Goodput
+
+SCHEMA = "lstm-hil/link-bench/1"
+"""Name and version of the record."""
+
+
+def bench_link(choice: TargetChoice, json_path: Path | None) -> int:
+    """Measure, print the table, write the record.
+
+    Args:
+        choice: the target.
+        json_path: where the record goes; None: nowhere.
+    """
+    target = ready_target(choice)
+    reason = target.unavailable()
+    if reason is not None:
+        raise reason
+
+    from harness.report.record import write_record
+    from harness.report.terminal import make_console
+
+    console = make_console()
+    console.print(f"target  {choice}", markup=False)
+    rows = _measured(target, choice)
+    console.print(_table(rows))
+    for line in _remarks(choice):
+        console.print(line, markup=False, highlight=False)
+    if json_path is not None:
+        record: dict[str, Any] = {
+            "schema": SCHEMA,
+            "hil_version": __version__,
+            "target": {"kind": choice.kind, "name": choice.name},
+            "time": _time_of(choice),
+            "usb_frame_s": None if choice.kind == "board" else USB_FRAME_S,
+            "rows": [row.to_json() for row in rows],
+        }
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        write_record(record, json_path)
+        console.print(f"written {json_path}", markup=False)
+    return 0
+
+
+def _time_of(choice: TargetChoice) -> str:
+    return "virtual" if choice.kind == "native" else "real"
+
+
+def _measured(target: Target, choice: TargetChoice) -> list[Goodput]:
+    from harness.link_bench.run import BAUDS, measure, measure_paced
+
+    rows: list[Goodput] = []
+    if choice.kind == "board":
+        with _Ended(target):
+            return measure(target.start(), parse_address(choice.port).baud, time.monotonic)
+    for baud in BAUDS:
+        say(f"{baud} baud ...")
+        with _Ended(target):
+            line = target.start()
+            line_time = VirtualTime(target.is_settled) if isinstance(target, NativeTarget) else RealTime()
+            rows += measure_paced(line, baud, line_time)
+    return rows
+
+
+class _Ended:
+    """A target that is ended, however the block ends."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *_: object) -> None:
+        self._target.stop()
+
+
+def _table(rows: list[Goodput]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("direction")
+    for title in ("baud", "payload", "seconds", "requests", "goodput"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("what takes most of the rest")
+    for row in rows:
+        table.add_row(
+            row.direction.replace("_", " "),
+            str(row.baud),
+            str(row.payload_bytes),
+            f"{row.time_s:.3f}",
+            str(row.requests),
+            f"{row.goodput:.1%}",
+            row.limit,
+        )
+    return table
+
+
+def _remarks(choice: TargetChoice) -> list[str]:
+    """What the figures are."""
+    lines = [
+        "goodput: payload bytes * 10 / (baud * seconds). to device: a load, from its first byte to the acknowledged",
+        "commit. to host: h and c of each step, from the first request to the last reply.",
+    ]
+    if choice.kind == "native":
+        lines.append("time: the line's own. What host and device take to compute is not in it: see docs/LINK.md.")
+    elif choice.kind == "board":
+        lines.append("time: this machine's, with everything in it.")
+    else:
+        lines.append(
+            f"time: this machine's. {choice.kind} moves 20 to 100 kB/s by itself: above 115200 baud that is measured."
+        )
+    return lines

@@ -1,0 +1,88 @@
+"""Measures the goodput of a link: a load, and the streaming of h and c, at each rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from harness.device import Device
+from harness.errors import DeviceError
+from harness.inference import SequenceRunner, load_packed
+from harness.link_bench.record import TO_DEVICE, TO_HOST, Goodput, goodput_of
+from harness.link_bench.tap import Tap
+from harness.model.inputs import random_inputs
+from harness.model.pack import pack_model
+from harness.model.samples import random_lstm
+from harness.protocol.wire import MessageType
+from harness.transport.base import Transport
+from harness.transport.paced import LineTime, PacedTransport
+
+BAUDS = (115200, 921600, 1_000_000, 1_500_000)
+
+LOADED_SHAPE = (10, 75)
+"""(input_size, units) of a model whose image is 103 KB: nearly all that the chip's arena holds."""
+
+STREAMED_SHAPE = (1, 32)
+"""Of a model whose h and c are large for what a step takes to compute: 256 bytes for 4,224 MACs."""
+
+STREAMED_STEPS = 800
+"""205 KB of h and c."""
+
+
+def measure_paced(line: Transport, baud: int, line_time: LineTime) -> list[Goodput]:
+    """Goodput in both directions over a line that is paced here.
+
+    Args:
+        line: to a device that has just been started; closed in the end.
+        baud: the rate.
+        line_time: what it is paced by.
+
+    Raises:
+        LinkError, DeviceError, MismatchError: see `Device.request`.
+    """
+    return measure(PacedTransport(line, baud, line_time), baud, line_time.now_s)
+
+
+def measure(line: Transport, baud: int, now_s: Callable[[], float]) -> list[Goodput]:
+    """Goodput in both directions over a line as it is.
+
+    Args:
+        line: to a device; closed in the end.
+        baud: its rate.
+        now_s: the clock that it goes by.
+
+    Raises:
+        LinkError, DeviceError, MismatchError: see `Device.request`.
+    """
+    tap = Tap(line, now_s)
+    with Device(tap, now_s) as device:
+        device.connect()
+        return [_load(device, tap, baud), _stream(device, tap, baud)]
+
+
+def _load(device: Device, tap: Tap, baud: int) -> Goodput:
+    spec = random_lstm(*LOADED_SHAPE)
+    image = pack_model(spec)
+    tap.passages.clear()
+    loaded = load_packed(device, spec, image)
+    if loaded.crc32_device != image.crc32:
+        raise DeviceError("the device computed another CRC-32 over the image", code="image_damaged")
+    return goodput_of(tap.passages, TO_DEVICE, MessageType.WRITE, baud, len(image.data))
+
+
+def _stream(device: Device, tap: Tap, baud: int) -> Goodput:
+    spec = random_lstm(*STREAMED_SHAPE)
+    (lstm,) = spec.lstm_nodes()
+    spec = replace(spec, nodes=(replace(lstm[1], return_sequences=False),))  # else h is sent twice, as output too
+    image = pack_model(spec)
+    load_packed(device, spec, image)
+    x = random_inputs(spec, batch=1, steps=STREAMED_STEPS).x[0]
+    tap.passages.clear()
+    arrays = SequenceRunner(device, spec, image.plan).run(x).arrays
+    streamed = [arrays[f"lstm.{key}"] for key in ("h", "c")]
+    if not all(np.isfinite(array).all() for array in streamed):
+        raise DeviceError("the device sent values that are no numbers", code="values_damaged")
+    payload_bytes = sum(array.nbytes for array in streamed)
+    return goodput_of(tap.passages, TO_HOST, MessageType.RUN, baud, payload_bytes)

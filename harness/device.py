@@ -14,12 +14,16 @@ from types import TracebackType
 from typing import TypeVar, cast
 
 from harness.errors import DeviceReset, LinkTimeout
+from harness.protocol.faults import Locate, address_only, device_fault, is_sound
 from harness.protocol.messages import (
     Busy,
     Counters,
     CountersReply,
+    Fault,
     Hello,
     HelloReply,
+    Log,
+    ReadFault,
     Reply,
     Request,
     Reset,
@@ -83,6 +87,8 @@ class Device:
         clock: seconds that only go forward; tests bring their own.
         timing: how long it waits.
         session_id: gives the id of each new session, 1 to 2**32 - 1; a replay brings the recorded ones.
+        locate: finds the place of an address in the program's source; used when the device faulted.
+        on_log: told each LOG as it comes, which is with the next reply or before.
     """
 
     def __init__(
@@ -92,12 +98,16 @@ class Device:
         *,
         timing: Timing = Timing(),
         session_id: Callable[[], int] = random_session_id,
+        locate: Locate = address_only,
+        on_log: Callable[[Log], None] = lambda _: None,
     ) -> None:
+        self._locate = locate
+        self._on_log = on_log
         self._transport = transport
         self._clock = clock
         self._timing = timing
         self._session_id = session_id
-        self._session = Session(session_id())
+        self._session = Session(session_id(), locate)
         self._info: HelloReply | None = None
         self._last_bytes = b""
 
@@ -118,10 +128,11 @@ class Device:
 
         Raises:
             LinkTimeout: nothing that speaks the protocol answered.
+            DeviceFault: it did not answer but fault, perhaps again and again.
             MismatchError: it speaks another version.
         """
         # A new session, also on a line that was used before: its id must not meet an old one.
-        self._session = Session(self._session_id())
+        self._session = Session(self._session_id(), self._locate)
         request = Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR)
         deadline_s = self._clock() + timeout_s
         self._transport.write(self._session.send(request))
@@ -131,6 +142,8 @@ class Device:
                 self._info = _of_our_protocol(cast(HelloReply, reply))
                 return self._info
             self._transport.write(self._session.repeat())
+        if self._session.fault is not None:
+            raise device_fault(self._session.fault, self._locate)
         raise self._timed_out("Hello", timeout_s)
 
     def request(self, request: Request[ReplyT]) -> ReplyT:
@@ -166,6 +179,20 @@ class Device:
         """The device's own link counters."""
         return self.request(Counters())
 
+    def read_fault(self) -> Fault | None:
+        """The record of a fault that ended the program before and was not cleared yet; None: there is none.
+
+        Asks the device only where its greeting said that there is one.
+        """
+        if self.info.fault_crc32 == 0:
+            return None
+        fault = self.request(ReadFault())
+        return fault if is_sound(fault) else None
+
+    def clear_fault(self, fault: Fault) -> None:
+        """Have the device forget this record; a newer one stays. What clears it is what has told somebody of it."""
+        self.request(ReadFault(clear_crc32=fault.crc32))
+
     def reset(self) -> HelloReply:
         """Restart the device and greet it again. Image and state are gone."""
         with suppress(DeviceReset):  # its reply was lost, and the repeat met a device that had restarted
@@ -187,7 +214,11 @@ class Device:
     def _wait(self, timeout_s: float) -> Reply | None:
         deadline_s = self._clock() + timeout_s
         while True:
-            event = self._session.next_event()
+            try:
+                event = self._session.next_event()
+            finally:
+                while self._session.logs:
+                    self._on_log(self._session.logs.popleft())
             left_s = deadline_s - self._clock()
             if event is not None or left_s <= 0:
                 return event

@@ -14,6 +14,7 @@
     +-- MismatchError      exit 6  the firmware: another protocol, or an answer that breaks the protocol
     +-- DeviceError        exit 7  the device: it answered, and the answer was no
     |   +-- DeviceReset            it restarted in the middle of the session
+    |       +-- DeviceFault        and says why: a fault, or its watchdog
     +-- OracleError        exit 8  the numbers: the reference itself cannot be trusted here
     +-- ReplayDeviation    exit 6  the harness: it sent other bytes than the recorded one did
     +-- LocalProtocolError exit 6  the harness itself broke the protocol's rules: a bug of ours
@@ -25,6 +26,7 @@ A result out of tolerance (exit 1) is not an exception: it is a verdict.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -153,6 +155,18 @@ class DeviceError(HilError):
 
 class DeviceReset(DeviceError):
     """The device restarted in the middle of the session; what it held is gone."""
+
+
+class DeviceFault(DeviceReset):
+    """A fault, or the watchdog, ended the firmware's program, and the device restarted.
+
+    Attributes:
+        record: what it left, by the names of docs/REPORT.md; empty where that is damaged.
+    """
+
+    def __init__(self, message: str, *, code: str = "", remedy: str = "", record: dict[str, Any] | None = None) -> None:
+        super().__init__(message, code=code, remedy=remedy)
+        self.record = record or {}
 
 
 class OracleError(HilError):

@@ -18,6 +18,7 @@ from harness.protocol import messages
 from harness.protocol.framing import BadFrame, Frame, FrameDecoder, FrameFault, encode_frame
 from harness.protocol.image import ImageHeader
 from harness.protocol.wire import (
+    FAULT_MAGIC,
     MAX_PAYLOAD_BYTES,
     PROTOCOL_MAJOR,
     PROTOCOL_MINOR,
@@ -25,6 +26,7 @@ from harness.protocol.wire import (
     SESSION_NONE,
     ErrorCode,
     ErrorGroup,
+    FaultCause,
     MessageType,
     Region,
     crc32,
@@ -52,6 +54,7 @@ class Faults:
         wrong_type: it answers every request but HELLO with a frame of this type.
         working: a run's reply comes only at the nth repeat of its request; until then it is at work.
         reset_at: it restarts when it hears its nth frame, which is lost.
+        fault_at: likewise, by a fault, of which it tells when it has restarted.
     """
 
     silent: bool = False
@@ -62,6 +65,7 @@ class Faults:
     wrong_type: int = 0
     working: int = 0
     reset_at: int = 0
+    fault_at: int = 0
 
 
 @dataclass
@@ -76,6 +80,8 @@ class FakeDevice:
         heard: every frame that it heard, in order.
         worked_on: how many requests it did work on: no repeats, nothing refused for its session or number.
         image: the image in force.
+        fault: the record of the last fault, until a host clears it.
+        to_log: LOGs that it sends behind its next reply.
     """
 
     hello: messages.HelloReply = _FAKE_HELLO
@@ -85,6 +91,8 @@ class FakeDevice:
     heard: list[Frame] = field(default_factory=list)
     worked_on: int = 0
     image: bytes = b""
+    fault: messages.Fault | None = None
+    to_log: list[messages.Log] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Boot."""
@@ -103,11 +111,12 @@ class FakeDevice:
             else:
                 self._count("frames_received")
                 self.heard.append(item)
-                sent += self._on_the_line(self._answer(item))
+                sent += self._on_the_line(self._answer(item)) + self._logs()
         return sent
 
     def _restart(self) -> None:
         self._session = SESSION_NONE
+        self._tells_of_fault = False
         self._sequence = 0
         self._last: Frame | None = None
         self._kept = b""
@@ -133,15 +142,47 @@ class FakeDevice:
             self.image = b""
             self._restart()
             return b""
+        if self.faults.fault_at == len(self.heard):
+            return self._fail()
         if frame == self._last:
             return self._again(frame)
         if header.type == MessageType.HELLO:
             return self._greet(frame)
         if header.session != self._session or header.session == SESSION_NONE:
-            return self._refuse(frame, ErrorCode.BAD_SESSION, self._session, header.session)
+            refusal = self._refuse(frame, ErrorCode.BAD_SESSION, self._session, header.session)
+            return self._unasked(self.fault) + refusal if self._tells_of_fault and self.fault else refusal
         if header.sequence != (self._sequence + 1) % 2**16:
             return self._refuse(frame, ErrorCode.BAD_SEQUENCE, (self._sequence + 1) % 2**16, header.sequence)
         return self._take_on(frame)
+
+    def _fail(self) -> bytes:
+        """A division by zero, and the restart that it ends in."""
+        self.image = b""
+        self._restart()
+        count = 1 if self.fault is None else self.fault.count + 1
+        fault = messages.Fault(
+            magic=FAULT_MAGIC,
+            cause=FaultCause.USAGE_FAULT,
+            exception=6,
+            pc=0x08001234,
+            lr=0x08001001,
+            cfsr=1 << 25,
+            count=count,
+            build_id=self.hello.build_id,
+        )
+        self.fault = replace(fault, crc32=crc32(fault.pack()[:-4]))
+        self._tells_of_fault = True
+        return self._unasked(self.fault)
+
+    def _unasked(self, message: messages.Message) -> bytes:
+        return encode_frame(messages.Header(type=message.TYPE | REPLY_BIT, session=self._session), message.pack())
+
+    def _logs(self) -> bytes:
+        if self._session == SESSION_NONE:
+            return b""
+        sent = b"".join(self._unasked(log) for log in self.to_log)
+        self.to_log.clear()
+        return sent
 
     def _again(self, frame: Frame) -> bytes:
         self._repeats += 1
@@ -154,6 +195,7 @@ class FakeDevice:
         if messages.Hello.unpack(frame.payload).protocol_major != self.protocol[0]:
             return self._refuse(frame, ErrorCode.BAD_VERSION, *self.protocol)
         self._session = frame.header.session
+        self._tells_of_fault = False
         return self._take_on(frame)
 
     def _take_on(self, frame: Frame) -> bytes:
@@ -188,6 +230,7 @@ class FakeDevice:
                 protocol_minor=minor,
                 model_bytes=len(self.image),
                 model_crc32=crc,
+                fault_crc32=0 if self.fault is None else self.fault.crc32,
             )
         if isinstance(request, messages.Echo):
             return messages.EchoReply(data=request.data)
@@ -195,6 +238,8 @@ class FakeDevice:
             return self._counters
         if isinstance(request, messages.Reset):
             return messages.ResetReply()
+        if isinstance(request, messages.ReadFault):
+            return self._read_fault(request)
         if isinstance(request, messages.StateReset):
             return messages.StateResetReply()
         if isinstance(request, messages.Run):
@@ -202,6 +247,14 @@ class FakeDevice:
                 return ErrorCode.NO_MODEL, 0, 0
             return messages.RunReply(steps=request.steps, data=self.run(request, self.image))
         return self._work_on_memory(request)
+
+    def _read_fault(self, request: messages.ReadFault) -> messages.ReadFaultReply:
+        fault = self.fault
+        if fault is None:
+            return messages.ReadFaultReply()
+        if fault.crc32 == request.clear_crc32:
+            self.fault = None
+        return messages.ReadFaultReply(**vars(fault))
 
     def _work_on_memory(self, request: messages.Message) -> messages.Message | tuple[ErrorCode, int, int]:
         free_bytes = self.hello.arena_bytes

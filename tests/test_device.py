@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from harness.device import FIRST_TIMEOUT_S, MAX_ATTEMPTS, MOST_BUSY_S, Device, Timing
-from harness.errors import DeviceReset, LinkTimeout, MismatchError
+from harness.errors import DeviceFault, DeviceReset, LinkTimeout, MismatchError
 from harness.fake import FakeDevice, FakeTransport, Faults
 from harness.protocol.framing import encode_frame
-from harness.protocol.messages import Busy, Echo, Run
+from harness.protocol.messages import Busy, Echo, Log, Run
 from harness.protocol.wire import PROTOCOL_MAJOR, REPLY_BIT, MessageType
 
 
@@ -183,3 +183,86 @@ def test_a_wrong_reply_is_the_firmwares_fault() -> None:
     device, _ = greeted(faults=Faults(wrong_type=0x91))
     with pytest.raises(MismatchError, match="0x91"):
         device.request(Echo())
+
+
+def test_a_fault_in_the_middle_of_a_session_is_told_at_once() -> None:
+    device, line = greeted(faults=Faults(fault_at=2))
+    start_s = line.now_s
+    with pytest.raises(DeviceFault, match="division by zero"):
+        device.request(Echo())
+    assert line.now_s - start_s < 0.1, "long before the request is repeated"
+
+
+def test_a_fault_is_told_with_its_place_in_the_source() -> None:
+    line = FakeTransport(FakeDevice(faults=Faults(fault_at=2)))
+    device = Device(line, line.clock, locate=lambda build_id, address: f"<{address:x}>")
+    device.connect()
+    with pytest.raises(DeviceFault, match="at <8001234>, called from <8000fff>"):
+        device.request(Echo())
+
+
+@pytest.mark.parametrize("lost", [2, 3])
+def test_a_lost_fault_frame_is_told_again_at_the_next_request(lost: int) -> None:
+    """What tells of the fault is lost, and what answers the first repeats too."""
+    device, _ = greeted(faults=Faults(fault_at=2, mute_for=lost))
+    with pytest.raises(DeviceFault):
+        device.request(Echo())
+
+
+def test_the_record_stays_until_it_is_cleared() -> None:
+    device, line = greeted(faults=Faults(fault_at=2))
+    with pytest.raises(DeviceFault):
+        device.request(Echo())
+    device.connect()
+    assert device.read_fault() is not None
+    device.connect()
+    fault = device.read_fault()
+    assert fault is not None
+    line.device.faults = Faults(fault_at=len(line.device.heard) + 1)
+    with pytest.raises(DeviceFault):
+        device.clear_fault(fault)
+    line.device.faults = Faults()
+    device.connect()
+    device.clear_fault(fault)
+    newer = device.read_fault()
+    assert newer is not None
+    assert newer.count == 2, "what was not read is not cleared"
+    device.clear_fault(newer)
+    device.connect()
+    assert device.read_fault() is None
+
+
+def test_a_device_that_only_faults_says_so() -> None:
+    class FaultingAgain(FakeDevice):
+        def receive(self, data: bytes) -> bytes:
+            self.faults = Faults(fault_at=len(self.heard) + 1)
+            return super().receive(data)
+
+    line = FakeTransport(FaultingAgain())
+    with pytest.raises(DeviceFault, match="faults since a record was last cleared"):
+        Device(line, line.clock).connect()
+
+
+def test_logs_are_handed_on_as_they_come() -> None:
+    line = FakeTransport(FakeDevice(to_log=[Log(number=1), Log(number=2)]))
+    heard: list[Log] = []
+    device = Device(line, line.clock, on_log=heard.append)
+    device.connect()
+    line.device.to_log = [Log(number=3)]
+    assert device.request(Echo(data=b"x")).data == b"x"
+    device.request(Echo())
+    assert [log.number for log in heard] == [1, 2, 3]
+
+
+def test_an_older_firmware_of_this_protocol_can_be_asked_what_it_is() -> None:
+    class Older(FakeDevice):
+        def _frame(self, request: Any, message: Any) -> bytes:
+            payload = message.pack()[: message.LEAST_BYTES or None]
+            return encode_frame(replace(request.header, type=message.TYPE | REPLY_BIT), payload)
+
+    line = FakeTransport(Older())
+    device = Device(line, line.clock)
+    info = device.connect()
+    assert (info.version, info.reset_cause, info.fault_crc32) == ("fake", 0, 0)
+    assert device.read_fault() is None
+    assert device.counters().logs_dropped == 0

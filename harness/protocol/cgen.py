@@ -16,7 +16,7 @@ HEADER_PATH = Path(__file__).parents[2] / "firmware" / "lib" / "wire" / "wire_de
 
 _CONSTANTS = (
     "PROTOCOL_MAJOR", "PROTOCOL_MINOR", "MAX_PAYLOAD_BYTES", "MAX_NODES", "MAX_SOURCES", "NO_NODE",
-    "SESSION_NONE", "FRAME_DELIMITER", "REPLY_BIT", "IMAGE_MAGIC", "IMAGE_VERSION",
+    "SESSION_NONE", "FRAME_DELIMITER", "REPLY_BIT", "IMAGE_MAGIC", "IMAGE_VERSION", "FAULT_MAGIC",
 )  # fmt: skip
 
 ENUMS: tuple[tuple[str, type[IntEnum | IntFlag]], ...] = (
@@ -27,6 +27,10 @@ ENUMS: tuple[tuple[str, type[IntEnum | IntFlag]], ...] = (
     ("CLOCK", wire.ClockSource),
     ("TICKS", wire.TickSource),
     ("CAP", wire.Capability),
+    ("RESET", wire.ResetCause),
+    ("FAULT_CAUSE", wire.FaultCause),
+    ("LOG_LEVEL", wire.LogLevel),
+    ("LOG", wire.LogEvent),
     ("BEGIN", wire.BeginFlags),
     ("RUN", wire.RunFlags),
     ("TRACE", wire.Trace),

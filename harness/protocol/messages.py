@@ -14,6 +14,7 @@ from harness.protocol.wire import (
     ErrorGroup,
     MessageType,
     Region,
+    ResetCause,
     RunFlags,
     RunsOn,
     TickSource,
@@ -60,6 +61,7 @@ class HelloReply(Reply):
 
     TYPE: ClassVar = MessageType.HELLO
     C_NAME: ClassVar[str] = "hello_reply"
+    LEAST_BYTES: ClassVar[int] = 312  # of version 1.0: a device that runs an older firmware can be asked what it is
 
     protocol_major: int = u16("protocol version, major")
     protocol_minor: int = u16("protocol version, minor")
@@ -85,6 +87,8 @@ class HelloReply(Reply):
     version: str = text(16, "version of the firmware")
     compiler: str = text(48, "compiler and its version")
     compiler_flags: str = text(160, "flags that the program was compiled with")
+    reset_cause: ResetCause = u32("bits of reset_cause; 0 where that is not known (since 1.1)")
+    fault_crc32: int = u32("the CRC-32 that ends the fault record; 0: there is none (since 1.1)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +128,7 @@ class CountersReply(Reply):
 
     TYPE: ClassVar = MessageType.COUNTERS
     C_NAME: ClassVar[str] = "counters_reply"
+    LEAST_BYTES: ClassVar[int] = 44  # of version 1.0
 
     frames_received: int = u32("frames with a right CRC")
     crc_errors: int = u32("frames with a wrong CRC")
@@ -136,6 +141,7 @@ class CountersReply(Reply):
     bytes_received: int = u32("bytes taken from the receive ring")
     bytes_sent: int = u32("bytes given to the transmit ring")
     stack_bytes: int = u32("most bytes of stack in use since boot; 0: not known")
+    logs_dropped: int = u32("LOGs for which there was no room (since 1.1)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +165,49 @@ class Reset(Request[ResetReply]):
 
     TYPE: ClassVar = MessageType.RESET
     REPLY: ClassVar = ResetReply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault(Reply):
+    """A fault ended the program, and the device has restarted. Unasked, in session 0; see *Faults*."""
+
+    TYPE: ClassVar = MessageType.FAULT
+    C_NAME: ClassVar[str] = "fault"
+
+    magic: int = u32("FAULT_MAGIC")
+    cause: int = u32("fault_cause")
+    exception: int = u32("number of the exception that was taken (IPSR)")
+    pc: int = u32("address of the instruction; 0: not known")
+    lr: int = u32("link register; without pc a return address found on the stack, or 0")
+    xpsr: int = u32("program status; 0 without pc")
+    sp: int = u32("stack pointer before the exception")
+    exc_return: int = u32("EXC_RETURN: what the program was doing")
+    cfsr: int = u32("SCB CFSR: configurable fault status")
+    hfsr: int = u32("SCB HFSR: hard fault status")
+    mmfar: int = u32("SCB MMFAR: address that the MPU refused, if CFSR says so")
+    bfar: int = u32("SCB BFAR: address that the bus refused, if CFSR says so")
+    count: int = u32("faults since a record was last cleared, this one included")
+    build_id: bytes = raw(20, "build id of the program that faulted")
+    crc32: int = u32("CRC-32 of the fields before it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadFaultReply(Fault):
+    """The fault record, as it was before it was cleared; with cause NONE if there is none. Fields: those of FAULT."""
+
+    TYPE: ClassVar = MessageType.READ_FAULT
+    C_NAME: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadFault(Request[ReadFaultReply]):
+    """Reads the fault record, and clears it if it is the one that the host has read."""
+
+    TYPE: ClassVar = MessageType.READ_FAULT
+    REPLY: ClassVar = ReadFaultReply
+    C_NAME: ClassVar[str] = "read_fault"
+
+    clear_crc32: int = u32("CRC-32 of the record that is to be cleared; 0: only read")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,6 +377,22 @@ class Busy(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Log(Reply):
+    """Something worth telling. Unasked, at any time in a session with a host of version 1.1 or later."""
+
+    TYPE: ClassVar = MessageType.LOG
+    C_NAME: ClassVar[str] = "log"
+
+    level: int = u8("log_level")
+    reserved: int = u8("0")
+    event: int = u16("log_event; one that the host does not know is shown as a number")
+    number: int = u32("LOGs since boot, those without room included: a gap is a loss")
+    value: int = u32("first value of the event")
+    value2: int = u32("second value")
+    value3: int = u32("third value")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ErrorReply(Reply):
     """A request was refused and changed nothing."""
 
@@ -342,9 +407,9 @@ class ErrorReply(Reply):
 
 
 REQUESTS: tuple[type[Request[Any]], ...] = (
-    Hello, Echo, Counters, Reset, ImageBegin, ImageCommit, Write, Read, StateReset, Run,
+    Hello, Echo, Counters, Reset, ReadFault, ImageBegin, ImageCommit, Write, Read, StateReset, Run,
 )  # fmt: skip
 """Every request, in the order of docs/PROTOCOL.md."""
 
-EVENTS: tuple[type[Reply], ...] = (Working, Busy, ErrorReply)
-"""What the device may send in place of a reply."""
+EVENTS: tuple[type[Reply], ...] = (Working, Busy, Log, Fault, ErrorReply)
+"""What the device may send in place of a reply, or unasked."""

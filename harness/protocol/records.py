@@ -81,6 +81,8 @@ class Record:
     """Base of everything with a fixed layout."""
 
     C_NAME: ClassVar[str] = ""
+    LEAST_BYTES: ClassVar[int] = 0
+    """Size before fields were appended, if any were: one that ends there reads as if they were 0."""
     _layout: ClassVar[tuple[tuple[str, Width], ...]]
     _struct: ClassVar[struct.Struct]
 
@@ -132,6 +134,8 @@ class Record:
             ValueError: too short, or a value that its enumeration does not know.
         """
         size_bytes = cls.size_bytes()
+        if cls.LEAST_BYTES and cls.LEAST_BYTES <= len(data) < size_bytes:
+            data += bytes(size_bytes - len(data))
         if len(data) < size_bytes:
             raise ValueError(f"{cls.__name__} needs {size_bytes} bytes, got {len(data)}")
         values: dict[str, Any] = {}

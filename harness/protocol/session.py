@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import DeviceReset, LocalProtocolError, MismatchError
+from harness.protocol.faults import Locate, address_only, device_fault
 from harness.protocol.framing import BadFrame, Frame, FrameDecoder, encode_frame
-from harness.protocol.messages import Busy, ErrorReply, Header, Hello, Reply, ReplyT, Request, Working
+from harness.protocol.messages import Busy, ErrorReply, Fault, Header, Hello, Log, Reply, ReplyT, Request, Working
 from harness.protocol.refusals import refusal
 from harness.protocol.wire import (
     MAX_PAYLOAD_BYTES,
@@ -26,6 +27,9 @@ from harness.protocol.wire import (
     ErrorCode,
     MessageType,
 )
+
+MOST_LOGS = 1000
+"""More than anybody reads; a host that takes none out keeps the last ones."""
 
 
 @dataclass
@@ -56,13 +60,21 @@ class Session:
 
     Args:
         session_id: 1 to 2**32 - 1; picked at random by the caller, so that no two sessions are alike.
+        locate: finds the place of an address in the program's source, for the error that tells of a fault.
+
+    Attributes:
+        logs: what the device has told unasked, oldest first; whoever reads it takes it out.
+        fault: of a device that faulted before it was greeted.
     """
 
-    def __init__(self, session_id: int) -> None:
+    def __init__(self, session_id: int, locate: Locate = address_only) -> None:
         if not SESSION_NONE < session_id < 2**32:
             raise LocalProtocolError(f"session id {session_id} is not between 1 and 2**32 - 1")
         self.session_id = session_id
         self.counters = LinkCounters()
+        self.logs: deque[Log] = deque(maxlen=MOST_LOGS)
+        self.fault: Fault | None = None
+        self._locate = locate
         self._decoder = FrameDecoder()
         self._received: deque[Frame] = deque()
         self._sequence = 0
@@ -114,6 +126,7 @@ class Session:
 
         Raises:
             DeviceReset: the device has restarted since the session began.
+            DeviceFault: it has, and says that a fault was the cause.
             DeviceRefused: the device refused the request.
             LinkError: another program has opened a session on the same device.
             MismatchError: the device broke the protocol, or speaks another version of it.
@@ -126,6 +139,8 @@ class Session:
 
     def _take(self, frame: Frame) -> Reply | None:
         header = frame.header
+        if self._take_unasked(frame):
+            return None
         if self._greeted and header.session == SESSION_NONE:
             raise DeviceReset(
                 "the device restarted in the middle of the session: its frames carry session id 0",
@@ -153,6 +168,23 @@ class Session:
         self._pending = None
         self._greeted = True
         return reply
+
+    def _take_unasked(self, frame: Frame) -> bool:
+        """Whether it is a frame that answers no request, and is dealt with.
+
+        Raises:
+            DeviceFault: a fault ended the program in the middle of the session.
+        """
+        kind, session = frame.header.type, frame.header.session
+        if kind == MessageType.LOG | REPLY_BIT and session == self.session_id:
+            self.logs.append(_unpack(Log, frame))
+            return True
+        if kind == MessageType.FAULT | REPLY_BIT and session == SESSION_NONE:
+            self.fault = _unpack(Fault, frame)
+            if self._greeted:
+                raise device_fault(self.fault, self._locate)
+            return True
+        return False
 
     def _is_refused_session(self, frame: Frame) -> bool:
         """Whether a frame of another session tells us that ours is not, or never was, in force."""

@@ -11,7 +11,7 @@ from enum import IntEnum, IntFlag, unique
 PROTOCOL_MAJOR = 1
 """A change that an old peer cannot read. Host and device must agree."""
 
-PROTOCOL_MINOR = 0
+PROTOCOL_MINOR = 1
 """Appended fields and messages. The older peer ignores what it does not know."""
 
 MAX_PAYLOAD_BYTES = 1040
@@ -52,6 +52,7 @@ class MessageType(IntEnum):
     ECHO = 0x02
     COUNTERS = 0x03
     RESET = 0x04
+    READ_FAULT = 0x06
     IMAGE_BEGIN = 0x10
     IMAGE_COMMIT = 0x11
     WRITE = 0x18
@@ -60,6 +61,8 @@ class MessageType(IntEnum):
     RUN = 0x21
     WORKING = 0x40
     BUSY = 0x41
+    LOG = 0x42
+    FAULT = 0x43
     ERROR = 0x7F
 
 
@@ -144,6 +147,57 @@ class Capability(IntFlag):
     FPU = 2
     SANITIZERS = 4
     STORE_WRITE = 8
+
+
+class ResetCause(IntFlag):
+    """Why the device restarted last: RCC_CSR's flags (RM0390 6.3.20), and FAULT. A reset often sets several."""
+
+    UNKNOWN = 0
+    BROWN_OUT = 1
+    PIN = 2
+    POWER_ON = 4
+    SOFTWARE = 8
+    WATCHDOG = 16
+    WINDOW_WATCHDOG = 32
+    LOW_POWER = 64
+    FAULT = 128
+
+
+FAULT_MAGIC = int.from_bytes(b"HILF", "little")
+"""First word of a fault record."""
+
+
+@unique
+class FaultCause(IntEnum):
+    """What ended the program, of which a fault record tells."""
+
+    NONE = 0
+    HARD_FAULT = 1
+    MEMORY_FAULT = 2
+    BUS_FAULT = 3
+    USAGE_FAULT = 4
+    STACK_OVERFLOW = 5
+    UNEXPECTED_EXCEPTION = 6
+    WATCHDOG = 7
+
+
+@unique
+class LogLevel(IntEnum):
+    """How much a LOG matters."""
+
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+
+@unique
+class LogEvent(IntEnum):
+    """What a LOG tells of. The text and what its values are stand in docs/PROTOCOL.md."""
+
+    BOOTED = 1
+    IMAGE_IN_FORCE = 2
+    STORE_ERASED = 3
+    FRAMES_DROPPED = 4
 
 
 class BeginFlags(IntFlag):

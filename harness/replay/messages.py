@@ -8,8 +8,10 @@ from enum import Enum, IntEnum, IntFlag
 from functools import cache
 from typing import Any, cast, get_type_hints
 
+from harness.protocol.faults import cause_text
 from harness.protocol.framing import BadFrame, Frame, FrameDecoder
-from harness.protocol.messages import EVENTS, REQUESTS, HelloReply, Message, Request
+from harness.protocol.logs import level_name, log_text
+from harness.protocol.messages import EVENTS, REQUESTS, Fault, HelloReply, Log, Message, ReadFaultReply, Request
 from harness.protocol.records import Width
 from harness.protocol.wire import FRAME_DELIMITER, REPLY_BIT, MessageType
 from harness.replay.transport import failure_of
@@ -24,10 +26,13 @@ _REPLY_OF_TYPE: dict[int, type[Message]] = {
 _SHOWN_OF: dict[type[Message], tuple[str, ...]] = {
     HelloReply: (
         *("protocol_major", "protocol_minor", "runs_on", "version", "build_id", "baud"),
-        *("arena_bytes", "model_bytes", "model_crc32"),
+        *("arena_bytes", "model_bytes", "model_crc32", "reset_cause", "fault_crc32"),
     ),
 }
 """Of a message with more fields than a line holds, those that tell most."""
+
+_IN_HEXADECIMAL = (Fault, ReadFaultReply)
+"""Their fields are registers."""
 
 _SHOWN_BAD_BYTES = 16
 
@@ -113,6 +118,10 @@ def describe(frame: Frame, direction: Direction) -> str:
         message = kind.unpack(frame.payload)
     except ValueError as error:
         return f"{name} unreadable: {printable(str(error))}"
+    if isinstance(message, Log):
+        return f"{name} {message.number} {level_name(message)}: {log_text(message)}"
+    if isinstance(message, Fault) and message.cause:
+        name += f" {cause_text(message)}:"
     return " ".join([name, *_fields(message)])
 
 
@@ -146,10 +155,14 @@ def _heard(item: Frame | BadFrame, time_s: float, direction: Direction, sides: d
     mark = Mark.NEW
     if item == side.last:
         mark = Mark.REPEAT
-    elif direction is Direction.TO_HOST and (asked is None or not _answers(item, asked)):
+    elif direction is Direction.TO_HOST and not _is_unasked(item) and (asked is None or not _answers(item, asked)):
         mark = Mark.STALE
     side.last = item
     return Heard(time_s, direction, mark, describe(item, direction), item)
+
+
+def _is_unasked(frame: Frame) -> bool:
+    return frame.header.type & ~REPLY_BIT in (MessageType.LOG, MessageType.FAULT)
 
 
 def _answers(reply: Frame, request: Frame) -> bool:
@@ -178,7 +191,7 @@ def _value(kind: type[Message], name: str, width: Width, value: Any) -> str:
         return _flags(hint, int(value))
     if isinstance(hint, type) and issubclass(hint, IntEnum):
         return str(hint(value).name)
-    return f"0x{value:08x}" if "crc32" in name else str(value)
+    return f"0x{value:08x}" if "crc32" in name or kind in _IN_HEXADECIMAL else str(value)
 
 
 def _flags(kind: type[IntFlag], value: int) -> str:

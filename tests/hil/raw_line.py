@@ -46,14 +46,15 @@ class RawLine:
         self.write(encode_frame(Header(type=message.TYPE, sequence=sequence, session=session), message.pack()))
 
     def frame(self, timeout_s: float = 10.0) -> Frame:
-        """The next frame; fails the test if none comes."""
+        """The next frame but for LOGs, which may come at any time; fails the test if none comes."""
         deadline_s = time.monotonic() + timeout_s
         while not self._frames:
             left_s = deadline_s - time.monotonic()
             assert left_s > 0, "the device sent no frame"
             for item in self._decoder.feed(self._transport.read(left_s)):
                 assert isinstance(item, Frame), item
-                self._frames.append(item)
+                if item.header.type != MessageType.LOG | REPLY_BIT:
+                    self._frames.append(item)
         return self._frames.pop(0)
 
     def ask(self, message: Message, sequence: int, session: int = SESSION) -> Frame:

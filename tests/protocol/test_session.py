@@ -6,9 +6,20 @@ from typing import Any
 
 import pytest
 
-from harness.errors import DeviceReset, LinkError, LocalProtocolError, MismatchError
+from harness.errors import DeviceFault, DeviceReset, LinkError, LocalProtocolError, MismatchError
 from harness.protocol.framing import Frame, FrameDecoder, encode_frame
-from harness.protocol.messages import Echo, EchoReply, ErrorReply, Header, Hello, HelloReply, Message, Working
+from harness.protocol.messages import (
+    Echo,
+    EchoReply,
+    ErrorReply,
+    Fault,
+    Header,
+    Hello,
+    HelloReply,
+    Log,
+    Message,
+    Working,
+)
 from harness.protocol.refusals import DeviceRefused
 from harness.protocol.session import Session
 from harness.protocol.wire import ErrorCode, ErrorGroup, MessageType
@@ -149,3 +160,36 @@ def test_bad_frames_are_counted(session: Session) -> None:
     session.receive(b"\x05noise\0")
     assert session.counters.bad_frames == 1
     assert session.counters.last_bad is not None
+
+
+def unasked(message: Message, session: int) -> bytes:
+    return encode_frame(Header(type=message.TYPE | 0x80, session=session), message.pack())
+
+
+def test_logs_pass_at_any_time_and_leave_the_request_under_way(session: Session) -> None:
+    session.receive(unasked(Log(number=1), SESSION))
+    data = session.send(Echo())
+    session.receive(unasked(Log(number=2), SESSION) + unasked(Log(number=3), SESSION + 1))
+    assert session.next_event() is None
+    same_number = Header(type=Log.TYPE | 0x80, sequence=request_frame(data).header.sequence, session=SESSION)
+    session.receive(encode_frame(same_number, Log(number=4).pack()) + answer(data, EchoReply()))
+    assert session.next_event() == EchoReply()
+    assert [log.number for log in session.logs] == [1, 2, 4], "none of another session"
+
+
+def test_a_fault_is_told_in_place_of_a_restart(session: Session) -> None:
+    data = session.send(Echo())
+    session.receive(unasked(Fault(), 0) + answer(data, EchoReply(), session=0))
+    with pytest.raises(DeviceFault):
+        session.next_event()
+
+
+def test_a_fault_before_the_greeting_does_not_keep_from_greeting() -> None:
+    session = Session(SESSION)
+    data = session.send(Hello())
+    session.receive(unasked(Fault(count=3), 0) + answer(data, HelloReply()))
+    assert isinstance(session.next_event(), HelloReply)
+    assert session.fault == Fault(count=3)
+    session.receive(unasked(Fault(), SESSION))
+    session.send(Echo())
+    assert session.next_event() is None, "a device in our session has not restarted"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.device import Device
-from harness.errors import DeviceReset, HilError, LinkTimeout, MismatchError, ReplayDeviation
+from harness.errors import DeviceFault, DeviceReset, HilError, LinkTimeout, MismatchError, ReplayDeviation
 from harness.fake import FakeDevice, Faults
-from harness.protocol.messages import Counters, Echo, Run
+from harness.protocol.messages import Counters, Echo, Log, Run
 from harness.protocol.refusals import DeviceRefused
 from harness.replay.host import Conclusion, HostAgain
 from harness.replay.messages import Direction, Heard, Listener, Mark
@@ -43,6 +43,29 @@ def replayed(entries: list[Entry], talk: Talk) -> ReplayTransport:
     (line,) = recorded_lines(entries)
     talk(Device(line, line.clock, session_id=line.session_id))
     return line
+
+
+def test_what_a_device_tells_unasked_is_shown_in_words(tmp_path: Path) -> None:
+    def talk(device: Device) -> None:
+        device.connect()
+        device.request(Echo())
+        with pytest.raises(DeviceFault):
+            device.request(Echo(data=b"fatal"))
+        device.connect()
+        assert device.read_fault() is not None
+
+    fake = FakeDevice(to_log=[Log(level=2, event=4, number=1, value=7)], faults=Faults(fault_at=3))
+    entries = recorded(tmp_path / "a.link", fake, talk)
+    items = heard(entries)
+    (log,) = [item for item in items if " LOG " in item.text]
+    assert log.text.startswith("#0 LOG 1 warning: the first frames of this session were dropped: 7 with a wrong CRC")
+    told = [item for item in items if "FAULT a usage fault (division by zero): " in item.text]
+    assert len(told) == 2, "unasked, and read"
+    assert "pc=0x08001234" in told[0].text
+    assert [item.mark for item in (log, *told)] == [Mark.NEW] * 3
+    host, conclusions = concluded(entries)
+    assert [conclusion.code for conclusion in conclusions] == ["fault_usage_fault"]
+    assert host.answered == 4
 
 
 def test_messages_are_shown_with_their_fields(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire is little-endian, records are copied");
 
 #define WIRE_PROTOCOL_MAJOR 1u
-#define WIRE_PROTOCOL_MINOR 0u
+#define WIRE_PROTOCOL_MINOR 1u
 #define WIRE_MAX_PAYLOAD_BYTES 0x410u
 #define WIRE_MAX_NODES 32u
 #define WIRE_MAX_SOURCES 64u
@@ -20,6 +20,7 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire is little-end
 #define WIRE_REPLY_BIT 128u
 #define WIRE_IMAGE_MAGIC 0x4D4C4948u
 #define WIRE_IMAGE_VERSION 3u
+#define WIRE_FAULT_MAGIC 0x464C4948u
 
 // First byte of every frame. A reply is its request's type with bit 7 set.
 enum wire_msg {
@@ -27,6 +28,7 @@ enum wire_msg {
     WIRE_MSG_ECHO = 2u,
     WIRE_MSG_COUNTERS = 3u,
     WIRE_MSG_RESET = 4u,
+    WIRE_MSG_READ_FAULT = 6u,
     WIRE_MSG_IMAGE_BEGIN = 16u,
     WIRE_MSG_IMAGE_COMMIT = 17u,
     WIRE_MSG_WRITE = 24u,
@@ -35,6 +37,8 @@ enum wire_msg {
     WIRE_MSG_RUN = 33u,
     WIRE_MSG_WORKING = 64u,
     WIRE_MSG_BUSY = 65u,
+    WIRE_MSG_LOG = 66u,
+    WIRE_MSG_FAULT = 67u,
     WIRE_MSG_ERROR = 127u,
 };
 
@@ -104,6 +108,46 @@ enum wire_cap {
     WIRE_CAP_FPU = 2u,
     WIRE_CAP_SANITIZERS = 4u,
     WIRE_CAP_STORE_WRITE = 8u,
+};
+
+// Why the device restarted last: RCC_CSR's flags (RM0390 6.3.20), and FAULT. A reset often sets several.
+enum wire_reset {
+    WIRE_RESET_UNKNOWN = 0u,
+    WIRE_RESET_BROWN_OUT = 1u,
+    WIRE_RESET_PIN = 2u,
+    WIRE_RESET_POWER_ON = 4u,
+    WIRE_RESET_SOFTWARE = 8u,
+    WIRE_RESET_WATCHDOG = 16u,
+    WIRE_RESET_WINDOW_WATCHDOG = 32u,
+    WIRE_RESET_LOW_POWER = 64u,
+    WIRE_RESET_FAULT = 128u,
+};
+
+// What ended the program, of which a fault record tells.
+enum wire_fault_cause {
+    WIRE_FAULT_CAUSE_NONE = 0u,
+    WIRE_FAULT_CAUSE_HARD_FAULT = 1u,
+    WIRE_FAULT_CAUSE_MEMORY_FAULT = 2u,
+    WIRE_FAULT_CAUSE_BUS_FAULT = 3u,
+    WIRE_FAULT_CAUSE_USAGE_FAULT = 4u,
+    WIRE_FAULT_CAUSE_STACK_OVERFLOW = 5u,
+    WIRE_FAULT_CAUSE_UNEXPECTED_EXCEPTION = 6u,
+    WIRE_FAULT_CAUSE_WATCHDOG = 7u,
+};
+
+// How much a LOG matters.
+enum wire_log_level {
+    WIRE_LOG_LEVEL_INFO = 1u,
+    WIRE_LOG_LEVEL_WARNING = 2u,
+    WIRE_LOG_LEVEL_ERROR = 3u,
+};
+
+// What a LOG tells of. The text and what its values are stand in docs/PROTOCOL.md.
+enum wire_log {
+    WIRE_LOG_BOOTED = 1u,
+    WIRE_LOG_IMAGE_IN_FORCE = 2u,
+    WIRE_LOG_STORE_ERASED = 3u,
+    WIRE_LOG_FRAMES_DROPPED = 4u,
 };
 
 // Options of IMAGE_BEGIN.
@@ -278,8 +322,10 @@ typedef struct {
     char version[16]; // version of the firmware
     char compiler[48]; // compiler and its version
     char compiler_flags[160]; // flags that the program was compiled with
+    uint32_t reset_cause; // bits of reset_cause; 0 where that is not known (since 1.1)
+    uint32_t fault_crc32; // the CRC-32 that ends the fault record; 0: there is none (since 1.1)
 } wire_hello_reply_t;
-static_assert(sizeof(wire_hello_reply_t) == 312, "layout of wire_hello_reply_t");
+static_assert(sizeof(wire_hello_reply_t) == 320, "layout of wire_hello_reply_t");
 
 // Link counters since boot, as the device saw them.
 typedef struct {
@@ -294,8 +340,15 @@ typedef struct {
     uint32_t bytes_received; // bytes taken from the receive ring
     uint32_t bytes_sent; // bytes given to the transmit ring
     uint32_t stack_bytes; // most bytes of stack in use since boot; 0: not known
+    uint32_t logs_dropped; // LOGs for which there was no room (since 1.1)
 } wire_counters_reply_t;
-static_assert(sizeof(wire_counters_reply_t) == 44, "layout of wire_counters_reply_t");
+static_assert(sizeof(wire_counters_reply_t) == 48, "layout of wire_counters_reply_t");
+
+// Reads the fault record, and clears it if it is the one that the host has read.
+typedef struct {
+    uint32_t clear_crc32; // CRC-32 of the record that is to be cleared; 0: only read
+} wire_read_fault_t;
+static_assert(sizeof(wire_read_fault_t) == 4, "layout of wire_read_fault_t");
 
 // Announces an image. Refused with the numbers where it does not fit; the image in force stays.
 typedef struct {
@@ -382,6 +435,38 @@ typedef struct {
     uint32_t busy_ms; // how long at most, in milliseconds
 } wire_busy_t;
 static_assert(sizeof(wire_busy_t) == 4, "layout of wire_busy_t");
+
+// Something worth telling. Unasked, at any time in a session with a host of version 1.1 or later.
+typedef struct {
+    uint8_t level; // log_level
+    uint8_t reserved; // 0
+    uint16_t event; // log_event; one that the host does not know is shown as a number
+    uint32_t number; // LOGs since boot, those without room included: a gap is a loss
+    uint32_t value; // first value of the event
+    uint32_t value2; // second value
+    uint32_t value3; // third value
+} wire_log_t;
+static_assert(sizeof(wire_log_t) == 20, "layout of wire_log_t");
+
+// A fault ended the program, and the device has restarted. Unasked, in session 0; see *Faults*.
+typedef struct {
+    uint32_t magic; // FAULT_MAGIC
+    uint32_t cause; // fault_cause
+    uint32_t exception; // number of the exception that was taken (IPSR)
+    uint32_t pc; // address of the instruction; 0: not known
+    uint32_t lr; // link register; without pc a return address found on the stack, or 0
+    uint32_t xpsr; // program status; 0 without pc
+    uint32_t sp; // stack pointer before the exception
+    uint32_t exc_return; // EXC_RETURN: what the program was doing
+    uint32_t cfsr; // SCB CFSR: configurable fault status
+    uint32_t hfsr; // SCB HFSR: hard fault status
+    uint32_t mmfar; // SCB MMFAR: address that the MPU refused, if CFSR says so
+    uint32_t bfar; // SCB BFAR: address that the bus refused, if CFSR says so
+    uint32_t count; // faults since a record was last cleared, this one included
+    uint8_t build_id[20]; // build id of the program that faulted
+    uint32_t crc32; // CRC-32 of the fields before it
+} wire_fault_t;
+static_assert(sizeof(wire_fault_t) == 76, "layout of wire_fault_t");
 
 // A request was refused and changed nothing.
 typedef struct {

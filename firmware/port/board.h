@@ -1,6 +1,6 @@
 // The whole hardware interface of the firmware. Everything above it is portable C11 and runs as a host process too.
 //
-// port/stm32f446 implements it for the chip (and for the emulators, which run the same ELF), port/host for a process.
+// port/stm32f4 implements it for the chip (and for the emulators, which run the same ELF), port/host for a process.
 // Not reentrant: call from the main loop only. No call allocates memory.
 #ifndef BOARD_H
 #define BOARD_H

@@ -13,7 +13,7 @@
 static volatile uint32_t *simulated(uint32_t address);
 #define REG32(address) (*simulated(address))
 
-#include "../../firmware/port/stm32f446/clock.c"
+#include "../../firmware/port/stm32f4/clock.c"
 
 enum { CR, PLLCFGR, CFGR, APB1ENR, ACR, PWRCR, PWRCSR, COUNT };
 static const uint32_t addresses[COUNT] = {0x40023800u, 0x40023804u, 0x40023808u, 0x40023840u,

@@ -13,7 +13,7 @@ static volatile uint32_t *simulated(uint32_t address);
 #define REG32(address) (*simulated(address))
 #define BUSY_POLLS 1000u
 
-#include "../../firmware/port/stm32f446/flash.c"
+#include "../../firmware/port/stm32f4/flash.c"
 
 #define STORE_BYTES (448u * 1024u)
 

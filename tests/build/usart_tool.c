@@ -15,7 +15,7 @@
 static volatile uint32_t *simulated(uint32_t address);
 #define REG32(address) (*simulated(address))
 
-#include "../../firmware/port/stm32f446/usart.c"
+#include "../../firmware/port/stm32f4/usart.c"
 
 enum { SR, DR, BRR, CR1, COUNT };
 static volatile uint32_t now[COUNT];

@@ -258,7 +258,7 @@ def test_another_baud_is_noted() -> None:
 
 
 def test_what_is_known_of_the_board_is_what_it_is_built_for() -> None:
-    script = (project_root() / "firmware" / "port" / "stm32f446" / "stm32f446.ld").read_text()
+    script = (project_root() / "firmware" / "port" / "stm32f4" / "stm32f4.ld").read_text()
     for name in board_names():
         data = board(name)
         assert data.name == name
@@ -266,4 +266,4 @@ def test_what_is_known_of_the_board_is_what_it_is_built_for() -> None:
         lengths = dict(re.findall(r"^ +(FLASH|STORE|RAM)\b.*LENGTH = (\d+)K", script, re.MULTILINE))
         assert (int(lengths["FLASH"]) + int(lengths["STORE"])) * 1024 == data.flash_bytes
         assert int(lengths["RAM"]) * 1024 == data.sram_bytes
-        assert f"PLL_HZ {data.sysclk_hz}u" in (project_root() / "firmware/port/stm32f446/clock.c").read_text()
+        assert f"PLL_HZ {data.sysclk_hz}u" in (project_root() / "firmware/port/stm32f4/clock.c").read_text()

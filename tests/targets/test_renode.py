@@ -285,7 +285,7 @@ def tags() -> dict[int, int]:
 
 
 def test_the_marker_and_the_id_are_what_the_firmware_looks_for() -> None:
-    port = project_root() / "firmware" / "port" / "stm32f446"
+    port = project_root() / "firmware" / "port" / "stm32f4"
     (marker,) = re.findall(r'renode_marker\[12\] = "(.*)"', (port / "board.c").read_text())
     (device_id,) = re.findall(r"DEV_ID_F446 (0x\w+)u", (port / "registers.h").read_text())
     (address,) = re.findall(r"UNIQUE_ID_ADDRESS (0x\w+)u", (port / "registers.h").read_text())
@@ -299,7 +299,7 @@ def test_the_memory_is_the_chips() -> None:
     found = re.findall(r"^(flash|sram): .*\n    size: (0x\w+)", text, re.MULTILINE)
     sizes = {name: int(size, 16) for name, size in found}
     assert sizes == {"flash": 512 * 1024, "sram": 128 * 1024}
-    script = (project_root() / "firmware" / "port" / "stm32f446" / "stm32f446.ld").read_text()
+    script = (project_root() / "firmware" / "port" / "stm32f4" / "stm32f4.ld").read_text()
     assert "ORIGIN = 0x20000000, LENGTH = 128K" in script
     assert "LENGTH = 64K" in script
     assert "LENGTH = 448K" in script

@@ -5,7 +5,7 @@
 #include "board.h"
 #include "registers.h"
 
-// From stm32f446.ld
+// From stm32f4.ld
 extern uint8_t ld_store_start[];
 
 typedef struct {

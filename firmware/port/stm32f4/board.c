@@ -8,7 +8,7 @@
 #include "stack_paint.h"
 #include "usart.h"
 
-// From stm32f446.ld
+// From stm32f4.ld
 extern uint8_t ld_arena_start[];
 extern uint8_t ld_arena_end[];
 extern const uint32_t ld_stack_start[];

@@ -7,7 +7,7 @@
 #include "stack_paint.h"
 #include "usart.h"
 
-// From stm32f446.ld. The sizes are symbols' addresses: the linker computes them.
+// From stm32f4.ld. The sizes are symbols' addresses: the linker computes them.
 extern uint32_t ld_stack_start[];
 extern uint8_t ld_stack_top[];
 extern uint8_t ld_data_start[];

@@ -12,7 +12,7 @@ from setuptools.command.build_py import build_py
 
 CARRIED_IN = Path("harness", "_project")
 
-DEMO = ("digits.keras", "heldout.npz", "heldout_labels.npy")
+DEMO = ("digits.keras", "heldout.npz")
 
 
 def carried() -> list[str]:

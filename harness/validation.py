@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
 from harness.compare.bits import BitComparison, compare_bits
+from harness.compare.classes import Classes, check_labels, classify
 from harness.compare.tolerance import Tolerance, check_given, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
@@ -29,7 +30,8 @@ from harness.model.whole import WholeInputs, load_whole_inputs, random_whole_inp
 from harness.oracle.cache import Oracle
 from harness.oracle.keras_oracle import Expected
 from harness.oracle.load import LoadedModel
-from harness.protocol.messages import HelloReply
+from harness.protocol.messages import CountersReply, HelloReply
+from harness.protocol.session import LinkCounters
 from harness.protocol.wire import Kernel
 
 
@@ -67,8 +69,12 @@ class Validation:
         on_device: the image in force.
         got: by tensor, what the device computed.
         results: the comparison, tensor by tensor.
+        classes: what the outputs of classifiers say as classes.
         bits: the comparison with a host process, if that was wanted.
         ticks: ticks spent in the time steps.
+        link: what the host saw of the link while the weights and the sequences went over it, also where that failed.
+        counters: what the device counted since it was started.
+        started: when.
         times_s: seconds by stage.
         error: why there are no results.
     """
@@ -87,8 +93,12 @@ class Validation:
     on_device: ModelOnDevice | None = None
     got: dict[str, Float32Array] = field(default_factory=dict)
     results: tuple[TensorResult, ...] = ()
+    classes: tuple[Classes, ...] = ()
     bits: BitComparison | None = None
     ticks: int = 0
+    link: LinkCounters | None = None
+    counters: CountersReply | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     times_s: dict[str, float] = field(default_factory=dict)
     error: HilError | None = None
 
@@ -130,17 +140,17 @@ class Validation:
         if failed is None and self.bits is not None and self.bits.first is not None:
             return f"{self.bits.different} of {self.bits.elements} elements have other bits, first {self.bits.first}"
         if failed is None:
-            closest = max(self.results, key=_share)
+            closest = max(self.results, key=lambda result: result.share)
             nans = sum(result.metrics.nan_expected for result in self.results)
             return (
-                f"{len(self.results)} tensors within tolerance, closest {closest.name} at {_share(closest):.0%} of it"
+                f"{len(self.results)} tensors within tolerance, closest {closest.name} at {closest.share:.0%} of it"
             ) + (f"; {nans} elements are NaN on both sides" if nans else "")
         if failed.worst is None:
             return f"{failed.name} {failed.problem}"
         worst = failed.worst
         return (
             f"{failed.name} beyond tolerance at {place_of(failed)}: expected {worst.expected:.9g}, "
-            f"got {worst.got:.9g}, {_share(failed):.3g} times what is allowed"
+            f"got {worst.got:.9g}, {failed.share:.3g} times what is allowed"
         )
 
 
@@ -183,6 +193,7 @@ def validate(
         assert run.inputs is not None
         has_calls = run.inputs.reset_before is not None
         run.results = compare(run.expected.tensors, run.got, run.tolerances, has_calls=has_calls)
+        run.classes = classify(run.expected.tensors, run.got, run.inputs.labels, run.loaded.spec.classifiers)
         if host is not None:
             _compare_with_host(run, host)
     except HilError as error:
@@ -243,6 +254,7 @@ def _prepare(
         answer = oracle.answer(loaded, given, gates=run.level >= TraceLevel.GATES)
     run.inputs = answer.inputs
     run.expected = replace(answer.expected, tensors=run.level.of(answer.expected.tensors))
+    check_labels(run.expected.tensors, run.inputs.labels)
     run.oracle_from_cache = answer.from_cache
     run.max_abs_to_float64 = run.level.of(answer.max_abs_to_float64)
     run.tolerances = tolerances(run.max_abs_to_float64, limits.atol, limits.rtol)
@@ -260,11 +272,18 @@ def _run_on_device(
     with _Stage(run, "start"):
         device = device_for(image)
     run.hello = device.info
-    with _Stage(run, "load_weights"):
-        run.on_device = load_packed(device, run.loaded.spec, image)
-    with _Stage(run, "device"):
-        plan = run.on_device.image.plan
-        run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, plan, run.level)
+    counters = device.link_counters
+    before = replace(counters)
+    try:
+        with _Stage(run, "load_weights"):
+            run.on_device = load_packed(device, run.loaded.spec, image)
+        with _Stage(run, "device"):
+            plan = run.on_device.image.plan
+            run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, plan, run.level)
+    finally:
+        now = device.link_counters
+        run.link = now.since(before) if now is counters else now  # a new session counts anew
+    run.counters = device.counters()
 
 
 def _compare_with_host(run: Validation, host: Callable[[ModelImage], Device]) -> None:
@@ -324,15 +343,6 @@ def place_of(result: TensorResult) -> str:
     call = "" if worst.call is None else f"call {worst.call} "
     step = "" if worst.step is None else f" step {worst.step}"
     return f"{call}seq {worst.sequence}{step} unit {worst.unit}"
-
-
-def _share(result: TensorResult) -> float:
-    """The worst element's error as a share of what is allowed there."""
-    if result.worst is None or result.tolerance is None:
-        return math.inf
-    error = abs(result.worst.got - result.worst.expected)
-    allowed = result.tolerance.atol + result.tolerance.rtol * abs(result.worst.expected)
-    return 0.0 if error == 0 or math.isnan(error) else error / allowed if allowed else math.inf
 
 
 class _Stage:

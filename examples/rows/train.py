@@ -61,8 +61,7 @@ def main() -> None:
     stored = network()  # never compiled: no optimizer state is stored
     stored.set_weights(model.get_weights())
     stored.save(FOLDER / "rows.keras")
-    np.savez_compressed(FOLDER / "heldout.npz", x=x[:STORED])
-    np.save(FOLDER / "heldout_labels.npy", labels[:STORED])
+    np.savez_compressed(FOLDER / "heldout.npz", x=x[:STORED], labels=labels[:STORED])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -252,7 +252,6 @@ def run_models(
     limits: Limits,
     random: RandomInputs = RandomInputs(),
     computation: Computation = Computation(),
-    remark: Callable[[Console, Validation], None] | None = None,
     layer: str | None = None,
 ) -> list[Validation]:
     """Validate every model on one target session and print each; a verdict, or a table of all, ends the output.
@@ -264,7 +263,6 @@ def run_models(
         limits: tolerances that were given.
         random: what inputs are made from, where no file is given.
         computation: how the device computes.
-        remark: may print something more about a run before its verdict.
         layer: name of the one LSTM that is to be validated.
     """
     from harness.report.terminal import make_console, print_files, print_summary, print_verdict
@@ -278,8 +276,6 @@ def run_models(
     runs = []
     for model in models:
         run = _run_one(console, model, target, files, limits, random, computation, host, layer)
-        if remark is not None:
-            remark(console, run)
         if len(models) > 1:
             print_verdict(console, run)
         runs.append(run)

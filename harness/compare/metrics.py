@@ -6,6 +6,7 @@ NaN or an infinity is infinitely far away. So a NaN passes only where the oracle
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -28,6 +29,13 @@ class Metrics:
         max_rel: largest absolute error over abs(expected), of the elements where expected is not zero.
         max_ulp: most float32 values that lie between the two.
         rmse: root of the mean of the squared errors.
+        mae: mean of the absolute errors.
+        mean: mean of got - expected: the bias. Of the elements that are finite in both; NaN if there is none.
+        std: standard deviation of the same.
+        l2r: norm of the errors over the norm of the expected values; infinity where only that one is zero.
+        nse: Nash-Sutcliffe efficiency, 1 - sum of squared errors / sum of squared distances of the expected values from
+            their mean; NaN where these are all the same.
+        cos: cosine of the angle between the two; NaN where one is all zeros.
         nan_expected: NaNs in the expected tensor.
         nan_got: NaNs in the other.
     """
@@ -36,6 +44,12 @@ class Metrics:
     max_rel: float
     max_ulp: int
     rmse: float
+    mae: float
+    mean: float
+    std: float
+    l2r: float
+    nse: float
+    cos: float
     nan_expected: int
     nan_got: int
 
@@ -56,9 +70,28 @@ def measure(expected: NDArray[np.float32], got: NDArray[np.float32]) -> Metrics:
             max_rel=float(np.max(relative, where=magnitude != 0, initial=0.0)),
             max_ulp=int(ulp_distances(expected, got).max()),
             rmse=float(np.sqrt(np.mean(np.square(errors)))),
+            mae=float(errors.mean()),
+            **_of_finite(expected, got, errors),
             nan_expected=int(np.isnan(expected).sum()),
             nan_got=int(np.isnan(got).sum()),
         )
+
+
+def _of_finite(expected: Array, got: Array, errors: Float64Array) -> dict[str, float]:
+    """The measures for which only finite values count; an infinite error still shows in l2r and nse."""
+    finite = np.isfinite(expected) & np.isfinite(got)
+    a, b = expected[finite].astype(np.float64), got[finite].astype(np.float64)
+    squared_error = float(np.sum(np.square(errors)))
+    norm = float(np.linalg.norm(a))
+    spread = float(np.sum(np.square(a - a.mean()))) if a.size else 0.0
+    norms = norm * float(np.linalg.norm(b))
+    return {
+        "mean": float((b - a).mean()) if a.size else math.nan,
+        "std": float((b - a).std()) if a.size else math.nan,
+        "l2r": math.sqrt(squared_error) / norm if norm else math.inf if squared_error else 0.0,
+        "nse": 1.0 - squared_error / spread if spread else math.nan,
+        "cos": float(a @ b) / norms if norms else math.nan,
+    }
 
 
 def absolute_errors(expected: Array, got: Array) -> Float64Array:

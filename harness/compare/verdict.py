@@ -20,6 +20,8 @@ from harness.compare.tolerance import Tolerance
 Json: TypeAlias = Any
 """What json.dumps(..., allow_nan=False) takes."""
 
+_MEANS = ("rmse", "mae", "mean", "std", "l2r", "nse", "cos")
+
 _AXES: dict[int, tuple[str, ...]] = {3: ("sequence", "step", "unit"), 2: ("sequence", "unit")}
 
 
@@ -67,6 +69,9 @@ class TensorResult:
         problem: why nothing could be compared (missing, unexpected, shape, dtype), else "".
         worst: None where nothing could be compared.
         tolerance: None of a tensor that was not expected.
+        share: the worst element's error as a share of what is allowed there; infinity where nothing could be compared.
+        beyond: how many elements are beyond their tolerance.
+        first_step_beyond: the first time step that has one, of any sequence and call; None: there is none, or no steps.
     """
 
     name: str
@@ -76,6 +81,9 @@ class TensorResult:
     problem: str
     worst: Worst | None
     tolerance: Tolerance | None
+    share: float = math.inf
+    beyond: int = 0
+    first_step_beyond: int | None = None
 
     def to_json(self) -> dict[str, Json]:
         """The record of contract and report."""
@@ -85,7 +93,11 @@ class TensorResult:
             "max_abs": json_number(self.metrics.max_abs),
             "max_rel": json_number(self.metrics.max_rel),
             "max_ulp": self.metrics.max_ulp,
-            "rmse": json_number(self.metrics.rmse),
+            **{name: json_number(getattr(self.metrics, name)) for name in _MEANS},
+            "share": json_number(self.share),
+            "beyond": self.beyond,
+            "elements": math.prod(self.shape),
+            "first_step_beyond": self.first_step_beyond,
             "pass": self.passed,
             "problem": self.problem,
             "nan_expected": self.metrics.nan_expected,
@@ -152,11 +164,13 @@ def _result(
     place = tuple(int(index) for index in np.unravel_index(candidates.argmax(), candidates.shape))
     axes = ("call", *_AXES[expected.ndim - 1]) if has_calls else _AXES[expected.ndim]
     where = dict(zip(axes, place, strict=True))
+    within = np.isfinite(errors) & (errors <= allowed)
+    steps_beyond = np.nonzero(~within)[axes.index("step")] if "step" in axes else np.empty(0, np.intp)
     return TensorResult(
         name=name,
         shape=expected.shape,
         metrics=measure(expected, got),
-        passed=bool(np.all(np.isfinite(errors) & (errors <= allowed))),
+        passed=bool(np.all(within)),
         problem="",
         worst=Worst(
             sequence=where["sequence"],
@@ -167,6 +181,9 @@ def _result(
             call=where.get("call"),
         ),
         tolerance=tolerance,
+        share=float(share.max()),
+        beyond=int(np.count_nonzero(~within)),
+        first_step_beyond=int(steps_beyond.min()) if steps_beyond.size else None,
     )
 
 
@@ -178,7 +195,7 @@ def _not_compared(
         max_abs=math.inf,
         max_rel=math.inf,
         max_ulp=ULP_OF_NAN,
-        rmse=math.inf,
+        **dict.fromkeys(_MEANS, math.inf),
         nan_expected=0,
         nan_got=int(np.isnan(got).sum()) if got is not None and is_float else 0,
     )

@@ -70,6 +70,17 @@ def truth_values(path: Path, name: str, array: NDArray[Any], meaning: str) -> Bo
     return np.array(array, order="C")
 
 
+def class_numbers(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.int64]:
+    """Numbers of classes."""
+    if array.dtype.kind not in "iu" or array.dtype == np.uint64:
+        raise InputsRefused(
+            f"'{name}' in {path} is {array.dtype}, not an integer type.",
+            code="inputs_dtype",
+            remedy="Store the number of the class of each sample, of one-hot labels y.argmax(axis=-1).",
+        )
+    return array.astype(np.int64)
+
+
 def check_shape(
     path: Path, name: str, got: tuple[int, ...], expected: tuple[int | None, ...], axes: tuple[str, ...]
 ) -> None:

@@ -35,6 +35,8 @@ class Inputs:
         reset_before: bool (N), True where a call starts from zero states; None: one call, and no leading N.
         seed: of random inputs, else None.
         notes: what was done to the file's values, for the report.
+        labels: the true classes where somebody knows them, by output: int64, in the shape of the output without its
+            last axis. No input of anything: the hash leaves them out.
     """
 
     x: Float32Array
@@ -44,6 +46,7 @@ class Inputs:
     seed: int | None = None
     notes: tuple[str, ...] = ()
     beside: Mapping[str, Float32Array] = field(default_factory=dict)
+    labels: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InputsRefused
-from harness.model.arrays import check_shape, listed, read_npz, real_numbers, truth_values
+from harness.model.arrays import check_shape, class_numbers, listed, read_npz, real_numbers, truth_values
 from harness.model.inputs import Inputs, state_inputs
 from harness.model.spec import BoolArray, Float32Array, LstmNode, ModelSpec
 
 _CALLS = "x_calls"
 _RESETS = "reset_before"
+_LABELS = "labels"
 
 
 def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
@@ -28,6 +29,7 @@ def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
             One of such a pair alone means zeros for the other.
             Of a stateful model also `x_calls` (N, B, T, input_size) in place of x: N calls in order, with an optional
             `reset_before` (N) bool; the other arrays then have N as their first axis, or serve all calls.
+            The true classes as optional `labels`, of several outputs `labels.0`, ...: integers, -1 where nobody knows.
         spec: the model.
 
     Raises:
@@ -54,6 +56,7 @@ class _File:
         beside = self._take_beside(batch, steps)
         mask = self._take_mask((batch, steps))
         initial.update(self._take_layer_states(batch))
+        labels = self._take_labels()
         self._refuse_unknown()
         return Inputs(
             x=x,
@@ -62,6 +65,7 @@ class _File:
             reset_before=self._reset_before,
             notes=tuple(self._notes),
             beside=beside,
+            labels=labels,
         )
 
     def _take_x(self) -> Float32Array:
@@ -200,6 +204,15 @@ class _File:
                 self._notes.append(f"{listed(names)} are given to every call, in place of what the call before left")
         return initial
 
+    def _take_labels(self) -> dict[str, NDArray[np.int64]]:
+        """The true classes, by output. Their shapes are those of values that only the oracle knows."""
+        names = {name.replace("output", _LABELS): name for name in self._spec.output_names}
+        return {
+            output: class_numbers(self._path, name, self._arrays.pop(name))
+            for name, output in names.items()
+            if name in self._arrays
+        }
+
     def _refuse_unknown(self) -> None:
         """Whatever was not taken is nothing that the model knows."""
         spec = self._spec
@@ -213,7 +226,7 @@ class _File:
             states = [f"{node.name}.{state}" for node in self._free_lstms() for state in ("h0", "c0")]
             others = [each.name for each in spec.beside]
             first = f"'{spec.input_name}'" if others else f"'{spec.input_name}' or 'x'"
-            known = listed([*others, spec.mask_input or "mask", *spec.state_inputs, *states])
+            known = listed([*others, spec.mask_input or "mask", *spec.state_inputs, *states, _LABELS])
             raise InputsRefused(
                 f"{self._path} holds '{name}', which model '{spec.name}' does not know.",
                 code="inputs_unknown",

@@ -295,6 +295,10 @@ def gives_sequence(node: Node) -> bool:
     return node.phase == Phase.EVERY_STEP and not isinstance(node, PoolNode)
 
 
+def _is_softmax(node: Node) -> bool:
+    return not isinstance(node, LstmNode) and node.activation in (Activation.SOFTMAX, Activation.LOG_SOFTMAX)
+
+
 def obeys_mask(node: Node) -> bool:
     """Whether a node does otherwise at masked steps."""
     return isinstance(node, LstmNode | PoolNode) and node.masked
@@ -386,6 +390,16 @@ class ModelSpec:
         if len(self.outputs) == 1:
             return ("output",)
         return tuple(f"output.{place}" for place in range(len(self.outputs)))
+
+    @property
+    def classifiers(self) -> tuple[str, ...]:
+        """Names of the outputs that are classes' probabilities: those of a softmax."""
+        pairs = zip(self.output_names, map(as_source, self.outputs), strict=True)
+        return tuple(
+            name
+            for name, source in pairs
+            if source.tap is Tap.OUTPUT and source.node is not None and _is_softmax(self.nodes[source.node])
+        )
 
     @property
     def output_nodes(self) -> tuple[int, ...]:

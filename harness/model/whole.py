@@ -149,6 +149,9 @@ def load_whole_inputs(path: str | os.PathLike[str], specs: Sequence[InputSpec]) 
         given = arrays.pop("reset_before", np.zeros(len(first), dtype=np.bool_))
         check_shape(path, "reset_before", given.shape, (len(first),), ("calls",))
         resets = truth_values(path, "reset_before", given, "the states are reset before the call")
+    for name in [name for name in arrays if name.partition(".")[0] == "labels"]:
+        del arrays[name]
+        notes.append(f"'{name}' are of the model's output, and one LSTM is validated alone: not used")
     if arrays:
         raise InputsRefused(
             f"{path} holds {listed(arrays)}, which the model does not know.",

@@ -12,7 +12,7 @@ the device is seen at the next frame.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.errors import DeviceReset, LocalProtocolError, MismatchError
@@ -53,6 +53,17 @@ class LinkCounters:
     bytes_sent: int = 0
     bytes_received: int = 0
     last_bad: BadFrame | None = None
+
+    def since(self, before: LinkCounters) -> LinkCounters:
+        """What was counted after an earlier copy of the same counters was made."""
+        return LinkCounters(
+            **{
+                each.name: getattr(self, each.name) - getattr(before, each.name)
+                for each in fields(self)
+                if each.name != "last_bad"
+            },
+            last_bad=self.last_bad,
+        )
 
 
 class Session:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import platform
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
@@ -15,6 +18,7 @@ import numpy as np
 from harness import __version__
 from harness.compare.verdict import json_number
 from harness.errors import HilError
+from harness.inference import CameBy
 from harness.model.spec import Float32Array, LstmNode, Node
 from harness.oracle.load import gate_parameters
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS
@@ -29,7 +33,13 @@ SCHEMA = "lstm-hil/validation/1"
 
 
 def record_of(
-    run: Validation, choice: TargetChoice, target: Target | None, link_record: Path | None = None
+    run: Validation,
+    choice: TargetChoice,
+    target: Target | None,
+    link_record: Path | None = None,
+    *,
+    command: Sequence[str] = (),
+    program: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The record of a run, whatever its end; parts that the run did not come to are null or empty.
 
@@ -38,13 +48,17 @@ def record_of(
         choice: the target that was asked for.
         target: the target; None if there is none, or the run did not come so far.
         link_record: where the link was recorded.
+        command: the command line.
+        program: what the running program takes of the chip's memory, where that is known.
     """
     return {
         "schema": SCHEMA,
         "verdict": run.verdict,
+        "summary": run.summary,
         "exit_code": int(run.exit_code),
         "error": _error(run.error),
         "hil_version": __version__,
+        "run": _run(run, command),
         "target": _target(run, choice, target),
         "firmware": None if run.hello is None else firmware_fields(run.hello),
         "kernel": None if run.on_device is None else run.on_device.image.kernel.name.lower(),
@@ -54,12 +68,15 @@ def record_of(
             for name, t in run.tolerances.items()
         },
         "tensors": [result.to_json() for result in run.results],
+        "classification": [classes.to_json() for classes in run.classes],
         "bit_exact": None if run.bits is None else run.bits.to_json(),
         "model": _model(run),
         "weights": _weights(run),
         "inputs": _inputs(run),
         "oracle": _oracle(run),
         "timing": _timing(run),
+        "memory": _memory(run, program),
+        "link": _link(run),
         "link_record": None if link_record is None else link_record.name,
     }
 
@@ -141,6 +158,17 @@ def _error(error: HilError | None) -> dict[str, str] | None:
     if error is None:
         return None
     return {"code": error.code, "fault": error.fault, "message": error.message, "remedy": error.remedy}
+
+
+def _run(run: Validation, command: Sequence[str]) -> dict[str, Any]:
+    return {
+        "started": run.started.isoformat(timespec="seconds"),
+        "duration_s": round(sum(run.times_s.values()), 4),
+        "command": shlex.join(command),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+    }
 
 
 def _target(run: Validation, choice: TargetChoice, target: Target | None) -> dict[str, Any]:
@@ -230,6 +258,28 @@ def _oracle(run: Validation) -> dict[str, Any] | None:
         "max_abs_to_float64": json_number(max(distances.values())) if distances else None,
         "max_abs_to_float64_by_tensor": {name: json_number(value) for name, value in distances.items()},
     }
+
+
+def _memory(run: Validation, program: Mapping[str, int] | None) -> dict[str, Any] | None:
+    if run.hello is None:
+        return None
+    image = None if run.on_device is None else run.on_device.image
+    in_arena = image is not None and run.on_device is not None and run.on_device.came_by is CameBy.LINK
+    used_bytes = 0 if image is None else image.work_bytes + in_arena * len(image.data)
+    return {
+        "arena_bytes": run.hello.arena_bytes,
+        "arena_used_bytes": None if image is None else used_bytes,
+        "stack_bytes": None if run.counters is None else run.counters.stack_bytes or None,
+        "program": None if program is None else dict(program),
+    }
+
+
+def _link(run: Validation) -> dict[str, Any] | None:
+    if run.link is None:
+        return None
+    host = {each.name: getattr(run.link, each.name) for each in fields(run.link) if each.name != "last_bad"}
+    names = () if run.counters is None else [each.name for each in fields(run.counters) if each.name != "stack_bytes"]
+    return {"host": host, "device": {name: getattr(run.counters, name) for name in names} or None}
 
 
 def _timing(run: Validation) -> dict[str, Any]:

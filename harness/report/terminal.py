@@ -27,6 +27,8 @@ from harness.validation import Validation, place_of
 _STYLES = {"PASS": "green", "FAIL": "bold red", "ERROR": "bold red"}
 
 
+_AGAINST_TRUTH = (("keras_vs_truth", "Keras"), ("device_vs_truth", "device"))
+
 _WIDTH = 400
 """A table's columns are never cut: a terminal folds its lines, which can still be read, and a pipe has no width."""
 
@@ -102,6 +104,12 @@ def _print_results(console: Console, run: Validation) -> None:
         console.print(tensor_table(run.results))
     if run.bits is not None and run.bits.first is None:
         console.print(f"bits    the same as on the host in all {run.bits.elements} elements")
+    for classes in run.classes:
+        rows = {row.name: row for row in classes.rows}
+        told = [f"{side} {rows[name].right}" for name, side in _AGAINST_TRUTH if name in rows]
+        both = rows["device_vs_keras"]
+        right = f"right are {', '.join(told)} of {rows['keras_vs_truth'].samples}; " if told else ""
+        console.print(f"classes {escape(classes.output)}: {right}the same on both {both.right} of {both.samples}")
     for result in run.results:
         if not result.passed and result.tolerance is not None:
             console.print(f"{escape(result.name)}: tolerance {escape(result.tolerance.reason)}")

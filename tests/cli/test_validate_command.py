@@ -65,6 +65,11 @@ def test_a_pass_says_so_and_leaves_its_record(model: Path, tmp_path: Path, capsy
         assert tolerance["atol"] >= 5e-7
         assert "float64" in tolerance["reason"]
     assert record["timing"]["tick_unit"] is None, "nothing measured, nothing reported"
+    assert record["classification"] == []
+    assert record["memory"]["arena_used_bytes"] == record["weights"]["image_bytes"] + record["weights"]["work_bytes"]
+    assert record["link"]["host"]["bytes_sent"] > record["weights"]["image_bytes"]
+    assert record["link"]["host"]["repeats"] == record["link"]["device"]["crc_errors"] == 0
+    assert record["summary"].startswith("PASS seed.keras")
 
     with np.load(save_path) as saved:
         assert saved["lstm.h"].shape == (3, 7, 5)

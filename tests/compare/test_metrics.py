@@ -26,6 +26,27 @@ def test_known_distances() -> None:
     assert (got.nan_expected, got.nan_got) == (0, 0)
 
 
+def test_known_means() -> None:
+    got = measure(f32(1, -2, 0, 4), f32(1.5, -2, 0.25, 4))
+    assert got.mae == 0.1875
+    assert got.mean == 0.1875
+    assert got.std == pytest.approx(np.std([0.5, 0, 0.25, 0]))
+    assert got.l2r == pytest.approx(math.sqrt(0.3125 / 21))
+    assert got.nse == pytest.approx(1 - 0.3125 / (21 - 4 * 0.75**2))
+    assert got.cos == pytest.approx((1.5 + 4 + 16) / math.sqrt(21 * (1.5**2 + 4 + 0.0625 + 16)))
+
+
+def test_means_where_there_is_nothing_to_divide_by() -> None:
+    zeros = measure(f32(0, 0), f32(0, 0))
+    assert (zeros.mae, zeros.mean, zeros.std, zeros.l2r) == (0, 0, 0, 0)
+    assert math.isnan(zeros.nse)
+    assert math.isnan(zeros.cos)
+    assert measure(f32(0, 0), f32(0, 1)).l2r == INF
+    nowhere_finite = measure(f32(NAN, INF), f32(NAN, 1))
+    assert math.isnan(nowhere_finite.mean)
+    assert (nowhere_finite.mae, nowhere_finite.l2r) == (INF, INF)
+
+
 def test_equal_arrays_are_at_no_distance() -> None:
     values = f32(0, 1e-45, -3.4e38, NAN, INF, -INF)
     got = measure(values, values.copy())

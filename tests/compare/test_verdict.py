@@ -208,3 +208,17 @@ def test_records_are_json_without_extensions() -> None:
 def test_json_numbers_come_back(value: float) -> None:
     assert float(json_number(value)) == value
     assert math.isnan(float(json_number(math.nan)))
+
+
+def test_how_much_is_beyond_and_since_when() -> None:
+    got = {name: array.copy() for name, array in DEVICE.items()}
+    got["lstm.h"][1, 9, 3] += 1
+    got["lstm.h"][2, 4, 0] += 2
+    results = judge(got)
+    broken, whole = results["lstm.h"], results["lstm.c"]
+    assert (broken.beyond, broken.first_step_beyond) == (2, 4)
+    assert broken.share > 1e5
+    assert (whole.beyond, whole.first_step_beyond) == (0, None)
+    assert 0 < whole.share < 1
+    last = judge({**DEVICE, "lstm.h_last": got["lstm.h_last"] + 1})["lstm.h_last"]
+    assert (last.beyond, last.first_step_beyond) == (got["lstm.h_last"].size, None)

@@ -19,7 +19,7 @@ CARRIED_IN = "harness/_project/"
 
 def carried_files() -> dict[str, bytes]:
     firmware = [path for path in (ROOT / "firmware").rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    digits = [ROOT / "examples" / "digits" / name for name in ("digits.keras", "heldout.npz", "heldout_labels.npy")]
+    digits = [ROOT / "examples" / "digits" / name for name in ("digits.keras", "heldout.npz")]
     files = [ROOT / "platformio.ini", *firmware, *digits]
     return {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in files}
 

@@ -365,3 +365,26 @@ def test_steps_that_the_model_fixes_otherwise_are_noted() -> None:
     assert random_inputs(fixed, steps=5).notes == ("the model fixes 6 steps: not the 5 that were asked for",)
     assert random_inputs(fixed, steps=6).notes == random_inputs(fixed).notes == ()
     assert random_inputs(seeds.random_lstm(2, 3), steps=5).notes == ()
+
+
+def test_labels_are_no_input(tmp_path: Path) -> None:
+    x = np.zeros((2, 3, 2), np.float32)
+    plain = load_inputs(save(tmp_path, x=x), SPEC)
+    labelled = load_inputs(save(tmp_path, x=x, labels=np.array([1, 0], np.uint8)), SPEC)
+    assert {name: array.tolist() for name, array in labelled.labels.items()} == {"output": [1, 0]}
+    assert labelled.labels["output"].dtype == np.int64
+    assert labelled.sha256 == plain.sha256
+    assert plain.labels == {}
+
+
+def test_labels_are_whole_numbers(tmp_path: Path) -> None:
+    error = refusal(save(tmp_path, x=np.zeros((2, 3, 2), np.float32), labels=np.eye(2, dtype=np.float32)))
+    assert error.code == "inputs_dtype"
+    assert "argmax" in error.remedy
+
+
+def test_labels_of_a_model_with_several_outputs(tmp_path: Path) -> None:
+    spec = replace(SPEC, outputs=(0, 0))
+    arrays = {"labels.1": np.array([1, 2])}
+    assert list(load_inputs(save(tmp_path, x=np.zeros((2, 3, 2), np.float32), **arrays), spec).labels) == ["output.1"]
+    assert "labels" in refusal(save(tmp_path, x=np.zeros((2, 3, 2)), labels=np.array([1, 2])), spec).message

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ def make_target(choice: TargetChoice, say: Say, recording: Recording | None = No
         BuildFailed: the firmware could not be built.
     """
     logs = work_dir() / "logs"
-    for old in sorted(logs.glob("*.log"), key=lambda path: path.stat().st_mtime)[:-_KEPT_LOGS]:
+    for old in sorted(logs.glob("*.log"), key=_written_s)[:-_KEPT_LOGS]:
         old.unlink(missing_ok=True)
     log_path = logs / f"{choice.kind}-{os.getpid()}-{next(_numbers)}.log"
     if choice.kind == "qemu":
@@ -83,6 +84,14 @@ def make_target(choice: TargetChoice, say: Say, recording: Recording | None = No
             open_line=SerialPort if recording is None else lambda url, baud: recording.line(SerialPort(url, baud), url),
         )
     raise ValueError(f"unknown target {choice.kind}")
+
+
+def _written_s(path: Path) -> float:
+    """When a log was written; the oldest of all where another process has just removed it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 class ChipProgram:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.build.paths import project_root, work_dir
 from harness.cli.files import PerModel
 from harness.cli.options import takes_target
+from harness.cli.session import Settings
 from harness.cli.validate import Files, run_models, worst_exit_code
 from harness.targets.choice import TargetChoice
 
@@ -22,5 +23,5 @@ def demo_command(target: TargetChoice) -> int:
         save=PerModel("--save", None, ".npz", [model]),
         json=PerModel("--json", str(work_dir() / "reports" / "demo.json"), ".json", [model]).writable(),
     )
-    (run,) = run_models([model], target, files, Limits())
+    (run,) = run_models([model], Settings(target, Limits()), files)
     return worst_exit_code([run.exit_code])

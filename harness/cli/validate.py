@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,21 +12,18 @@ import typer
 
 from harness.cli.files import PerModel, start_recording
 from harness.cli.options import ready_target, takes_target
-from harness.errors import DeviceError, ExitCode, HilError, LinkError, MismatchError, TargetUnavailable, UsageError
-from harness.targets.base import Target
+from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings
+from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
+from harness.spread.events import Event, Finished, Lost, Progressed, Started
+from harness.spread.here import run_here
 from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.device import Device
-    from harness.model.inputs import Inputs
-    from harness.model.pack import ModelImage
-    from harness.model.whole import WholeInputs
-    from harness.oracle.load import LoadedModel
+    from harness.report.progress import RunsProgress
     from harness.transport.recording import Recording
-    from harness.validation import Limits, Validation
-    from harness.workbench import Workbench
+    from harness.validation import Validation
 
 KERNELS = ("arm_math", "packed", "packed_fma")
 """Names for --kernel, the default one first: what the project is named for, and what the others are held against."""
@@ -47,63 +44,6 @@ WORST_FIRST = (
 )
 """Of several models the first of these that occurs is the exit code of all. A refused model (2) is worse than a wrong
 number, since nothing was measured, and no fault of the rig."""
-
-
-@dataclass(frozen=True)
-class RandomInputs:
-    """What random inputs are made from, where no file is given; None: what the model fixes, else the default."""
-
-    batch: int | None = None
-    steps: int | None = None
-    seed: int | None = None
-
-    def check(self, inputs: str | None) -> None:
-        """Refuse what cannot be, before anything is started.
-
-        Args:
-            inputs: the file that was given in place of random inputs.
-
-        Raises:
-            UsageError: a number is too small, or would have no effect.
-        """
-        given = [
-            (option, value, least)
-            for option, value, least in (
-                ("--batch", self.batch, 1),
-                ("--steps", self.steps, 1),
-                ("--seed", self.seed, 0),
-            )
-            if value is not None
-        ]
-        for option, value, least in given:
-            if value < least:
-                raise UsageError(f"{option} is {value}", remedy=f"give {option} a number of at least {least}")
-        if given and inputs is not None:
-            options = ", ".join(option for option, _, _ in given)
-            raise UsageError(
-                f"{options} and --inputs were both given", remedy=f"leave out {options}: the inputs come from {inputs}"
-            )
-
-
-@dataclass(frozen=True)
-class Computation:
-    """How the device computes, how much of that is looked at, and whether every bit of it."""
-
-    kernel: str = "arm_math"
-    bit_exact: bool = False
-    trace: str = "hc"
-
-    def check(self) -> None:
-        """Refuse a kernel or a trace that there is not.
-
-        Raises:
-            UsageError: there is none of this name.
-        """
-        from harness.model.pack import kernel_named
-        from harness.model.trace import trace_named
-
-        kernel_named(self.kernel)
-        trace_named(self.trace)
 
 
 @dataclass(frozen=True)
@@ -148,14 +88,21 @@ class Files:
                 with suppress(OSError):  # said when it is written
                     path.unlink()
 
-    def write(self, run: Validation, target: _LazyWorkbench, exit_code: int | None = None) -> list[Path]:
+    def of(self, model: Path) -> ModelFiles:
+        """What is read of one model."""
+        return ModelFiles(model, self.weights.of(model), self.inputs.of(model))
+
+    def write(
+        self, outcome: Outcome, choice: TargetChoice, recording: Recording | None = None, exit_code: int | None = None
+    ) -> list[Path]:
         """Write what was asked for; what cannot be written becomes the run's error. Gives the files that are there."""
         from harness.report.record import record_of, write_arrays, write_record
 
+        run = outcome.run
         written = []
         save, json = self.save.of(run.model_path), self.json.of(run.model_path)
-        if target.recording is not None and target.recording.failure is not None and run.error is None:
-            run.error = UsageError(target.recording.failure, remedy="name another file for --record")
+        if recording is not None and recording.failure is not None and run.error is None:
+            run.error = UsageError(recording.failure, remedy="name another file for --record")
         try:
             if save is not None and run.got:
                 write_arrays(run.got, save)
@@ -164,7 +111,7 @@ class Files:
             run.error = UsageError(f"{save} cannot be written: {error.strerror}", remedy="name another file")
         try:
             if json is not None:
-                record = record_of(run, target.choice, target.target, self.record)
+                record = record_of(run, choice, outcome.target, self.record)
                 write_record({**record, "exit_code": record["exit_code"] if exit_code is None else exit_code}, json)
                 written.append(json)
         except OSError as error:
@@ -225,6 +172,10 @@ def validate_command(
         Path | None,
         typer.Option("--record", metavar="FILE", help="Every byte of the link to the target, for `hil replay`."),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", "-j", metavar="N", help="So many models at once, each on an emulator of its own."),
+    ] = 1,
 ) -> int:
     """Validate Keras models on the firmware: every h and c of every step, within a tolerance with a reason."""
     from harness.validation import Limits
@@ -241,55 +192,76 @@ def validate_command(
     random.check(inputs)
     computation = Computation(kernel, bit_exact, trace)
     computation.check()
-    runs = run_models(models, target, files, Limits(atol, rtol), random, computation, layer=layer)
+    check_workers(workers, target, record)
+    settings = Settings(target, Limits(atol, rtol), random, computation, layer)
+    runs = run_models(models, settings, files, workers=workers)
     return worst_exit_code([run.exit_code for run in runs])
+
+
+def check_workers(workers: int, target: TargetChoice, record: Path | None) -> None:
+    """Refuse what several workers cannot do, before anything is started.
+
+    Raises:
+        UsageError: no worker at all, or several on one board or in one recording.
+    """
+    if workers < 1:
+        raise UsageError(f"-j is {workers}", remedy="give -j a number of at least 1")
+    if workers == 1:
+        return
+    if target.kind == "board":
+        raise UsageError(
+            f"-j {workers} is for emulators, and {target} is one board", remedy="leave out -j, or choose an emulator"
+        )
+    if record is not None:
+        raise UsageError(
+            f"--record holds one session, and -j {workers} has {workers}", remedy="leave out one of the two"
+        )
 
 
 def run_models(
     models: Sequence[Path],
-    choice: TargetChoice,
+    settings: Settings,
     files: Files,
-    limits: Limits,
-    random: RandomInputs = RandomInputs(),
-    computation: Computation = Computation(),
-    layer: str | None = None,
+    workers: int = 1,
 ) -> list[Validation]:
-    """Validate every model on one target session and print each; a verdict, or a table of all, ends the output.
+    """Validate every model and print each as it is done; a verdict, or a table of all, ends the output.
 
     Args:
         models: model files.
-        choice: the target.
+        settings: the target, and what else is the same for all of them.
         files: what to read and to write.
-        limits: tolerances that were given.
-        random: what inputs are made from, where no file is given.
-        computation: how the device computes.
-        layer: name of the one LSTM that is to be validated.
+        workers: how many are validated at once; each worker has one target session.
     """
+    from harness.report.progress import RunsProgress
     from harness.report.terminal import make_console, print_files, print_summary, print_verdict
 
+    choice, workers = settings.choice, _possible(min(workers, len(models)), settings)
     console = make_console()
-    console.print(f"target  {choice}", markup=False)
-    target = _LazyWorkbench(choice, None if files.record is None else start_recording(files.record, choice))
-    host = _LazyWorkbench(TargetChoice("native"))
-    if computation.bit_exact and choice.kind == "native":
+    console.print(f"target  {choice}" + (f", {workers} at once" if workers > 1 else ""), markup=False)
+    recording = None if files.record is None else start_recording(files.record, choice)
+    if settings.computation.bit_exact and choice.kind == "native":
         console.print("note    --bit-exact on native compares two runs of one program")
-    runs = []
-    for model in models:
-        run = _run_one(console, model, target, files, limits, random, computation, host, layer)
+    runs: dict[int, Validation] = {}
+
+    def conclude(place: int, outcome: Outcome) -> None:
+        _conclude(console, outcome, settings, files, recording)
         if len(models) > 1:
-            print_verdict(console, run)
-        runs.append(run)
-    target.close()
-    host.close()
-    if target.recording is not None:
-        print_files(console, [target.recording.path])
-        if target.recording.problem is not None:
-            console.print(f"note    {target.recording.problem}", markup=False)
+            print_verdict(console, outcome.run)
+        runs[place] = outcome.run
+
+    with RunsProgress(console, len(models), workers) as progress:
+        events = _events([files.of(model) for model in models], settings, recording, workers, progress)
+        _follow(events, models, settings, files, progress, conclude)
+    if recording is not None:
+        print_files(console, [recording.path])
+        if recording.problem is not None:
+            console.print(f"note    {recording.problem}", markup=False)
+    in_order = [runs[place] for place in range(len(models))]
     if len(models) > 1:
-        print_summary(console, runs)
+        print_summary(console, in_order)
     else:
-        print_verdict(console, runs[0])
-    return runs
+        print_verdict(console, in_order[0])
+    return in_order
 
 
 def worst_exit_code(codes: Sequence[ExitCode]) -> int:
@@ -297,102 +269,82 @@ def worst_exit_code(codes: Sequence[ExitCode]) -> int:
     return int(min(codes, key=WORST_FIRST.index))
 
 
-class _LazyWorkbench:
-    """The workbench of a target, made when first needed: a model that is refused needs no firmware."""
-
-    def __init__(self, choice: TargetChoice, recording: Recording | None = None) -> None:
-        self.choice = choice
-        self.recording = recording
-        self._workbench: Workbench | None = None
-        self._unavailable: TargetUnavailable | None = None
-
-    @property
-    def target(self) -> Target | None:
-        return None if self._workbench is None else self._workbench.target
-
-    def workbench(self) -> Workbench:
-        from harness.workbench import Workbench
-
-        if self._unavailable is not None:
-            raise self._unavailable
-        if self._workbench is None:
-            try:
-                self._workbench = Workbench(ready_target(self.choice, self.recording), self.recording)
-            except TargetUnavailable as error:
-                self._unavailable = error
-                raise
-        return self._workbench
-
-    def device_for(self, image: ModelImage) -> Device:
-        return self.workbench().device_for(image)
-
-    def failed(self, error: HilError) -> HilError:
-        error = error if self._workbench is None else self._workbench.failed(error)
-        if self.recording is not None and isinstance(error, (LinkError, DeviceError, MismatchError)):
-            error.remedy += f"; `hil replay {self.recording.path}` shows what went over the link"
-        return error
-
-    def close(self) -> None:
-        if self._workbench is not None:
-            self._workbench.close()
-        if self.recording is not None:
-            self.recording.close()
-
-
-def _run_one(
-    console: Console,
-    model: Path,
-    target: _LazyWorkbench,
-    files: Files,
-    limits: Limits,
-    random: RandomInputs,
-    computation: Computation,
-    host: _LazyWorkbench,
-    layer: str | None,
-) -> Validation:
-    from harness.build.paths import work_dir
-    from harness.model.pack import kernel_named
-    from harness.model.trace import trace_named
-    from harness.oracle.cache import Oracle
-    from harness.report.terminal import print_files, print_run, progress_of
-    from harness.validation import Validation, make_inputs, validate
-
-    files.forget_old(model)
-    if target.recording is not None:
-        target.recording.note(f"model {model.name}")
-    oracle = Oracle(work_dir() / "oracle")
-    inputs_path = files.inputs.of(model)
-
-    def inputs_of(loaded: LoadedModel) -> Inputs | WholeInputs:
-        return make_inputs(loaded, inputs_path, random.batch, random.steps, random.seed)
-
+def _possible(workers: int, settings: Settings) -> int:
+    """How many workers there can be: one where the target is not available, which each model is then told once."""
+    if workers == 1:
+        return 1
+    kinds = {settings.choice.kind, *(["native"] if settings.computation.bit_exact else [])}
     try:
-        with progress_of(console, model.name) as progress:
-            run = validate(
-                model,
-                inputs_of,
-                target.device_for,
-                limits,
-                oracle,
-                progress,
-                layer=layer,
-                weights=files.weights.of(model),
-                kernel=kernel_named(computation.kernel),
-                host=host.device_for if computation.bit_exact else None,
-                level=trace_named(computation.trace),
-            )
-        if run.error is not None:
-            run.error = target.failed(run.error)
+        for kind in sorted(kinds):  # here, since workers would build the firmware all at the same time
+            ready_target(TargetChoice(kind))
+    except TargetUnavailable:
+        return 1
+    return workers
+
+
+def _events(
+    jobs: Sequence[ModelFiles],
+    settings: Settings,
+    recording: Recording | None,
+    workers: int,
+    progress: RunsProgress,
+) -> Iterator[Event[Outcome]]:
+    """What happens to the models, in this process or in several."""
+    if workers == 1:
+        return run_here(lambda: settings.session(recording), jobs, progress.progressed)
+    from harness.spread.processes import run_over_processes
+
+    return run_over_processes(settings.session, jobs, workers)
+
+
+def _follow(
+    events: Iterator[Event[Outcome]],
+    models: Sequence[Path],
+    settings: Settings,
+    files: Files,
+    progress: RunsProgress,
+    conclude: Callable[[int, Outcome], None],
+) -> None:
+    """Conclude each model as it is done. However it ends, the workers end too, and each model begun has a record."""
+    begun: set[int] = set()
+    try:
+        with closing(events):  # type: ignore[type-var]
+            for event in events:
+                if isinstance(event, Started):
+                    files.forget_old(models[event.place])
+                    begun.add(event.place)
+                    progress.progressed(event.place, 0.0)
+                elif isinstance(event, Progressed):
+                    progress.progressed(event.place, event.share)
+                else:
+                    conclude(event.place, _outcome(event, models[event.place], settings))
+                    begun.discard(event.place)
+                    progress.finished(event.place)
     except BaseException as end:
-        target.close()
-        host.close()
         code = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 130
         stopped = HilError("the run was interrupted", code="interrupted", remedy="run it again")
         stopped.fault = "user"
-        stopped_run = Validation(model, layer, trace_named(computation.trace), error=stopped)
-        files.write(stopped_run, target, exit_code=code)
+        for place in sorted(begun):
+            files.write(settings.without_result(models[place], stopped), settings.choice, exit_code=code)
         raise
-    written = files.write(run, target)
-    print_run(console, run, target.target)
+
+
+def _outcome(event: Finished[Outcome] | Lost, model: Path, settings: Settings) -> Outcome:
+    if isinstance(event, Finished):
+        return event.result
+    lost = InternalError(
+        f"each worker that validated it ended in the middle, the last one with {event.how}",
+        code="worker_lost",
+        remedy="run it alone, without -j; if it ends so again, report it with the model (out of memory?)",
+    )
+    return settings.without_result(model, lost)
+
+
+def _conclude(
+    console: Console, outcome: Outcome, settings: Settings, files: Files, recording: Recording | None
+) -> None:
+    from harness.report.terminal import print_files, print_run
+
+    written = files.write(outcome, settings.choice, recording)
+    print_run(console, outcome.run, outcome.target)
     print_files(console, written)
-    return run

@@ -24,8 +24,8 @@ from harness.oracle.load import gate_parameters
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS
 from harness.protocol.messages import HelloReply
 from harness.protocol.wire import Capability, RunsOn, TickSource
-from harness.targets.base import Target
 from harness.targets.choice import TargetChoice
+from harness.targets.snapshot import Described
 from harness.validation import Validation
 
 SCHEMA = "lstm-hil/validation/1"
@@ -35,7 +35,7 @@ SCHEMA = "lstm-hil/validation/1"
 def record_of(
     run: Validation,
     choice: TargetChoice,
-    target: Target | None,
+    target: Described | None,
     link_record: Path | None = None,
     *,
     command: Sequence[str] = (),
@@ -171,7 +171,7 @@ def _run(run: Validation, command: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _target(run: Validation, choice: TargetChoice, target: Target | None) -> dict[str, Any]:
+def _target(run: Validation, choice: TargetChoice, target: Described | None) -> dict[str, Any]:
     fields: dict[str, Any] = {"kind": choice.kind, "name": choice.name}
     if target is not None:
         fields.update(target.description())

@@ -21,7 +21,7 @@ from harness.model.inputs import Inputs
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
 from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS, HARD_SIGMOIDS
-from harness.targets.base import Target
+from harness.targets.snapshot import Described
 from harness.validation import Validation, place_of
 
 _STYLES = {"PASS": "green", "FAIL": "bold red", "ERROR": "bold red"}
@@ -45,7 +45,7 @@ def make_console() -> Console:
     return _Console(highlight=False, soft_wrap=True, width=_WIDTH)
 
 
-def print_run(console: Console, run: Validation, target: Target | None = None) -> None:
+def print_run(console: Console, run: Validation, target: Described | None = None) -> None:
     """Everything about one run but its verdict line; with what there is to say of the target, if there is one."""
     if run.loaded is not None:
         _print_model(console, run.model_path, run.loaded)
@@ -121,7 +121,7 @@ def print_files(console: Console, paths: Sequence[Path]) -> None:
         console.print(f"written {escape(str(path))}")
 
 
-def _print_target(console: Console, target: Target) -> None:
+def _print_target(console: Console, target: Described) -> None:
     description = target.description()
     if target.kind == "board" and description["flashed"] is not None:
         number = f", serial number {description['serial_number']}" if description["serial_number"] else ""

@@ -1,0 +1,235 @@
+"""Models on one session of a target: what each worker of `hil validate` does, with nothing printed or written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.options import ready_target
+from harness.errors import DeviceError, HilError, LinkError, MismatchError, TargetUnavailable, UsageError
+from harness.spread.events import Share
+from harness.targets.base import Target
+from harness.targets.choice import TargetChoice
+from harness.targets.snapshot import Snapshot, snapshot_of
+
+if TYPE_CHECKING:
+    from harness.device import Device
+    from harness.model.inputs import Inputs
+    from harness.model.pack import ModelImage
+    from harness.model.whole import WholeInputs
+    from harness.oracle.load import LoadedModel
+    from harness.transport.recording import Recording
+    from harness.validation import Limits, Validation
+    from harness.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class RandomInputs:
+    """What random inputs are made from, where no file is given; None: what the model fixes, else the default."""
+
+    batch: int | None = None
+    steps: int | None = None
+    seed: int | None = None
+
+    def check(self, inputs: str | None) -> None:
+        """Refuse what cannot be, before anything is started.
+
+        Args:
+            inputs: the file that was given in place of random inputs.
+
+        Raises:
+            UsageError: a number is too small, or would have no effect.
+        """
+        given = [
+            (option, value, least)
+            for option, value, least in (
+                ("--batch", self.batch, 1),
+                ("--steps", self.steps, 1),
+                ("--seed", self.seed, 0),
+            )
+            if value is not None
+        ]
+        for option, value, least in given:
+            if value < least:
+                raise UsageError(f"{option} is {value}", remedy=f"give {option} a number of at least {least}")
+        if given and inputs is not None:
+            options = ", ".join(option for option, _, _ in given)
+            raise UsageError(
+                f"{options} and --inputs were both given", remedy=f"leave out {options}: the inputs come from {inputs}"
+            )
+
+
+@dataclass(frozen=True)
+class Computation:
+    """How the device computes, how much of that is looked at, and whether every bit of it."""
+
+    kernel: str = "arm_math"
+    bit_exact: bool = False
+    trace: str = "hc"
+
+    def check(self) -> None:
+        """Refuse a kernel or a trace that there is not.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
+        from harness.model.pack import kernel_named
+        from harness.model.trace import trace_named
+
+        kernel_named(self.kernel)
+        trace_named(self.trace)
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """One model and what is read with it: what a worker is given.
+
+    Attributes:
+        model: the model's file.
+        weights: a file with weights in place of the model's own.
+        inputs: a file of inputs; None: random ones.
+    """
+
+    model: Path
+    weights: Path | None = None
+    inputs: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one model: what a worker gives back. Can be pickled.
+
+    Attributes:
+        run: from file to verdict.
+        target: as it was then; None if it did not come so far.
+    """
+
+    run: Validation
+    target: Snapshot | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is the same for all models of a command line. Can be pickled, and opens sessions anywhere.
+
+    Attributes:
+        choice: the target.
+        limits: tolerances that were given.
+        random: what inputs are made from, where no file is given.
+        computation: how the device computes.
+        layer: name of the one LSTM that is to be validated.
+    """
+
+    choice: TargetChoice
+    limits: Limits
+    random: RandomInputs = RandomInputs()
+    computation: Computation = Computation()
+    layer: str | None = None
+
+    @contextmanager
+    def session(self, recording: Recording | None = None) -> Iterator[Callable[[ModelFiles, Share], Outcome]]:
+        """A target that lives as long as the context, and what validates a model on it."""
+        target, host = LazyWorkbench(self.choice, recording), LazyWorkbench(TargetChoice("native"))
+        try:
+            yield lambda files, share: self._outcome(files, share, target, host)
+        finally:
+            target.close()
+            host.close()
+
+    def _outcome(self, files: ModelFiles, share: Share, target: LazyWorkbench, host: LazyWorkbench) -> Outcome:
+        from harness.build.paths import work_dir
+        from harness.model.pack import kernel_named
+        from harness.model.trace import trace_named
+        from harness.oracle.cache import Oracle
+        from harness.validation import make_inputs, validate
+
+        if target.recording is not None:
+            target.recording.note(f"model {files.model.name}")
+
+        def inputs_of(loaded: LoadedModel) -> Inputs | WholeInputs:
+            return make_inputs(loaded, files.inputs, self.random.batch, self.random.steps, self.random.seed)
+
+        run = validate(
+            files.model,
+            inputs_of,
+            target.device_for,
+            self.limits,
+            Oracle(work_dir() / "oracle"),
+            lambda done, total: share(done / total),
+            layer=self.layer,
+            weights=files.weights,
+            kernel=kernel_named(self.computation.kernel),
+            host=host.device_for if self.computation.bit_exact else None,
+            level=trace_named(self.computation.trace),
+        )
+        if run.error is not None:
+            run.error = target.failed(run.error)
+        if run.loaded is not None:  # Keras' own objects have no use after the run, and cannot be pickled
+            run.loaded = replace(run.loaded, keras_model=None, layers=())
+        return Outcome(run, None if target.target is None else snapshot_of(target.target))
+
+    def without_result(self, model: Path, error: HilError) -> Outcome:
+        """What is reported of a model whose run gave nothing back."""
+        from harness.model.trace import trace_named
+        from harness.validation import Validation
+
+        return Outcome(Validation(model, self.layer, trace_named(self.computation.trace), error=error), None)
+
+
+class LazyWorkbench:
+    """The workbench of a target, made when first needed: a model that is refused needs no firmware.
+
+    Args:
+        choice: the target.
+        recording: every line to it goes in here.
+    """
+
+    def __init__(self, choice: TargetChoice, recording: Recording | None = None) -> None:
+        self.choice = choice
+        self.recording = recording
+        self._workbench: Workbench | None = None
+        self._unavailable: TargetUnavailable | None = None
+
+    @property
+    def target(self) -> Target | None:
+        """The target; None as long as nothing needed it."""
+        return None if self._workbench is None else self._workbench.target
+
+    def workbench(self) -> Workbench:
+        """It, made if it is not there.
+
+        Raises:
+            TargetUnavailable: it cannot be made here; said again each time without another try.
+        """
+        from harness.workbench import Workbench
+
+        if self._unavailable is not None:
+            raise self._unavailable
+        if self._workbench is None:
+            try:
+                self._workbench = Workbench(ready_target(self.choice, self.recording), self.recording)
+            except TargetUnavailable as error:
+                self._unavailable = error
+                raise
+        return self._workbench
+
+    def device_for(self, image: ModelImage) -> Device:
+        """A greeted device for an image. Errors: see `Workbench.device_for`."""
+        return self.workbench().device_for(image)
+
+    def failed(self, error: HilError) -> HilError:
+        """What to report of an error. See `Workbench.failed`."""
+        error = error if self._workbench is None else self._workbench.failed(error)
+        if self.recording is not None and isinstance(error, (LinkError, DeviceError, MismatchError)):
+            error.remedy += f"; `hil replay {self.recording.path}` shows what went over the link"
+        return error
+
+    def close(self) -> None:
+        """End the target, and the recording. May be called twice."""
+        if self._workbench is not None:
+            self._workbench.close()
+        if self.recording is not None:
+            self.recording.close()

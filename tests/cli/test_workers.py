@@ -1,0 +1,152 @@
+"""`hil validate MODEL... -j N`: the results, files and exit codes of one worker, whatever happens to the workers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seeds
+from harness.cli.app import run
+from keras_models import save_spec
+
+HIL = [sys.executable, "-m", "harness"]
+COUNT = 5
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Several weight sets of one network."""
+    folder = tmp_path_factory.mktemp("models")
+    node = seeds.random_lstm_node(3, 5)
+    spec = seeds.random_lstm(3, 5)
+    nodes = [replace(node, kernel=node.kernel * np.float32(1 + number / 10)) for number in range(COUNT)]
+    return [save_spec(replace(spec, name=f"w{number}", nodes=(each,)), folder) for number, each in enumerate(nodes)]
+
+
+def without_times(path: Path) -> dict[str, Any]:
+    """A record without what differs from run to run."""
+    record: dict[str, Any] = json.loads(path.read_text())
+    for part in ("run", "timing", "link"):
+        del record[part]
+    if record["oracle"] is not None:
+        del record["oracle"]["from_cache"]
+    return record
+
+
+def test_results_are_those_of_one_worker(
+    models: list[Path], gru_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [str(path) for path in (*models[:2], gru_model, *models[2:])]
+    for workers in (1, 2):
+        folder = f"{tmp_path}/{workers}/"
+        options = ["--native", "-j", str(workers), "--json", folder, "--save", folder]
+        assert run(["validate", *names, *options]) == 2
+        output = capsys.readouterr().out
+        table = output.splitlines()[-1 - len(names) : -1]
+        assert [line.split()[0] for line in table] == [Path(name).name for name in names], "in the order given"
+        assert output.splitlines()[-1] == f"{COUNT} PASS, 1 ERROR"
+        assert output.splitlines()[0] == "target  native" + (", 2 at once" if workers == 2 else "")
+    for name in names:
+        stem = Path(name).stem
+        one, two = (without_times(tmp_path / workers / f"{stem}.json") for workers in ("1", "2"))
+        assert one == two
+        if one["verdict"] == "PASS":
+            with np.load(tmp_path / "1" / f"{stem}.npz") as first, np.load(tmp_path / "2" / f"{stem}.npz") as second:
+                assert sorted(first) == sorted(second)
+                assert all(first[array].tobytes() == second[array].tobytes() for array in first)
+
+
+def test_an_absent_target_is_told_for_each_model(
+    models: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RENODE_PATH", str(tmp_path / "nowhere"))
+    assert run(["validate", *map(str, models), "--renode", "-j", "2"]) == 3
+    assert capsys.readouterr().out.splitlines()[-1] == f"{COUNT} ERROR"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-j", "0", "--native"], "at least 1"),
+        (["-j", "2", "--board", "nucleo_f446re"], "one board"),
+        (["-j", "2", "--native", "--record", "link.rec"], "--record holds one session"),
+    ],
+)
+def test_what_workers_cannot_do_is_refused(
+    models: list[Path], options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["validate", *map(str, models), *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def descendants(process: int) -> list[int]:
+    """Process ids of all that a process has started."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
+    found = [process]
+    for one in found:
+        found += [pid for pid, parent in parents.items() if parent == one]
+    return found[1:]
+
+
+def is_running(process: int) -> bool:
+    status = Path(f"/proc/{process}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_ends_all_and_keeps_what_is_done(
+    models: list[Path], tmp_path: Path, number: int, code: int
+) -> None:
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    for place, model in enumerate(models):
+        size = 2 if place < 2 else 20000  # the first two are done at once, the next two take a minute
+        np.savez(inputs / f"{model.stem}.npz", x=np.zeros((size, 50, 3), np.float32))
+    records = tmp_path / "records"
+    arguments = ["validate", *map(str, models), "--native", "-j", "2", "--inputs", str(inputs), "--json", f"{records}/"]
+    process = subprocess.Popen([*HIL, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline_s = time.monotonic() + 60
+    while len(list(records.glob("w?.json"))) < 2 and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    time.sleep(0.5)
+    children = descendants(process.pid)
+    assert len(children) >= 2
+    process.send_signal(number)
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in complaints
+    deadline_s = time.monotonic() + 5  # Python's own resource tracker ends when it sees that we have
+    while any(map(is_running, children)) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert not [child for child in children if is_running(child)]
+    ends = {path.stem: json.loads(path.read_text()) for path in records.glob("*.json")}
+    assert [ends[stem]["verdict"] for stem in ("w0", "w1")] == ["PASS", "PASS"]
+    begun = [end for stem, end in ends.items() if stem not in ("w0", "w1")]
+    assert begun
+    assert all(end["error"]["code"] == "interrupted" and end["exit_code"] == code for end in begun)
+
+
+def test_a_pipe_gets_plain_lines(models: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    from harness.report import progress
+
+    monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
+    assert run(["validate", *map(str, models), "--native", "-j", "2"]) == 0
+    output = capsys.readouterr().out
+    told = [line for line in output.splitlines() if line.startswith("done  ")]
+    assert [line.split(",")[0] for line in told] == [f"done    {done} of {COUNT}" for done in range(1, COUNT)]
+    assert all(line.endswith(" left") for line in told)
+    assert "\x1b" not in output

@@ -1,0 +1,38 @@
+"""The rate and the time that is left, by a clock that the test sets."""
+
+from __future__ import annotations
+
+from harness.spread.pace import Pace
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_rate_and_time_left() -> None:
+    clock = Clock()
+    pace = Pace(20, clock)
+    assert str(pace) == "0 of 20"
+    assert pace.left_s() is None
+    clock.now_s += 4
+    for place in range(8):
+        pace.finished(place)
+    assert (pace.rate_per_s(), pace.left_s()) == (2.0, 6.0)
+    assert str(pace) == "8 of 20, 2.0/s, 6 s left"
+
+
+def test_shares_of_jobs_at_hand_count_until_they_are_done() -> None:
+    clock = Clock()
+    pace = Pace(2, clock)
+    clock.now_s += 50
+    pace.progressed(0, 0.25)
+    pace.progressed(1, 0.25)
+    assert pace.done_with_shares == 0.5
+    assert str(pace) == "0 of 2, 100.0 s each, 2 min 30 s left"
+    pace.finished(0)
+    assert pace.done_with_shares == 1.25
+    pace.progressed(1, 0.0)
+    assert pace.done_with_shares == 1.0, "its worker was lost, and it begins anew"

@@ -10,7 +10,8 @@ pseudo-terminal or a socket it serves as well: write `device.receive(bytes)` bac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from harness.protocol.wire import (
     PROTOCOL_MINOR,
     REPLY_BIT,
     SESSION_NONE,
+    WINDOW,
     ErrorCode,
     ErrorGroup,
     FaultCause,
@@ -34,7 +36,12 @@ from harness.protocol.wire import (
 
 _KINDS: dict[int, type[messages.Request[Any]]] = {kind.TYPE: kind for kind in messages.REQUESTS}
 _FAKE_HELLO = messages.HelloReply(
-    max_payload_bytes=MAX_PAYLOAD_BYTES, arena_bytes=118000, baud=115200, max_nodes=32, version="fake"
+    max_payload_bytes=MAX_PAYLOAD_BYTES,
+    rx_frames=WINDOW,
+    arena_bytes=118000,
+    baud=115200,
+    max_nodes=32,
+    version="fake",
 )
 
 RunFunction = Callable[[messages.Run, bytes], bytes]
@@ -111,17 +118,21 @@ class FakeDevice:
             else:
                 self._count("frames_received")
                 self.heard.append(item)
-                sent += self._on_the_line(self._answer(item)) + self._logs()
+                sent += b"".join(map(self._on_the_line, self._answers(item))) + self._logs()
         return sent
 
     def _restart(self) -> None:
-        self._session = SESSION_NONE
         self._tells_of_fault = False
-        self._sequence = 0
-        self._last: Frame | None = None
-        self._kept = b""
-        self._repeats = 0
         self._memory.clear()
+        self._forget_session(SESSION_NONE, 0)
+
+    def _forget_session(self, session: int, sequence: int) -> None:
+        self._session = session
+        self._sequence = sequence
+        self._waiting: dict[int, Frame] = {}
+        self._kept: deque[tuple[Frame, bytes]] = deque(maxlen=WINDOW)
+        self._running: Frame | None = None
+        self._repeats = 0
 
     def _on_the_line(self, reply: bytes) -> bytes:
         faults, nth = self.faults, len(self.heard)
@@ -136,24 +147,41 @@ class FakeDevice:
             return reply[:3] + bytes([reply[3] ^ 0x55 or 0x01]) + reply[4:]
         return reply
 
-    def _answer(self, frame: Frame) -> bytes:
+    def _answers(self, frame: Frame) -> Iterator[bytes]:
         header = frame.header
+        due = (self._sequence + 1) % 2**16
         if self.faults.reset_at == len(self.heard):
             self.image = b""
             self._restart()
-            return b""
-        if self.faults.fault_at == len(self.heard):
-            return self._fail()
-        if frame == self._last:
-            return self._again(frame)
-        if header.type == MessageType.HELLO:
-            return self._greet(frame)
-        if header.session != self._session or header.session == SESSION_NONE:
-            refusal = self._refuse(frame, ErrorCode.BAD_SESSION, self._session, header.session)
-            return self._unasked(self.fault) + refusal if self._tells_of_fault and self.fault else refusal
-        if header.sequence != (self._sequence + 1) % 2**16:
-            return self._refuse(frame, ErrorCode.BAD_SEQUENCE, (self._sequence + 1) % 2**16, header.sequence)
-        return self._take_on(frame)
+        elif self.faults.fault_at == len(self.heard):
+            yield self._fail()
+        elif kept := next((reply for request, reply in self._kept if request == frame), None):
+            yield self._again(frame, kept)
+        elif header.type == MessageType.HELLO:
+            yield self._greet(frame)
+        elif header.session != self._session or header.session == SESSION_NONE:
+            if self._tells_of_fault and self.fault:
+                yield self._unasked(self.fault)
+            yield self._refuse(frame, ErrorCode.BAD_SESSION, self._session, header.session)
+        elif (header.sequence - due) % 2**16 >= WINDOW - (self._running is not None):
+            yield self._refuse(frame, ErrorCode.BAD_SEQUENCE, due, header.sequence)
+        else:
+            is_new = header.sequence not in self._waiting
+            self._waiting[header.sequence] = frame
+            if not is_new or (due not in self._waiting and self._running is None):
+                yield self._told(frame)
+        yield from self._work_on_next()
+
+    def _work_on_next(self) -> Iterator[bytes]:
+        while self._running is None and (due := (self._sequence + 1) % 2**16) in self._waiting:
+            reply = self._take_on(self._waiting.pop(due))
+            if self._running is None:
+                yield reply
+
+    def _told(self, frame: Frame) -> bytes:
+        due = (self._sequence + 1) % 2**16
+        held = sum(1 << ahead for ahead in range(WINDOW) if (due + ahead) % 2**16 in self._waiting)
+        return self._frame(frame, messages.Working(steps_done=self._repeats, due=due, held=held))
 
     def _fail(self) -> bytes:
         """A division by zero, and the restart that it ends in."""
@@ -184,41 +212,44 @@ class FakeDevice:
         self.to_log.clear()
         return sent
 
-    def _again(self, frame: Frame) -> bytes:
-        self._repeats += 1
+    def _again(self, frame: Frame, kept: bytes) -> bytes:
         self._count("duplicates")
-        if frame.header.type == MessageType.RUN and self._repeats < self.faults.working:
-            return self._frame(frame, messages.Working(steps_done=self._repeats))
-        return self._kept
+        if frame == self._running:
+            self._repeats += 1
+            if self._repeats < self.faults.working:
+                return self._told(frame)
+            self._running = None
+        return kept
 
     def _greet(self, frame: Frame) -> bytes:
         if messages.Hello.unpack(frame.payload).protocol_major != self.protocol[0]:
             return self._refuse(frame, ErrorCode.BAD_VERSION, *self.protocol)
-        self._session = frame.header.session
         self._tells_of_fault = False
+        self._forget_session(frame.header.session, frame.header.sequence)
         return self._take_on(frame)
 
     def _take_on(self, frame: Frame) -> bytes:
-        self._last, self._sequence, self._repeats = frame, frame.header.sequence, 0
+        self._sequence, self._repeats = frame.header.sequence, 0
         self.worked_on += 1
+        kept = self._answer(frame)
+        self._kept.append((frame, kept))
+        if frame.header.type == MessageType.RESET:
+            self.image = b""
+            self._restart()
+        elif frame.header.type == MessageType.RUN and self.faults.working:
+            self._running = frame
+        return kept
+
+    def _answer(self, frame: Frame) -> bytes:
         kind = _KINDS.get(frame.header.type)
         if kind is None:
-            self._kept = self._refuse(frame, ErrorCode.UNKNOWN_MESSAGE, frame.header.type)
-            return self._kept
+            return self._refuse(frame, ErrorCode.UNKNOWN_MESSAGE, frame.header.type)
         try:
             request = kind.unpack(frame.payload)
         except ValueError:
-            self._kept = self._refuse(frame, ErrorCode.BAD_LENGTH, len(frame.payload), kind.size_bytes())
-            return self._kept
+            return self._refuse(frame, ErrorCode.BAD_LENGTH, len(frame.payload), kind.size_bytes())
         result = self._work(request)
-        self._kept = (
-            self._frame(frame, result) if isinstance(result, messages.Message) else self._refuse(frame, *result)
-        )
-        if isinstance(request, messages.Reset):
-            kept, self.image = self._kept, b""
-            self._restart()
-            return kept
-        return b"" if isinstance(request, messages.Run) and self.faults.working else self._kept
+        return self._frame(frame, result) if isinstance(result, messages.Message) else self._refuse(frame, *result)
 
     def _work(self, request: messages.Message) -> messages.Message | tuple[ErrorCode, int, int]:
         if isinstance(request, messages.Hello):

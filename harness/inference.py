@@ -7,14 +7,14 @@ passes is run pass after pass, and each of them is sent the input in the order i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
 
-from harness.device import Device
+from harness.device import Call, Device
 from harness.errors import MismatchError, ModelRefused
 from harness.model.memory import Memory
 from harness.model.pack import ModelImage, pack_model
@@ -26,7 +26,10 @@ from harness.protocol.messages import (
     HelloReply,
     ImageBegin,
     ImageCommit,
+    ImageCommitReply,
     Read,
+    ReadReply,
+    Reply,
     Run,
     RunReply,
     StateReset,
@@ -167,7 +170,7 @@ def _load_into_store(device: Device, spec: ModelSpec, image: ModelImage) -> Load
     if not fits or not writable:
         raise _too_large(device, spec, image, fits_store=fits)
     _make_room(device, image, BeginFlags.TO_STORE | BeginFlags.DROP_OLD)
-    return LoadedModel(spec, image, _send(device, image), CameBy.LINK_TO_FLASH)
+    return LoadedModel(spec, image, _send(device, image, one_by_one=True), CameBy.LINK_TO_FLASH)
 
 
 def _too_large(device: Device, spec: ModelSpec, image: ModelImage, *, fits_store: bool) -> ModelRefused:
@@ -206,18 +209,56 @@ def _make_room(device: Device, image: ModelImage, flags: BeginFlags) -> None:
         device.request(replace(begin, flags=flags | BeginFlags.DROP_OLD))
 
 
-def _send(device: Device, image: ModelImage) -> int:
-    _write(device, Region.IMAGE, 0, image.data)
-    return device.request(ImageCommit(crc32=image.crc32)).crc32
+def _send(device: Device, image: ModelImage, *, one_by_one: bool = False) -> int:
+    replies: list[ImageCommitReply] = []
+
+    def calls() -> Iterator[Call]:
+        yield from _writes(device, Region.IMAGE, 0, image.data)
+        yield ImageCommit(crc32=image.crc32), replies.append
+
+    device.exchange(calls(), one_by_one=one_by_one)
+    return replies[0].crc32
 
 
-def _write(device: Device, region: Region, node: int, data: bytes, start: int = 0) -> None:
-    """Write to a region from an offset on, in as few requests as it takes."""
-    chunk_bytes = device.info.max_payload_bytes - Write.size_bytes()
-    chunk_bytes -= chunk_bytes % _FLOAT_BYTES  # flash takes whole words
-    for offset in range(0, len(data), chunk_bytes):
-        chunk = data[offset : offset + chunk_bytes]
-        device.request(Write(region=region, node=node, offset=start + offset, data=chunk))
+def _writes(device: Device, region: Region, node: int, data: bytes, start: int = 0) -> Iterator[Call]:
+    """Writes to a region from an offset on, as large as the line is good for."""
+    offset = 0
+    while offset < len(data):
+        room_bytes = device.payload_limit_bytes - Write.size_bytes()
+        chunk = data[offset : offset + room_bytes - room_bytes % _FLOAT_BYTES]  # flash takes whole words
+        yield Write(region=region, node=node, offset=start + offset, data=chunk), _ignore
+        offset += len(chunk)
+
+
+def _ignore(_: Reply) -> None:
+    """That a write was answered is all that there is to know."""
+
+
+@dataclass(frozen=True)
+class SequenceInput:
+    """What one sequence is run on.
+
+    Attributes:
+        x: float32 (T, input_size).
+        mask: (T,), False at a step that is to be skipped.
+        initial: `<layer>.h0` and `<layer>.c0`, float32 (units), zero where not given.
+        beside: the model's other inputs, float32 (T, size) or (size).
+    """
+
+    x: Float32Array
+    mask: BoolArray | None = None
+    initial: Mapping[str, Float32Array] | None = None
+    beside: Sequence[Float32Array] = ()
+
+
+@dataclass
+class _Collected:
+    """What has come of a sequence so far: arrays of the passes that ended, bytes of the one under way."""
+
+    arrays: dict[str, Float32Array] = field(default_factory=dict)
+    ticks: int = 0
+    steps: bytearray = field(default_factory=bytearray)
+    end: bytearray = field(default_factory=bytearray)
 
 
 class SequenceRunner:
@@ -238,7 +279,6 @@ class SequenceRunner:
         self._spec = spec
         self._plan = make_plan(spec) if plan is None else plan
         self._level = level
-        self._payload_bytes = device.info.max_payload_bytes
         passes = range(len(self._plan.passes))
         self._step_records = [step_record(spec, self._plan, pass_index, level) for pass_index in passes]
         self._end_records = [end_record(spec, self._plan, pass_index, level) for pass_index in passes]
@@ -250,25 +290,56 @@ class SequenceRunner:
         initial: Mapping[str, Float32Array] | None = None,
         beside: Sequence[Float32Array] = (),
     ) -> SequenceResult:
-        """Run one sequence from a fresh state.
+        """Run one sequence from a fresh state: see `SequenceInput`."""
+        results: list[SequenceResult] = []
+        self.run_all([SequenceInput(x, mask, initial, beside)], results.append)
+        return results[0]
+
+    def run_all(self, sequences: Iterable[SequenceInput], done: Callable[[SequenceResult], None]) -> None:
+        """Run sequences, each from a fresh state. The input of the next one is sent while one is computed.
 
         Args:
-            x: float32 (T, input_size).
-            beside: the model's other inputs, float32 (T, size) or (size).
-            mask: (T,), False at a step that is to be skipped.
-            initial: `<layer>.h0` and `<layer>.c0`, float32 (units), zero where not given.
+            sequences: taken one after another, as the line has room.
+            done: given each result, in order.
         """
-        arrays: dict[str, Float32Array] = {}
-        ticks = 0
+
+        def calls() -> Iterator[Call]:
+            for sequence in sequences:
+                yield from self._calls(sequence, done)
+
+        self._device.exchange(calls())
+
+    def _calls(self, sequence: SequenceInput, done: Callable[[SequenceResult], None]) -> Iterator[Call]:
+        collected = _Collected()
         flags = RunFlags.RESET_STATE
-        if initial:
-            self._write_initial(initial)
+        if sequence.initial:
+            yield from self._initial_calls(sequence.initial)
             flags = RunFlags.NONE
-        inputs = [x, *beside]
-        self._write_vectors(inputs)
+        inputs = [sequence.x, *sequence.beside]
+        yield from self._vector_calls(inputs)
+        last_pass = len(self._plan.passes) - 1
         for pass_index in range(len(self._plan.passes)):
-            ticks += self._run_pass(pass_index, inputs, mask, flags, arrays)
+
+            def end_of_pass(index: int = pass_index) -> None:
+                self._end_pass(index, collected)
+                if index == last_pass:
+                    done(self._result(collected))
+
+            yield from self._pass_calls(pass_index, inputs, sequence.mask, flags, collected, end_of_pass)
             flags = RunFlags.NONE
+
+    def _end_pass(self, pass_index: int, collected: _Collected) -> None:
+        """Make arrays of the bytes that a pass gave."""
+        record = self._step_records[pass_index]
+        if record.floats:
+            steps = np.frombuffer(bytes(collected.steps), "<f4").reshape(-1, record.floats)
+            collected.arrays.update(record.split(steps))
+        collected.arrays.update(self._end_records[pass_index].split(np.frombuffer(bytes(collected.end), "<f4")))
+        collected.steps.clear()
+        collected.end.clear()
+
+    def _result(self, collected: _Collected) -> SequenceResult:
+        arrays = collected.arrays
         values = {index: arrays.pop(value_name(index)) for index in self._spec.output_nodes}
         for name, output in zip(self._spec.output_names, map(as_source, self._spec.outputs), strict=True):
             if output.tap is not Tap.OUTPUT:
@@ -277,37 +348,33 @@ class SequenceRunner:
             assert output.node is not None
             value, is_sequence = values[output.node], self._spec.gives_sequence(output.node)
             arrays[name] = value[-1] if value.ndim == 2 and not is_sequence else value
-        return SequenceResult(self._level.of(arrays), ticks)
+        return SequenceResult(self._level.of(arrays), collected.ticks)
 
-    def _run_pass(
+    def _pass_calls(
         self,
         pass_index: int,
         inputs: list[Float32Array],
         mask: BoolArray | None,
         flags: RunFlags,
-        arrays: dict[str, Float32Array],
-    ) -> int:
-        """Run one pass from its first step to its end and add what it gives to `arrays`; returns the ticks."""
+        collected: _Collected,
+        end_of_pass: Callable[[], None],
+    ) -> Iterator[Call]:
+        """The requests of one pass, from its first step to its end."""
         of_pass = self._plan.passes[pass_index]
         step_count = len(inputs[of_pass.length_of]) if of_pass.steps is None else of_pass.steps
         rows = self._rows(of_pass, step_count, inputs)
         mask = None if of_pass.reverse_mask is None or mask is None else mask
         mask = mask[::-1] if of_pass.reverse_mask and mask is not None else mask
-        records: list[bytes] = []
-        ticks = 0
-        per_request = self._steps_per_request(pass_index, rows.shape[1] * _FLOAT_BYTES, with_mask=mask is not None)
-        for start in range(0, step_count, per_request):
-            chunk = slice(start, min(start + per_request, step_count))
-            reply, values = self._run_steps(pass_index, rows[chunk], None if mask is None else mask[chunk], flags)
-            records.append(values)
-            ticks += reply.ticks
+        start = 0
+        while start < step_count:
+            count = self._steps_per_request(pass_index, rows.shape[1] * _FLOAT_BYTES, with_mask=mask is not None)
+            chunk = slice(start, min(start + count, step_count))
+            yield from self._step_calls(
+                pass_index, rows[chunk], None if mask is None else mask[chunk], flags, collected
+            )
             flags = RunFlags.NONE
-        end_reply, end = self._run_end(pass_index, flags)
-        step_record, end_record = self._step_records[pass_index], self._end_records[pass_index]
-        steps = np.frombuffer(b"".join(records), "<f4").reshape(step_count, step_record.floats)
-        arrays.update(step_record.split(steps))
-        arrays.update(end_record.split(np.frombuffer(end, "<f4")))
-        return ticks + end_reply.ticks
+            start = chunk.stop
+        yield from self._end_calls(pass_index, flags, collected, end_of_pass)
 
     def _rows(self, of_pass: Pass, step_count: int, inputs: list[Float32Array]) -> Float32Array:
         """What the steps of a pass read of the model's sequences, in the order in which they are run."""
@@ -319,81 +386,107 @@ class SequenceRunner:
             rows[:, offset : offset + self._spec.inputs[place].size] = inputs[place]
         return rows[::-1] if of_pass.reverse_input else rows
 
-    def _write_vectors(self, inputs: list[Float32Array]) -> None:
+    def _vector_calls(self, inputs: list[Float32Array]) -> Iterator[Call]:
         """The inputs that do not change with the steps, which lie behind those that do."""
         vectors = [array for each, array in zip(self._spec.inputs, inputs, strict=True) if not each.is_sequence]
         if vectors:
             data = np.ascontiguousarray(np.concatenate(vectors), dtype="<f4").tobytes()
-            _write(self._device, Region.INPUT, 0, data, self._spec.stream_size * _FLOAT_BYTES)
+            yield from _writes(self._device, Region.INPUT, 0, data, self._spec.stream_size * _FLOAT_BYTES)
 
     def _steps_per_request(self, pass_index: int, input_bytes: int, *, with_mask: bool) -> int:
         """As many as fit both frames; 1 where not even one does, which then goes by writes and reads."""
+        limit_bytes = self._device.payload_limit_bytes
         record_bytes = self._step_records[pass_index].floats * _FLOAT_BYTES
-        room = self._payload_bytes - Run.size_bytes()
+        room = limit_bytes - Run.size_bytes()
         steps = _MAX_STEPS
         if record_bytes:
-            steps = min(steps, (self._payload_bytes - RunReply.size_bytes()) // record_bytes)
+            steps = min(steps, (limit_bytes - RunReply.size_bytes()) // record_bytes)
         if input_bytes:
             steps = min(steps, room // input_bytes)
         while with_mask and steps > 1 and _mask_bytes(steps) + steps * input_bytes > room:
             steps -= 1
         return max(1, steps)
 
-    def _run_steps(
-        self, pass_index: int, x: Float32Array, mask: BoolArray | None, flags: RunFlags
-    ) -> tuple[RunReply, bytes]:
+    def _step_calls(
+        self, pass_index: int, x: Float32Array, mask: BoolArray | None, flags: RunFlags, collected: _Collected
+    ) -> Iterator[Call]:
+        limit_bytes = self._device.payload_limit_bytes
         data = b""
         if mask is not None:
             flags |= RunFlags.MASK
             data += np.packbits(mask, bitorder="little").tobytes().ljust(_mask_bytes(len(x)), b"\0")
         x_bytes = np.ascontiguousarray(x, dtype="<f4").tobytes()
-        if Run.size_bytes() + len(data) + len(x_bytes) > self._payload_bytes:
+        if Run.size_bytes() + len(data) + len(x_bytes) > limit_bytes:
             flags |= RunFlags.STAGED_INPUT  # one step whose input alone is longer than a frame
-            _write(self._device, Region.INPUT, 0, x_bytes)
+            yield from _writes(self._device, Region.INPUT, 0, x_bytes)
         else:
             data += x_bytes
         record = self._step_records[pass_index]
         record_bytes = len(x) * record.floats * _FLOAT_BYTES
-        fits = RunReply.size_bytes() + record_bytes <= self._payload_bytes
+        fits = RunReply.size_bytes() + record_bytes <= limit_bytes
         trace = record.trace if fits else Trace.NONE
-        run = Run(steps=len(x), flags=flags, trace=trace, pass_index=pass_index, data=data)
-        reply = self._device.request(run)
-        return reply, self._checked(reply, record_bytes) if fits else self._read_parts(record.parts)
 
-    def _run_end(self, pass_index: int, flags: RunFlags) -> tuple[RunReply, bytes]:
+        def take(reply: RunReply) -> None:
+            collected.ticks += reply.ticks
+            collected.steps += _checked(reply.data, record_bytes if fits else 0)
+
+        yield Run(steps=len(x), flags=flags, trace=trace, pass_index=pass_index, data=data), take
+        if not fits:
+            yield from self._read_calls(record.parts, collected.steps)
+
+    def _end_calls(
+        self, pass_index: int, flags: RunFlags, collected: _Collected, end_of_pass: Callable[[], None]
+    ) -> Iterator[Call]:
         record = self._end_records[pass_index]
         end_bytes = record.floats * _FLOAT_BYTES
-        fits = RunReply.size_bytes() + end_bytes <= self._payload_bytes
+        fits = RunReply.size_bytes() + end_bytes <= self._device.payload_limit_bytes
         trace = record.trace if fits else Trace.NONE
-        reply = self._device.request(Run(steps=0, flags=flags | RunFlags.END, trace=trace, pass_index=pass_index))
-        return reply, self._checked(reply, end_bytes) if fits else self._read_parts(record.parts)
 
-    def _checked(self, reply: RunReply, size_bytes: int) -> bytes:
-        if len(reply.data) != size_bytes:
-            raise MismatchError(
-                f"the device sent {len(reply.data)} bytes of results, {size_bytes} were due",
-                code="wrong_reply_size",
-                remedy="flash the firmware that belongs to this version of hil",
-            )
-        return reply.data
+        def take(reply: RunReply) -> None:
+            collected.ticks += reply.ticks
+            collected.end += _checked(reply.data, end_bytes if fits else 0)
+            if fits:
+                end_of_pass()
 
-    def _read_parts(self, parts: tuple[Part, ...]) -> bytes:
-        data = bytearray()
+        yield Run(steps=0, flags=flags | RunFlags.END, trace=trace, pass_index=pass_index), take
+        if not fits:
+            yield from self._read_calls(record.parts, collected.end, end_of_pass)
+
+    def _read_calls(
+        self, parts: tuple[Part, ...], into: bytearray, at_end: Callable[[], None] | None = None
+    ) -> Iterator[Call]:
         for part in parts:
-            end = (part.start + part.size) * _FLOAT_BYTES
-            for offset in range(part.start * _FLOAT_BYTES, end, self._payload_bytes):
-                length = min(self._payload_bytes, end - offset)
-                read = Read(region=part.region, node=part.node, offset=offset, length=length)
-                data += self._device.request(read).data
-        return bytes(data)
+            offset, end = part.start * _FLOAT_BYTES, (part.start + part.size) * _FLOAT_BYTES
+            while offset < end:
+                length = min(self._device.payload_limit_bytes, end - offset)
+                is_last = part is parts[-1] and offset + length == end
 
-    def _write_initial(self, initial: Mapping[str, Float32Array]) -> None:
-        self._device.request(StateReset())
+                def take(reply: ReadReply, length: int = length, is_last: bool = is_last) -> None:
+                    into.extend(_checked(reply.data, length))
+                    if is_last and at_end is not None:
+                        at_end()
+
+                yield Read(region=part.region, node=part.node, offset=offset, length=length), take
+                offset += length
+
+    def _initial_calls(self, initial: Mapping[str, Float32Array]) -> Iterator[Call]:
+        yield StateReset(), _ignore
         for index, node in self._spec.lstm_nodes():
             for suffix, region in (("h0", Region.STATE_H), ("c0", Region.STATE_C)):
                 state = initial.get(f"{node.name}.{suffix}")
                 if state is not None:
-                    _write(self._device, region, index, np.ascontiguousarray(state, dtype="<f4").tobytes())
+                    data = np.ascontiguousarray(state, dtype="<f4").tobytes()
+                    yield from _writes(self._device, region, index, data)
+
+
+def _checked(data: bytes, size_bytes: int) -> bytes:
+    if len(data) != size_bytes:
+        raise MismatchError(
+            f"the device sent {len(data)} bytes of results, {size_bytes} were due",
+            code="wrong_reply_size",
+            remedy="flash the firmware that belongs to this version of hil",
+        )
+    return data
 
 
 def _mask_bytes(steps: int) -> int:

@@ -18,7 +18,7 @@ from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
 from harness.inference import LoadedModel as ModelOnDevice
-from harness.inference import Progress, SequenceRunner, load_packed
+from harness.inference import Progress, SequenceInput, SequenceResult, SequenceRunner, load_packed
 from harness.model.calls import run_calls
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.inputs_file import load_inputs
@@ -319,17 +319,27 @@ def run_batch(
     ticks = rows_done = 0
 
     def run_call(call: Inputs) -> dict[str, Float32Array]:
-        nonlocal ticks, rows_done
         (x, *beside), (_, masks) = call.arrays(spec), call.seen_by(spec)
-        results = []
-        for row in range(call.batch):
-            mask = None if masks is None else masks[row]
-            initial = {name: states[row] for name, states in call.initial.items()}
-            results.append(runner.run(x[row], mask, initial, [array[row] for array in beside]))
-            ticks += results[-1].ticks
+        results: list[SequenceResult] = []
+
+        def done(result: SequenceResult) -> None:
+            nonlocal ticks, rows_done
+            results.append(result)
+            ticks += result.ticks
             rows_done += 1
             if progress is not None:
                 progress(rows_done, inputs.calls * inputs.batch)
+
+        sequences = (
+            SequenceInput(
+                x[row],
+                None if masks is None else masks[row],
+                {name: states[row] for name, states in call.initial.items()},
+                [array[row] for array in beside],
+            )
+            for row in range(call.batch)
+        )
+        runner.run_all(sequences, done)
         return {name: np.stack([result.arrays[name] for result in results]) for name in results[0].arrays}
 
     return level.of(run_calls(spec, inputs, run_call)), ticks

@@ -15,7 +15,7 @@ from harness.protocol.records import Record, Width
 HEADER_PATH = Path(__file__).parents[2] / "firmware" / "lib" / "wire" / "wire_defs.h"
 
 _CONSTANTS = (
-    "PROTOCOL_MAJOR", "PROTOCOL_MINOR", "MAX_PAYLOAD_BYTES", "MAX_NODES", "MAX_SOURCES", "NO_NODE",
+    "PROTOCOL_MAJOR", "PROTOCOL_MINOR", "MAX_PAYLOAD_BYTES", "WINDOW", "MAX_NODES", "MAX_SOURCES", "NO_NODE",
     "SESSION_NONE", "FRAME_DELIMITER", "REPLY_BIT", "IMAGE_MAGIC", "IMAGE_VERSION", "FAULT_MAGIC",
 )  # fmt: skip
 

@@ -96,7 +96,7 @@ def _table(record: type[Record]) -> list[str]:
 
 
 def _numbers() -> list[str]:
-    lines = [f"- MAX_PAYLOAD_BYTES {wire.MAX_PAYLOAD_BYTES}, MAX_NODES {wire.MAX_NODES}"]
+    lines = [f"- MAX_PAYLOAD_BYTES {wire.MAX_PAYLOAD_BYTES}, WINDOW {wire.WINDOW}, MAX_NODES {wire.MAX_NODES}"]
     lines[0] += f", MAX_SOURCES {wire.MAX_SOURCES}, NO_NODE 0x{wire.NO_NODE:X}"
     lines += [f"- IMAGE_MAGIC 0x{wire.IMAGE_MAGIC:08X} (the bytes `HILM`), IMAGE_VERSION {wire.IMAGE_VERSION}"]
     lines += [f"- FAULT_MAGIC 0x{wire.FAULT_MAGIC:08X} (the bytes `HILF`)", ""]

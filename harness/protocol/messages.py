@@ -31,7 +31,7 @@ class Header(Record):
     C_NAME: ClassVar[str] = "header"
 
     type: int = u8("message type; a reply has bit 7 set")
-    flags: int = u8("0; kept for windowed transfers")
+    flags: int = u8("0")
     sequence: int = u16("number of the request; a reply and an event repeat it")
     session: int = u32("session id; device frames carry the one in force, 0 after boot")
 
@@ -67,7 +67,7 @@ class HelloReply(Reply):
     protocol_minor: int = u16("protocol version, minor")
     capabilities: Capability = u32("bits of capability")
     max_payload_bytes: int = u16("largest payload, both ways")
-    rx_frames: int = u8("frames that the device can hold while it works")
+    rx_frames: int = u8("requests that may be under way at once; minor version 0: 1")
     runs_on: RunsOn = u8("what executes the firmware", enum=RunsOn)
     arena_bytes: int = u32("memory for images, state and buffers")
     max_nodes: int = u16("most nodes in an image")
@@ -358,12 +358,14 @@ class Run(Request[RunReply]):
 
 @dataclass(frozen=True, kw_only=True)
 class Working(Reply):
-    """The request was heard and is being worked on: wait on. Answers a repeated request."""
+    """What was heard and what was not: repeat the latter. Answers a request that came again or before its turn."""
 
     TYPE: ClassVar = MessageType.WORKING
     C_NAME: ClassVar[str] = "working"
 
-    steps_done: int = u32("steps done so far")
+    steps_done: int = u32("steps done so far of a run that is under way; else 0")
+    due: int = u16("number of the next request to be worked on: all before it were heard")
+    held: int = u16("bit k: request due + k was heard too, and waits for its turn")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,6 @@ _TEXTS = {
     ErrorCode.UNKNOWN_MESSAGE: "it does not know message type {detail}",
     ErrorCode.BAD_LENGTH: "its payload has {detail} bytes, not {detail2}",
     ErrorCode.BAD_SEQUENCE: "request {detail} is due, not {detail2}",
-    ErrorCode.BUSY: "a run is under way, {detail} steps done",
     ErrorCode.BAD_REGION: "there is no region {detail} of node {detail2} to use so",
     ErrorCode.OUT_OF_RANGE: "offset {detail} leaves the region of {detail2} bytes",
     ErrorCode.BAD_FLAGS: "it does not know the flags {detail:#x}",

@@ -7,6 +7,7 @@ has.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from harness.protocol.framing import Frame, FrameDecoder
 from harness.protocol.messages import Busy, Hello, HelloReply, Request, Working
 from harness.protocol.refusals import DeviceRefused, version_mismatch
 from harness.protocol.session import Session
-from harness.protocol.wire import PROTOCOL_MAJOR, SESSION_NONE
+from harness.protocol.wire import PROTOCOL_MAJOR, SESSION_NONE, MessageType
 from harness.replay.messages import REQUEST_OF_TYPE
 from harness.replay.transport import failure_of, first_difference
 from harness.transport.link_record import Entry, EntryKind
@@ -37,6 +38,15 @@ class Conclusion:
     code: str = ""
 
 
+@dataclass
+class _Asked:
+    """A request under way: its frame, when it was sent first, and how often."""
+
+    frame: Frame
+    time_s: float
+    attempts: int = 1
+
+
 class HostAgain:
     """Sessions that take the place of the recorded host's. One per link; a HELLO with another id opens the next.
 
@@ -52,13 +62,12 @@ class HostAgain:
         self.sessions = 0
         self._time_s = 0.0
         self._session: Session | None = None
-        self._pending: Frame | None = None
         self._forget()
 
     @property
     def is_waiting(self) -> bool:
         """Whether a request is under way."""
-        return self._pending is not None
+        return bool(self._under_way)
 
     def follow(self, entry: Entry) -> Iterator[Conclusion]:
         """Take the next entry; whatever was not simply answered."""
@@ -72,45 +81,47 @@ class HostAgain:
             yield from self._take()
         elif entry.kind == EntryKind.FAILED:
             during, error = failure_of(entry)
-            self._pending = None
+            self._under_way.clear()
             yield Conclusion(entry.time_s, f"the line failed during a {during}: {error.message}", error.code)
         elif entry.kind in (EntryKind.OPENED, EntryKind.CLOSED):
             yield from self.rest()
             self._forget()
 
     def rest(self) -> Iterator[Conclusion]:
-        """The request that is still under way, where there is one: nothing more comes."""
-        if self._pending is None:
+        """The requests that are still under way, where there are some: nothing more comes."""
+        if not self._under_way:
             return
-        name, times = type(_request_of(self._pending)).__name__, "once"
-        if self._attempts > 1:
-            times = f"{self._attempts} times"
-        self._pending = None
-        waited_s = self._time_s - self._asked_s
-        yield Conclusion(self._time_s, f"no answer to {name}, sent {times} in {waited_s:.1f} s", "no_answer")
+        oldest, times = self._under_way[0], "once"
+        if oldest.attempts > 1:
+            times = f"{oldest.attempts} times"
+        more = f", and {len(self._under_way) - 1} behind it" if len(self._under_way) > 1 else ""
+        self._under_way.clear()
+        waited_s = self._time_s - oldest.time_s
+        text = f"no answer to {type(_request_of(oldest.frame)).__name__}, sent {times} in {waited_s:.1f} s{more}"
+        yield Conclusion(self._time_s, text, "no_answer")
 
     def _forget(self) -> None:
         self._sent = FrameDecoder()
         self._session = None
-        self._pending = None
-        self._attempts = 0
-        self._asked_s = 0.0
+        self._under_way: deque[_Asked] = deque()
 
     def _send(self, frame: Frame) -> Iterator[Conclusion]:
-        if frame == self._pending:
-            self._attempts += 1
+        known = next((asked for asked in self._under_way if asked.frame == frame), None)
+        if known is not None:
+            known.attempts += 1
             return
-        yield from self.rest()
-        self._pending, self._attempts, self._asked_s = None, 1, self._time_s
+        if frame.header.type == MessageType.HELLO:
+            yield from self.rest()
         try:
             request = _request_of(frame)
             sent = self._sent_again(request, frame)
         except (HilError, ValueError) as error:
             self._session = None
+            self._under_way.clear()
             yield Conclusion(self._time_s, f"no hil of this version sends that: {error}", "host_deviates")
             return
         self.requests += 1
-        self._pending = frame
+        self._under_way.append(_Asked(frame, self._time_s))
         if sent != frame:
             yield Conclusion(self._time_s, _difference(sent, frame), "host_deviates")
         yield from self._take()
@@ -130,23 +141,26 @@ class HostAgain:
         return SESSION_NONE if self._session is None else self._session.session_id
 
     def _take(self) -> Iterator[Conclusion]:
-        """What the session makes of what came, up to the reply: what came after it waits for the next request."""
-        while self._session is not None and self._pending is not None:
+        """What the session makes of what came, up to the last reply: what comes after it waits for a request."""
+        while self._session is not None and self._under_way:
             try:
                 event = self._session.next_event()
                 if isinstance(event, HelloReply) and event.protocol_major != PROTOCOL_MAJOR:
                     raise version_mismatch(event.protocol_major, event.protocol_minor)
+            except DeviceRefused as refused:  # after which alone a session goes on
+                self._under_way.popleft()
+                yield Conclusion(self._time_s, refused.message, refused.code)
+                continue
             except HilError as error:
-                self._pending = None
-                if not isinstance(error, DeviceRefused):  # after which alone a session goes on
-                    self._session = None
+                self._under_way.clear()
+                self._session = None
                 yield Conclusion(self._time_s, error.message, error.code)
                 return
             if event is None:
                 return
             if not isinstance(event, (Working, Busy)):
                 self.answered += 1
-                self._pending = None
+                self._under_way.popleft()
 
 
 def _request_of(frame: Frame) -> Request[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from enum import Enum, IntEnum, IntFlag
@@ -13,7 +14,7 @@ from harness.protocol.framing import BadFrame, Frame, FrameDecoder
 from harness.protocol.logs import level_name, log_text
 from harness.protocol.messages import EVENTS, REQUESTS, Fault, HelloReply, Log, Message, ReadFaultReply, Request
 from harness.protocol.records import Width
-from harness.protocol.wire import FRAME_DELIMITER, REPLY_BIT, MessageType
+from harness.protocol.wire import FRAME_DELIMITER, REPLY_BIT, WINDOW, MessageType
 from harness.replay.transport import failure_of
 from harness.transport.link_record import Entry, EntryKind, printable
 
@@ -35,6 +36,9 @@ _IN_HEXADECIMAL = (Fault, ReadFaultReply)
 """Their fields are registers."""
 
 _SHOWN_BAD_BYTES = 16
+
+_REMEMBERED_FRAMES = WINDOW
+"""Of each side: as many requests may be under way, and as many replies be sent again."""
 
 
 class Direction(Enum):
@@ -60,7 +64,7 @@ class Heard:
     Attributes:
         time_s: when its last byte was written or read, in seconds since the recording began.
         direction: who sent it; None: what the recording says of the line itself.
-        mark: REPEAT: its frame is the one before it again; STALE: a reply to another request or session than the last.
+        mark: REPEAT: one of the last frames again; STALE: a reply to none of the last requests, or of another session.
         text: what it says.
         frame: the frame, where there is one.
     """
@@ -130,7 +134,7 @@ class _Side:
 
     def __init__(self) -> None:
         self._decoder = FrameDecoder()
-        self.last: Frame | None = None
+        self.last: deque[Frame] = deque(maxlen=_REMEMBERED_FRAMES)
         self.unfinished_bytes = 0
 
     def feed(self, data: bytes) -> list[Frame | BadFrame]:
@@ -153,11 +157,14 @@ def _heard(item: Frame | BadFrame, time_s: float, direction: Direction, sides: d
         return Heard(time_s, direction, Mark.BAD, f"no frame, {item.fault.value}: {shown}{more}")
     side, asked = sides[direction], sides[Direction.TO_DEVICE].last
     mark = Mark.NEW
-    if item == side.last:
+    if item in side.last:
         mark = Mark.REPEAT
-    elif direction is Direction.TO_HOST and not _is_unasked(item) and (asked is None or not _answers(item, asked)):
+    elif direction is Direction.TO_HOST and _is_unasked(item):
+        pass  # it answers nothing, and is kept for no repeat
+    elif direction is Direction.TO_HOST and not any(_answers(item, request) for request in asked):
         mark = Mark.STALE
-    side.last = item
+    else:
+        side.last.append(item)
     return Heard(time_s, direction, mark, describe(item, direction), item)
 
 

@@ -20,6 +20,7 @@ from harness.device import Device, Timing, random_session_id
 from harness.errors import DeviceError, HilError, LinkClosed, LinkError, LocalProtocolError
 from harness.inference import SequenceRunner, load_packed
 from harness.model.spec import Float32Array
+from harness.protocol.frame_size import LEAST_BYTES
 from harness.protocol.messages import Reset
 from harness.soak.bounded import FOREVER, Bounded, Overdue
 from harness.soak.cases import STEPS, Case, Cost, all_cases, cost_so_far
@@ -139,8 +140,10 @@ class Soak:
             cost += case.load
         for index in sequences:
             cost += case.sequences[index].cost
-        # Twice what all its requests may wait, so that nothing but a wait without an end is taken for one.
-        bound_s = 2 * (CONNECT_TIMEOUT_S + cost.requests * self._timing.given_up_s)
+        # Twice what all its requests may wait, so that nothing but a wait without an end is taken for one. On a line
+        # that errs there are more of them, and smaller ones.
+        requests = cost.requests + cost.line_bytes / LEAST_BYTES
+        bound_s = 2 * (CONNECT_TIMEOUT_S + requests * self._timing.given_up_s)
         session_ids = Random(f"{self._seed}/{number}/session")
         self._session_id = lambda: session_ids.randint(1, 2**32 - 1)
         self._bounded.deadline_s = self._clock() + bound_s
@@ -163,6 +166,8 @@ class Soak:
 
     def _exchange(self, case: Case, sequences: list[int], *, loads: bool) -> str:
         """Greet, load and run; what is wrong with the numbers, if anything is."""
+        # A new one: what it has learned of the line in other exchanges would be missing when this one is played alone.
+        self._device = self._hasty_device()
         self._device.connect(CONNECT_TIMEOUT_S)
         if loads:
             load_packed(self._device, case.spec, case.image)
@@ -231,7 +236,10 @@ class Soak:
         self._bounded = Bounded(self._line, self._clock)
         # Without faults nothing is gained by short waits, and a busy machine must not look like a hang.
         self._patient = Device(self._bounded, self._clock)
-        self._device = Device(self._bounded, self._clock, timing=self._timing, session_id=self._next_session_id)
+        self._device = self._hasty_device()
+
+    def _hasty_device(self) -> Device:
+        return Device(self._bounded, self._clock, timing=self._timing, session_id=self._next_session_id)
 
     def _next_session_id(self) -> int:
         return self._session_id()

@@ -148,13 +148,13 @@ def test_noise_is_counted_and_harms_nothing(raw_line: RawLine) -> None:
 
 
 def test_the_largest_echo(device: Device) -> None:
-    data = bytes(range(256)) * 4 + bytes(MAX_PAYLOAD_BYTES - 1024)
+    data = bytes(range(256)) * 8 + bytes(MAX_PAYLOAD_BYTES - 2048)
     assert device.request(Echo(data=data)).data == data
     assert device.request(Echo()).data == b""
 
 
 @pytest.mark.hil_targets("native")  # an emulated line is slower than the run: the frames behind it come too late
-def test_a_run_under_way_answers_repeats_with_working_and_refuses_others(raw_line: RawLine) -> None:
+def test_a_run_under_way_answers_repeats_with_working_and_lets_others_wait(raw_line: RawLine) -> None:
     """Three frames in one burst: the run, its repeat, and another request, before the run can be done."""
     spec = seeds.random_lstm(1, 60)
     image = pack_model(spec)
@@ -169,12 +169,63 @@ def test_a_run_under_way_answers_repeats_with_working_and_refuses_others(raw_lin
     seen = [raw_line.frame() for _ in range(3)]
     assert [frame.header.type & ~REPLY_BIT for frame in seen] == [
         MessageType.WORKING,
-        MessageType.ERROR,
         MessageType.RUN,
+        MessageType.ECHO,
     ]
-    assert Working.unpack(seen[0].payload).steps_done < 200
-    assert RunReply.unpack(seen[2].payload).steps == 200
-    assert raw_line.ask(Echo(), number + 2).header.type == MessageType.ECHO | REPLY_BIT
+    working = Working.unpack(seen[0].payload)
+    assert working.steps_done < 200
+    assert (working.due, working.held) == (number + 2, 0)
+    assert RunReply.unpack(seen[1].payload).steps == 200
+
+
+def echo(number: int) -> Echo:
+    return Echo(data=bytes([number]))
+
+
+def test_what_comes_before_its_turn_waits_for_it(raw_line: RawLine) -> None:
+    raw_line.greet()
+    early = raw_line.ask(echo(2), 2)
+    assert Working.unpack(early.payload) == Working(due=1, held=0b10)
+    again = raw_line.ask(echo(2), 2)
+    assert Working.unpack(again.payload) == Working(due=1, held=0b10)
+    raw_line.send(echo(1), 1)
+    assert [raw_line.frame().payload for _ in range(2)] == [b"\1", b"\2"]
+    assert raw_line.ask(echo(3), 3).payload == b"\3"
+
+
+def test_more_than_the_window_is_refused(raw_line: RawLine) -> None:
+    info = HelloReply.unpack(raw_line.greet(sequence=65534).payload)
+    beyond = (65535 + info.rx_frames) % 2**16
+    assert raw_line.error(Echo(), beyond) == ErrorCode.BAD_SEQUENCE
+    for number in range(info.rx_frames - 1, 0, -1):
+        assert raw_line.ask(echo(number), (65535 + number) % 2**16).header.type == MessageType.WORKING | REPLY_BIT
+    raw_line.send(echo(0), 65535)
+    assert [raw_line.frame().payload[0] for _ in range(info.rx_frames)] == list(range(info.rx_frames))
+
+
+def test_the_replies_of_a_whole_window_can_be_had_again(raw_line: RawLine) -> None:
+    window = HelloReply.unpack(raw_line.greet().payload).rx_frames
+    frames = [raw_line.ask(echo(number), number) for number in range(1, window + 2)]
+    for number in range(2, window + 2):
+        assert raw_line.ask(echo(number), number) == frames[number - 1]
+    assert raw_line.error(echo(1), 1) == ErrorCode.BAD_SEQUENCE, "the host had that one"
+    assert CountersReply.unpack(raw_line.ask(Counters(), window + 2).payload).duplicates == window
+
+
+def test_hello_forgets_what_waits(raw_line: RawLine) -> None:
+    raw_line.greet()
+    raw_line.ask(echo(2), 2)
+    raw_line.greet(sequence=0, session=SESSION + 1)
+    assert raw_line.ask(echo(9), 1, SESSION + 1).payload == b"\x09"
+    assert raw_line.ask(echo(8), 2, SESSION + 1).payload == b"\x08"
+
+
+def test_a_hello_that_comes_late_opens_nothing(raw_line: RawLine) -> None:
+    window = HelloReply.unpack(raw_line.greet().payload).rx_frames
+    for number in range(1, window + 2):
+        raw_line.ask(echo(number), number)
+    raw_line.send(Hello(protocol_major=1), 0)
+    assert raw_line.ask(echo(7), window + 2).payload == b"\7"
 
 
 def test_hello_ends_a_run(raw_line: RawLine) -> None:

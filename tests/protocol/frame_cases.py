@@ -25,7 +25,7 @@ def _without_crc(frame: bytes) -> bytes:
     return b"\0" + encoded + b"\0\0"
 
 
-_LARGEST = body(bytes(range(256)) * 4 + bytes(16))
+_LARGEST = body(bytes(range(256)) * 8 + bytes(16))
 assert len(_LARGEST) == MAX_FRAME_BYTES - 4
 
 # (title, bytes of the line, what each end of a frame gives: the frame's header and payload, or the name of a fault)

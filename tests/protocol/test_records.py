@@ -30,7 +30,7 @@ def test_a_record_survives_the_wire() -> None:
 
 
 def test_an_appended_field_of_a_later_version_is_ignored() -> None:
-    reply = ErrorReply(group=ErrorGroup.RUN, request_type=1, code=ErrorCode.BUSY, detail=7)
+    reply = ErrorReply(group=ErrorGroup.RUN, request_type=1, code=ErrorCode.BAD_REGION, detail=7)
     assert ErrorReply.unpack(reply.pack() + b"later") == reply
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.errors import DeviceFault, DeviceReset, LinkError, LocalProtocolError, MismatchError
+from harness.protocol.frame_size import LEAST_BYTES, START_BYTES
 from harness.protocol.framing import Frame, FrameDecoder, encode_frame
 from harness.protocol.messages import (
     Echo,
@@ -22,7 +23,7 @@ from harness.protocol.messages import (
 )
 from harness.protocol.refusals import DeviceRefused
 from harness.protocol.session import Session
-from harness.protocol.wire import ErrorCode, ErrorGroup, MessageType
+from harness.protocol.wire import MAX_PAYLOAD_BYTES, WINDOW, ErrorCode, ErrorGroup, MessageType
 
 SESSION = 0xCAFE
 
@@ -40,12 +41,16 @@ def answer(request: bytes, reply: Message, **changes: Any) -> bytes:
     return encode_frame(Header(**fields), reply.pack())
 
 
+def greeted(hello: HelloReply) -> Session:
+    session = Session(SESSION)
+    session.receive(answer(session.send(Hello()), hello))
+    assert isinstance(session.next_event(), HelloReply)
+    return session
+
+
 @pytest.fixture
 def session() -> Session:
-    greeted = Session(SESSION)
-    greeted.receive(answer(greeted.send(Hello()), HelloReply()))
-    assert isinstance(greeted.next_event(), HelloReply)
-    return greeted
+    return greeted(HelloReply(rx_frames=WINDOW, protocol_minor=1))
 
 
 def test_a_request_gets_its_reply(session: Session) -> None:
@@ -68,8 +73,10 @@ def test_sequence_numbers_go_up_and_a_repeat_is_the_same_bytes(session: Session)
     assert request_frame(second).header.sequence == request_frame(first).header.sequence + 1
 
 
-def test_one_request_at_a_time_and_hello_first(session: Session) -> None:
+def test_a_device_without_windows_is_asked_one_thing_at_a_time_and_hello_comes_first() -> None:
+    session = greeted(HelloReply(rx_frames=2, protocol_minor=0))
     session.send(Echo())
+    assert not session.may_send
     with pytest.raises(LocalProtocolError, match="under way"):
         session.send(Echo())
     with pytest.raises(LocalProtocolError, match="Hello"):
@@ -79,8 +86,8 @@ def test_one_request_at_a_time_and_hello_first(session: Session) -> None:
 
 
 def test_too_long_a_payload_is_not_sent(session: Session) -> None:
-    with pytest.raises(LocalProtocolError, match="1041"):
-        session.send(Echo(data=bytes(1041)))
+    with pytest.raises(LocalProtocolError, match=str(MAX_PAYLOAD_BYTES + 1)):
+        session.send(Echo(data=bytes(MAX_PAYLOAD_BYTES + 1)))
 
 
 def test_stale_frames_are_dropped(session: Session) -> None:
@@ -118,8 +125,9 @@ def test_before_the_greeting_session_zero_is_only_stale() -> None:
 
 def test_working_leaves_the_request_under_way(session: Session) -> None:
     data = session.send(Echo())
-    session.receive(answer(data, Working(steps_done=3)))
-    assert session.next_event() == Working(steps_done=3)
+    session.receive(answer(data, Working(steps_done=3, due=3)))
+    assert session.next_event() == Working(steps_done=3, due=3)
+    assert session.lost() == b""
     session.receive(answer(data, EchoReply()))
     assert session.next_event() == EchoReply()
 
@@ -193,3 +201,97 @@ def test_a_fault_before_the_greeting_does_not_keep_from_greeting() -> None:
     session.receive(unasked(Fault(), SESSION))
     session.send(Echo())
     assert session.next_event() is None, "a device in our session has not restarted"
+
+
+def sent(session: Session, count: int) -> list[bytes]:
+    """So many requests under way, told apart by their data."""
+    return [session.send(Echo(data=bytes([number]))) for number in range(count)]
+
+
+def test_as_many_requests_are_under_way_as_the_device_has_room_for(session: Session) -> None:
+    frames = sent(session, WINDOW)
+    assert not session.may_send
+    session.receive(answer(frames[0], EchoReply(data=b"\0")))
+    assert session.next_event() == EchoReply(data=b"\0")
+    assert session.may_send
+    assert session.requests_under_way == WINDOW - 1
+
+
+def test_replies_come_out_in_order_and_what_is_missing_is_asked_for_at_once(session: Session) -> None:
+    first, second = sent(session, 2)
+    session.receive(answer(second, EchoReply(data=b"\1")))
+    assert session.next_event() is None, "the first one's turn"
+    assert session.lost() == first
+    assert session.lost() == b"", "once"
+    session.receive(answer(first, EchoReply(data=b"\0")))
+    assert [session.next_event(), session.next_event()] == [EchoReply(data=b"\0"), EchoReply(data=b"\1")]
+    assert session.counters.repeats == 1
+
+
+def test_only_what_the_device_does_not_hold_is_sent_again() -> None:
+    session = greeted(HelloReply(rx_frames=4, protocol_minor=1))
+    first, second, third, fourth = sent(session, 4)
+    due = request_frame(first).header.sequence
+    held_second = Working(due=due, held=0b0010)
+    session.receive(answer(second, held_second))
+    assert session.next_event() == held_second
+    assert session.lost() == first
+    held_fourth = Working(due=due, held=0b1010)
+    session.receive(answer(fourth, held_fourth))
+    assert session.next_event() == held_fourth
+    assert session.lost() == third, "the first one may be on its way again, the second one is there"
+
+
+def test_a_repeat_is_no_evidence_against_what_was_sent_before_it(session: Session) -> None:
+    first, second = sent(session, 2)
+    assert session.repeat() == first
+    session.receive(answer(second, EchoReply(data=b"\1")))
+    assert session.next_event() is None
+    assert session.lost() == b"", "the repeat may still be on its way"
+
+
+def test_the_numbers_of_a_window_wrap() -> None:
+    session = Session(SESSION)
+    session._sequence = 65533
+    session.receive(answer(session.send(Hello()), HelloReply(rx_frames=3, protocol_minor=1)))
+    session.next_event()
+    first, second, third = sent(session, 3)
+    assert [request_frame(frame).header.sequence for frame in (first, second, third)] == [65535, 0, 1]
+    working = Working(due=65535, held=0b100)
+    session.receive(answer(third, working))
+    assert session.next_event() == working
+    assert session.lost() == first + second
+
+
+def test_a_refusal_waits_for_its_turn(session: Session) -> None:
+    first, second = sent(session, 2)
+    error = ErrorReply(group=ErrorGroup.IMAGE, request_type=2, code=ErrorCode.TOO_LARGE)
+    session.receive(answer(second, error) + answer(first, EchoReply()))
+    assert session.next_event() == EchoReply()
+    with pytest.raises(DeviceRefused):
+        session.next_event()
+
+
+def test_frames_become_small_where_they_are_lost_and_large_again_where_they_are_not(session: Session) -> None:
+    size = session.frame_size
+    for _ in range(12):
+        session.receive(answer(session.send(Echo(data=bytes(size.limit_bytes))), EchoReply(data=bytes(8))))
+        session.next_event()
+    assert size.limit_bytes == MAX_PAYLOAD_BYTES
+    for _ in range(5):
+        session.receive(b"\x05noise\0")
+    assert size.limit_bytes == LEAST_BYTES
+    for _ in range(20):
+        session.send(Echo())
+        session.repeat()
+        session.receive(answer(session.repeat(), EchoReply()))
+        session.next_event()
+    assert size.limit_bytes == LEAST_BYTES
+
+
+def test_a_device_that_boots_late_is_no_bad_line() -> None:
+    session = Session(SESSION)
+    session.send(Hello())
+    for _ in range(20):
+        session.repeat()
+    assert session.frame_size.limit_bytes == START_BYTES

@@ -54,11 +54,18 @@ class Numbers:
         self.runs += 1
         if request.flags & RunFlags.RESET_STATE:
             self._state = 0
-        self._state = crc32(b"%d %d" % (self._state, crc32(image)) + request.data)
         spec, made = MODELS[len(image)]
-        floats = request.steps * step_record(spec, made.plan, request.pass_index, TraceLevel.HC).floats
+        record = step_record(spec, made.plan, request.pass_index, TraceLevel.HC)
+        data = b"".join(
+            self._numbers(image, x.tobytes(), record.floats)
+            for x in np.frombuffer(request.data, "<f4").reshape(-1, spec.stream_size)
+        )
         if request.flags & RunFlags.END:
-            floats += end_record(spec, made.plan, request.pass_index, TraceLevel.HC).floats
+            data += self._numbers(image, b"", end_record(spec, made.plan, request.pass_index, TraceLevel.HC).floats)
+        return data
+
+    def _numbers(self, image: bytes, x: bytes, floats: int) -> bytes:
+        self._state = crc32(b"%d %d" % (self._state, crc32(image)) + x)
         return np.random.default_rng(self._state).standard_normal(floats).astype("<f4").tobytes()
 
 
@@ -177,7 +184,7 @@ class Careless(FakeDevice):
                 body = cobs.decode(piece)[:-4]
                 frame = Frame(Header.unpack(body), body[Header.size_bytes() :])
                 self.heard.append(frame)
-                sent += self._answer(frame)
+                sent += b"".join(self._answers(frame))
             except (ValueError, KeyError, AssertionError, cobs.DecodeError):
                 continue
         return sent
@@ -200,7 +207,7 @@ def test_a_device_that_checks_no_crc_is_found_and_the_failure_comes_again() -> N
 class Forgetful(FakeDevice):
     """Keeps no reply: works on a repeat once more."""
 
-    def _again(self, frame: Frame) -> bytes:
+    def _again(self, frame: Frame, kept: bytes) -> bytes:
         return self._take_on(frame)
 
 

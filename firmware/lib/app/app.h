@@ -1,6 +1,7 @@
 // The firmware above the board: sessions, requests, and the one run that may be under way.
 //
-// The main loop calls app_poll; a run does one time step per call, so the link is served between steps.
+// The main loop calls app_poll; a run does one time step per call, so the link is served between steps. Requests are
+// worked on in the order of their numbers; those that came early wait. docs/PROTOCOL.md, "Requests and replies".
 #ifndef APP_H
 #define APP_H
 
@@ -21,16 +22,27 @@ typedef struct {
     uint8_t *next; // where the next record goes in the reply
 } app_run_t;
 
+// A reply that can be sent again. The host has the replies of all requests but the last WIRE_WINDOW.
+typedef struct {
+    bool is_kept;
+    uint16_t sequence; // of the request
+    uint32_t crc32;    // of the request
+    size_t payload_size;
+    _Alignas(8) uint8_t frame[WIRE_MAX_FRAME_BYTES];
+} app_reply_t;
+
 typedef struct {
     link_t link;
     loader_t loader;
     app_run_t run;
     uint32_t session;       // WIRE_SESSION_NONE until greeted
+    uint32_t hello_crc32;   // of the HELLO that opened it
     uint16_t last_sequence; // of the last request that was taken on
-    uint32_t last_crc32;    // of that request
-    size_t reply_size;      // payload of the kept reply; its frame is in `reply`
+    bool waits[WIRE_WINDOW];
+    link_frame_t waiting[WIRE_WINDOW]; // requests whose turn has not come yet
+    app_reply_t replies[WIRE_WINDOW];
+    app_reply_t *reply; // the latest one, which may still be in the making
     uint32_t duplicates;
-    _Alignas(8) uint8_t reply[WIRE_MAX_FRAME_BYTES];
 } app_t;
 
 // Takes the board's arena. Call after board_init.

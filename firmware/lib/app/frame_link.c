@@ -4,8 +4,6 @@
 
 #include "board.h"
 
-_Static_assert(LINK_RX_FRAMES == 2u, "one buffer is held, the other one receives");
-
 static void receive_into(link_t *link, uint8_t slot) {
     link->receiving = slot;
     wire_decoder_init(&link->decoder, link->rx[slot], WIRE_MAX_FRAME_BYTES);
@@ -40,9 +38,17 @@ static bool put(link_t *link, uint8_t byte, link_frame_t *frame) {
     return false;
 }
 
+static uint8_t free_slot(const link_t *link) {
+    uint8_t slot = 0;
+    while (link->in_use[slot]) {
+        slot++; // ends: one buffer more than may be held
+    }
+    return slot;
+}
+
 bool link_poll(link_t *link, link_frame_t *frame) {
     if (link->in_use[link->receiving]) {
-        receive_into(link, link->receiving ^ 1u);
+        receive_into(link, free_slot(link));
     }
     for (;;) {
         if (link->chunk_next == link->chunk_size) {

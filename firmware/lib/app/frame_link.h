@@ -1,6 +1,6 @@
 // The device's end of the link: received bytes become frames, frames to send become bytes.
 //
-// Two receive buffers: while a request is worked on in one of them, the next frame is received in the other.
+// One receive buffer more than there may be requests under way: a frame always finds one, also a repeat.
 #ifndef FRAME_LINK_H
 #define FRAME_LINK_H
 
@@ -9,7 +9,7 @@
 
 #include "wire_framing.h"
 
-#define LINK_RX_FRAMES 2u
+#define LINK_RX_FRAMES (WIRE_WINDOW + 1u)
 
 typedef struct {
     wire_header_t header;
@@ -40,8 +40,7 @@ typedef struct {
 void link_init(link_t *link);
 
 // Takes what the board has received. Returns true with one frame in `frame`, whose buffer is the caller's until
-// link_release; false when there is none yet. Never waits. At a call at most one frame may be held: the other buffer is
-// the next one's.
+// link_release; false when there is none yet. Never waits. At a call at most WIRE_WINDOW frames may be held.
 bool link_poll(link_t *link, link_frame_t *frame);
 
 // Gives a frame's buffer back.

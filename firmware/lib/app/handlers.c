@@ -14,7 +14,7 @@ _Static_assert(sizeof FIRMWARE_FLAGS <= sizeof((wire_hello_reply_t){0}.compiler_
 _Static_assert(sizeof FIRMWARE_VERSION <= sizeof((wire_hello_reply_t){0}.version), "version too short");
 
 uint8_t *reply_payload(app_t *app) {
-    return app->reply + sizeof(wire_header_t);
+    return app->reply->frame + sizeof(wire_header_t);
 }
 
 void reply_with(app_t *app, uint8_t type, const void *payload, size_t size) {
@@ -56,7 +56,7 @@ void handle_hello(app_t *app) {
         .protocol_minor = WIRE_PROTOCOL_MINOR,
         .capabilities = board->capabilities | WIRE_CAP_MASK,
         .max_payload_bytes = WIRE_MAX_PAYLOAD_BYTES,
-        .rx_frames = LINK_RX_FRAMES,
+        .rx_frames = WIRE_WINDOW,
         .runs_on = board->runs_on,
         .arena_bytes = app->loader.arena_bytes,
         .max_nodes = WIRE_MAX_NODES,

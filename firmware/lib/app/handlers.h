@@ -4,7 +4,7 @@
 
 #include "app.h"
 
-// Sends the reply of `payload_size` bytes that lies behind the header in app->reply, and keeps it for a repeat.
+// Sends the reply of `payload_size` bytes that lies at reply_payload, and keeps it for a repeat.
 void app_send_reply(app_t *app, uint8_t type, size_t payload_size);
 
 // Tells the host that nothing is heard here for a while, and waits until it is said.

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "wire_crc.h"
 #include "wire_framing.h"
 
 #define ALIGNMENT 8u
@@ -91,13 +92,33 @@ void loader_open_store(loader_t *loader) {
     }
 }
 
+void loader_wrote(loader_t *loader, uint32_t offset, size_t size) {
+    loader_slot_t *const slot = &loader->loading;
+    const uint32_t end = slot->image_bytes - (uint32_t)sizeof slot->sum; // the image's own CRC is not part of it
+    const uint32_t left = offset < end ? end - offset : 0u;
+    const uint32_t count = size < left ? (uint32_t)size : left;
+    if (offset < slot->summed_bytes) {
+        slot->summed_bytes = 0; // something in it has changed
+        slot->sum = 0;
+    } else if (offset == slot->summed_bytes) {
+        slot->sum = wire_crc32(slot->sum, slot->image + offset, count);
+        slot->summed_bytes = offset + count;
+    }
+}
+
 image_error_t loader_commit(loader_t *loader, uint32_t crc32) {
     const loader_slot_t slot = loader->loading;
     if (slot.start == NULL) {
         return (image_error_t){.code = WIRE_ERR_NO_LOAD};
     }
     loader->loading.start = NULL;
-    const image_source_t source = {.bytes = slot.image, .size = slot.image_bytes, .crc32 = crc32};
+    const image_source_t source = {
+        .bytes = slot.image,
+        .size = slot.image_bytes,
+        .crc32 = crc32,
+        .summed_bytes = slot.summed_bytes,
+        .sum = slot.sum,
+    };
     const image_error_t error = image_open(&loader->image, &source, slot.work, slot.work_bytes);
     if (error.code == 0) {
         loader->current = slot;

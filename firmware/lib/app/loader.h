@@ -13,8 +13,10 @@ typedef struct {
     uint8_t *work;
     uint32_t image_bytes;
     uint32_t work_bytes;
-    uint32_t arena_bytes; // what it takes of the arena
-    bool to_store;        // its bytes are to be written to the store
+    uint32_t arena_bytes;  // what it takes of the arena
+    bool to_store;         // its bytes are to be written to the store
+    uint32_t summed_bytes; // written in order so far, of which `sum` is the CRC-32
+    uint32_t sum;
 } loader_slot_t;
 
 typedef struct {
@@ -35,6 +37,10 @@ void loader_open_store(loader_t *loader);
 
 // Makes room for an image; `*reply` holds the numbers on success, the error on failure.
 image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wire_image_begin_reply_t *reply);
+
+// To be told of every write to the image that is being loaded, once its bytes are in place. So its CRC is made while
+// the next ones are on their way, and not in one long piece at the end.
+void loader_wrote(loader_t *loader, uint32_t offset, size_t size);
 
 // Checks the loaded bytes and puts them in force. On failure the old image stays in force and the load is over.
 image_error_t loader_commit(loader_t *loader, uint32_t crc32);

@@ -110,6 +110,9 @@ void handle_write(app_t *app, const link_frame_t *frame) {
     } else {
         memcpy(start + write.offset, data, size);
     }
+    if (error.code == 0 && write.region == WIRE_REGION_IMAGE) {
+        loader_wrote(&app->loader, write.offset, size);
+    }
     if (error.code != 0) {
         reply_error(app, WIRE_MSG_WRITE, error);
     } else {

@@ -65,7 +65,9 @@ typedef struct {
 typedef struct {
     const uint8_t *bytes; // 8-byte aligned
     size_t size;
-    uint32_t crc32; // what the image must end with
+    uint32_t crc32;      // what the image must end with
+    size_t summed_bytes; // from its start on, of which `sum` is the CRC-32 already; 0 if none is known
+    uint32_t sum;
 } image_source_t;
 
 // Opens an image with `work_size` bytes of work memory at `work` (8-byte aligned). Checks its CRC and every field. On

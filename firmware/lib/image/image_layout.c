@@ -157,7 +157,11 @@ image_error_t image_check(const image_source_t *source, uint32_t *work_bytes) {
     }
     uint32_t sent = 0;
     memcpy(&sent, bytes + size - CRC_BYTES, sizeof sent);
-    const uint32_t computed = wire_crc32(0, bytes, size - CRC_BYTES);
+    const size_t summed = source->summed_bytes;
+    if (summed > size - CRC_BYTES) {
+        return fail(WIRE_ERR_BAD_SIZE, (uint32_t)summed, (uint32_t)size);
+    }
+    const uint32_t computed = wire_crc32(source->sum, bytes + summed, size - CRC_BYTES - summed);
     if (sent != computed || source->crc32 != computed) {
         return fail(WIRE_ERR_CRC_MISMATCH, sent != computed ? sent : source->crc32, computed);
     }

@@ -11,7 +11,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire is little-end
 
 #define WIRE_PROTOCOL_MAJOR 1u
 #define WIRE_PROTOCOL_MINOR 1u
-#define WIRE_MAX_PAYLOAD_BYTES 0x410u
+#define WIRE_MAX_PAYLOAD_BYTES 0x810u
+#define WIRE_WINDOW 2u
 #define WIRE_MAX_NODES 32u
 #define WIRE_MAX_SOURCES 64u
 #define WIRE_NO_NODE 0xFFFFu
@@ -56,7 +57,6 @@ enum wire_err {
     WIRE_ERR_BAD_SESSION = 3u,
     WIRE_ERR_BAD_SEQUENCE = 4u,
     WIRE_ERR_BAD_VERSION = 5u,
-    WIRE_ERR_BUSY = 6u,
     WIRE_ERR_BAD_REGION = 7u,
     WIRE_ERR_OUT_OF_RANGE = 8u,
     WIRE_ERR_BAD_FLAGS = 9u,
@@ -283,7 +283,7 @@ enum wire_node_flag {
 // What every frame begins with.
 typedef struct {
     uint8_t type; // message type; a reply has bit 7 set
-    uint8_t flags; // 0; kept for windowed transfers
+    uint8_t flags; // 0
     uint16_t sequence; // number of the request; a reply and an event repeat it
     uint32_t session; // session id; device frames carry the one in force, 0 after boot
 } wire_header_t;
@@ -302,7 +302,7 @@ typedef struct {
     uint16_t protocol_minor; // protocol version, minor
     uint32_t capabilities; // bits of capability
     uint16_t max_payload_bytes; // largest payload, both ways
-    uint8_t rx_frames; // frames that the device can hold while it works
+    uint8_t rx_frames; // requests that may be under way at once; minor version 0: 1
     uint8_t runs_on; // what executes the firmware
     uint32_t arena_bytes; // memory for images, state and buffers
     uint16_t max_nodes; // most nodes in an image
@@ -424,11 +424,13 @@ typedef struct {
 } wire_run_reply_t;
 static_assert(sizeof(wire_run_reply_t) == 16, "layout of wire_run_reply_t");
 
-// The request was heard and is being worked on: wait on. Answers a repeated request.
+// What was heard and what was not: repeat the latter. Answers a request that came again or before its turn.
 typedef struct {
-    uint32_t steps_done; // steps done so far
+    uint32_t steps_done; // steps done so far of a run that is under way; else 0
+    uint16_t due; // number of the next request to be worked on: all before it were heard
+    uint16_t held; // bit k: request due + k was heard too, and waits for its turn
 } wire_working_t;
-static_assert(sizeof(wire_working_t) == 4, "layout of wire_working_t");
+static_assert(sizeof(wire_working_t) == 8, "layout of wire_working_t");
 
 // The device hears nothing for a while: the host sends nothing and waits on. Comes before the reply, unasked.
 typedef struct {

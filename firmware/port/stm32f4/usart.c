@@ -9,10 +9,11 @@
 #define RX_PIN 3u
 #define USART2_FUNCTION 7u // AF7, datasheet DS10693, table of alternate functions
 
-// Takes the largest frame whole: Renode delivers a burst at once, without the time of the line in between. On the chip
-// it is 178 ms of line time at 115200 baud, in which the main loop must come by once.
-static uint8_t rx_bytes[2048];
-// 2048 bytes take the largest frame (WIRE_MAX_PAYLOAD_BYTES and its overhead) while one before it still drains.
+// What comes in while the main loop computes a time step or waits for room to send: 27 ms of a line of 1.5 Mbaud. The
+// latter takes 14 ms at most, for one reply goes out in each turn. It takes the largest frame whole, since Renode
+// delivers a burst at once, without the time of the line in between.
+static uint8_t rx_bytes[4096];
+// What goes out while the next steps are computed: 14 ms of a line of 1.5 Mbaud, 350 steps of one unit or 4 of 128.
 static uint8_t tx_bytes[2048];
 
 _Static_assert(sizeof rx_bytes > WIRE_MAX_FRAME_BYTES + WIRE_MAX_FRAME_BYTES / 254 + 8, "a frame as it is on the line");

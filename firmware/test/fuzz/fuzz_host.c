@@ -59,8 +59,16 @@ static void check_memory(void) {
              "images do not overlap");
         must(!loading->to_store || current->image != fuzz_app.loader.store, "the image that runs is not overwritten");
     }
-    const uint32_t held = (uint32_t)fuzz_app.link.in_use[0] + (uint32_t)fuzz_app.link.in_use[1];
-    must(held == (fuzz_app.run.active ? 1u : 0u), "a frame is held by a run alone");
+    uint32_t held = 0;
+    for (uint32_t i = 0; i < LINK_RX_FRAMES; i++) {
+        held += fuzz_app.link.in_use[i] ? 1u : 0u;
+    }
+    uint32_t wanted = fuzz_app.run.active ? 1u : 0u;
+    for (uint32_t i = 0; i < WIRE_WINDOW; i++) {
+        wanted += fuzz_app.waits[i] ? 1u : 0u;
+    }
+    must(held == wanted, "a frame is held by a run, or by a request that waits");
+    must(held < LINK_RX_FRAMES, "there is room for a frame");
 }
 
 typedef struct {
@@ -184,6 +192,11 @@ void host_request_somehow(uint8_t type, const void *payload, size_t size) {
     sequence = (uint16_t)(sequence + (how == 1 ? input_half() : 1u));
     session ^= how == 2 ? 1u + input_byte() : 0u;
     const size_t sent = how == 3 ? input_below((uint32_t)(size < 255u ? size : 255u) + 1u) : size;
+    if (how == 9) { // one that comes before its turn
+        sequence++;
+        wire_encode(frame, make_frame(frame, WIRE_MSG_ECHO, "", 0), fuzz_board_send, NULL);
+        sequence--;
+    }
     const size_t frame_bytes = make_frame(frame, how == 4 ? input_byte() : type, payload, sent);
     wire_encode(frame, frame_bytes, how == 5 ? flip : fuzz_board_send, NULL);
     if (how == 6) {
@@ -192,6 +205,7 @@ void host_request_somehow(uint8_t type, const void *payload, size_t size) {
         fuzz_board_send(NULL, frame, input_byte());
         fuzz_board_send(NULL, &delimiter, sizeof delimiter);
     }
+    sequence = (uint16_t)(sequence + (how == 9 ? 1u : 0u));
     if (how != 8) { // else the next one comes right behind it
         host_wait();
     }

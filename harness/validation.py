@@ -16,6 +16,7 @@ from harness.compare.classes import Classes, check_labels, classify
 from harness.compare.tolerance import Tolerance, check_given, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
+from harness.diagnosis.explain import Explanation, explain
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
 from harness.inference import LoadedModel as ModelOnDevice
 from harness.inference import Progress, SequenceInput, SequenceResult, SequenceRunner, load_packed
@@ -71,6 +72,7 @@ class Validation:
         results: the comparison, tensor by tensor.
         classes: what the outputs of classifiers say as classes.
         bits: the comparison with a host process, if that was wanted.
+        explanation: of values beyond tolerance, which mistake would give them.
         ticks: ticks spent in the time steps.
         link: what the host saw of the link while the weights and the sequences went over it, also where that failed.
         counters: what the device counted since it was started.
@@ -95,6 +97,7 @@ class Validation:
     results: tuple[TensorResult, ...] = ()
     classes: tuple[Classes, ...] = ()
     bits: BitComparison | None = None
+    explanation: Explanation | None = None
     ticks: int = 0
     link: LinkCounters | None = None
     counters: CountersReply | None = None
@@ -196,6 +199,8 @@ def validate(
         run.classes = classify(run.expected.tensors, run.got, run.inputs.labels, run.loaded.spec.classifiers)
         if host is not None:
             _compare_with_host(run, host)
+        if not all_passed(run.results):
+            _explain(run)
     except HilError as error:
         run.error = error
     except MemoryError:
@@ -284,6 +289,14 @@ def _run_on_device(
         now = device.link_counters
         run.link = now.since(before) if now is counters else now  # a new session counts anew
     run.counters = device.counters()
+
+
+def _explain(run: Validation) -> None:
+    """Which mistake gives what the device computed."""
+    assert run.loaded is not None
+    assert run.inputs is not None
+    with _Stage(run, "diagnosis"):
+        run.explanation = explain(run.loaded.spec, run.inputs, run.got)
 
 
 def _compare_with_host(run: Validation, host: Callable[[ModelImage], Device]) -> None:

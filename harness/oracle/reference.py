@@ -14,7 +14,9 @@ NaN and infinity are values here: they spread as arithmetic says, without a warn
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -38,8 +40,38 @@ from harness.oracle.activations import ACTIVATIONS, Array
 from harness.protocol.wire import Operation, Tap
 
 
+@dataclass(frozen=True)
+class LstmRun:
+    """What one LSTM layer gave.
+
+    Attributes:
+        h: (B, T, units), the output of each step; at a masked step the output before it, zeros before the first.
+        c: (B, T, units), the cell state after each step, held over masked steps.
+        h_last: (B, units), the hidden state after the last step.
+        c_last: (B, units), the cell state after the last step.
+        z: (B, T, 4 units), the gates i, f, c, o before their activations; 0 at a masked step.
+        gates: (B, T, 4 units), the same behind them.
+    """
+
+    h: Array
+    c: Array
+    h_last: Array
+    c_last: Array
+    z: Array
+    gates: Array
+
+
+RunLstm: TypeAlias = Callable[[LstmNode, Array, BoolArray | None, Array, Array], LstmRun]
+"""What computes an LSTM: takes what `lstm` takes."""
+
+
 def reference(
-    spec: ModelSpec, inputs: Inputs, dtype: DTypeLike = np.float64, *, gates: bool = False
+    spec: ModelSpec,
+    inputs: Inputs,
+    dtype: DTypeLike = np.float64,
+    *,
+    gates: bool = False,
+    run_lstm: RunLstm | None = None,
 ) -> dict[str, Array]:
     """Every tensor that the device is judged by, computed in `dtype`.
 
@@ -48,16 +80,17 @@ def reference(
         inputs: x (B, T, input_size), and maybe a mask and initial states; or N calls of them.
         dtype: float64, or float32 for an idea of what any float32 program does.
         gates: the values of the gates are wanted too.
+        run_lstm: computes the LSTMs; None: `lstm`. Whoever has their values looks at what each of them reads.
 
     Returns:
         For each LSTM `<name>.h` and `<name>.c` (B, T, units), `<name>.h_last` and `<name>.c_last` (B, units), where
         they are wanted `<name>.z` and `<name>.gates` (B, T, 4 units); then `output`, or `output.0`, `output.1`, ... of
         a model with several outputs. With calls each has a leading N.
     """
-    return run_calls(spec, inputs, lambda call: _one_call(spec, call, dtype, gates=gates))
+    return run_calls(spec, inputs, lambda call: _one_call(spec, call, dtype, run_lstm or lstm, gates=gates))
 
 
-def _one_call(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike, *, gates: bool) -> dict[str, Array]:
+def _one_call(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike, run_lstm: RunLstm, *, gates: bool) -> dict[str, Array]:
     tensors: dict[str, Array] = {}
     values: list[Array] = []
     _, run_mask = inputs.seen_by(spec)
@@ -71,7 +104,7 @@ def _one_call(spec: ModelSpec, inputs: Inputs, dtype: DTypeLike, *, gates: bool)
             if isinstance(node, LstmNode):
                 mask = None if run_mask is None or not node.masked else directed(run_mask, as_source(node.source))
                 h0, c0 = read[1:] if node.initial is not None else _initial_states(node, inputs, read[0])
-                run = lstm(node, read[0], mask, h0, c0)
+                run = run_lstm(node, read[0], mask, h0, c0)
                 names = ("h", "c", "h_last", "c_last", *(("z", "gates") if gates else ()))
                 tensors.update({f"{node.name}.{name}": getattr(run, name) for name in names})
                 values.append(run.h if node.return_sequences else run.h[:, -1])
@@ -95,27 +128,6 @@ def _tapped(spec: ModelSpec, source: Source, values: list[Array], tensors: dict[
     """The output of a node, or a state that it ends with."""
     assert source.node is not None
     return values[source.node] if source.tap is Tap.OUTPUT else tensors[spec.state_name(source)]
-
-
-@dataclass(frozen=True)
-class LstmRun:
-    """What one LSTM layer gave.
-
-    Attributes:
-        h: (B, T, units), the output of each step; at a masked step the output before it, zeros before the first.
-        c: (B, T, units), the cell state after each step, held over masked steps.
-        h_last: (B, units), the hidden state after the last step.
-        c_last: (B, units), the cell state after the last step.
-        z: (B, T, 4 units), the gates i, f, c, o before their activations; 0 at a masked step.
-        gates: (B, T, 4 units), the same behind them.
-    """
-
-    h: Array
-    c: Array
-    h_last: Array
-    c_last: Array
-    z: Array
-    gates: Array
 
 
 def lstm(node: LstmNode, x: Array, mask: BoolArray | None, h: Array, c: Array) -> LstmRun:

@@ -69,6 +69,8 @@ def record_of(
         },
         "tensors": [result.to_json() for result in run.results],
         "classification": [classes.to_json() for classes in run.classes],
+        "diagnosis": [] if run.explanation is None else [each.to_json() for each in run.explanation.found],
+        "diagnosis_note": None if run.explanation is None else run.explanation.note,
         "bit_exact": None if run.bits is None else run.bits.to_json(),
         "model": _model(run),
         "weights": _weights(run),

@@ -113,6 +113,8 @@ def _print_results(console: Console, run: Validation) -> None:
     for result in run.results:
         if not result.passed and result.tolerance is not None:
             console.print(f"{escape(result.name)}: tolerance {escape(result.tolerance.reason)}")
+    for line in () if run.explanation is None else run.explanation.lines:
+        console.print(f"why     {escape(line)}")
 
 
 def print_files(console: Console, paths: Sequence[Path]) -> None:

@@ -17,7 +17,7 @@ from harness.device import Device
 from harness.errors import DeviceError, HilError, LinkError, LocalProtocolError, MismatchError, TargetUnavailable
 from harness.renode.find import find_renode
 from harness.targets.base import Target
-from harness.targets.board import BoardTarget
+from harness.targets.board import BoardTarget, Running
 from harness.targets.boards import board
 from harness.targets.choice import TargetChoice
 from harness.targets.native import NativeTarget
@@ -35,6 +35,9 @@ TARGET_KINDS = ("qemu", "native")
 
 _KEPT_LOGS = 50
 """A log is of use as long as somebody remembers the run."""
+
+_DEVICE_ID_MASK = 0xFFF
+"""Of DBGMCU_IDCODE; the rest is the revision (RM0390 33.6.1)."""
 
 _numbers = count(1)  # tells the logs of one process apart
 
@@ -75,7 +78,7 @@ def make_target(choice: TargetChoice, say: Say, recording: Recording | None = No
     if choice.kind == "board":
         return BoardTarget(
             board(choice.board),
-            ChipProgram(say),
+            ChipProgram(say, board(choice.board).platformio_environment),
             port=choice.port,
             serial_number=choice.serial_number,
             flash=choice.flash,
@@ -99,28 +102,31 @@ class ChipProgram:
 
     Args:
         say: told what takes time.
+        environment: section of platformio.ini, named after the board.
     """
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, environment: str) -> None:
         self._say = say
+        self._environment = environment
 
     def build_id(self, *, may_build: bool) -> bytes | None:
         """The build id of our own ELF; None if it is not built and may not be."""
         from harness.build.elf import build_id
         from harness.build.platformio import current_elf, firmware_elf
 
-        elf = firmware_elf(self._say) if may_build else current_elf()
+        elf = firmware_elf(self._say, self._environment) if may_build else current_elf(self._environment)
         return None if elf is None else build_id(elf)
 
-    def running_on(self, line: Transport, timeout_s: float) -> bytes:
-        """The build id that the device on a line announces."""
-        return Device(line).connect(timeout_s).build_id
+    def running_on(self, line: Transport, timeout_s: float) -> Running:
+        """What the device on a line says of itself."""
+        hello = Device(line).connect(timeout_s)
+        return Running(hello.build_id, hello.board, hello.idcode & _DEVICE_ID_MASK)
 
     def upload(self, serial_number: str | None) -> None:
         """Write our ELF to the board whose probe has this serial number."""
         from harness.build.upload import upload
 
-        upload(serial_number)
+        upload(serial_number, self._environment)
 
 
 class Workbench:

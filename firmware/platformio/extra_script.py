@@ -11,6 +11,7 @@ from SCons.Script import DefaultEnvironment
 
 env = DefaultEnvironment()
 root = Path(env.subst("$PROJECT_DIR"))
+board = env["PIOENV"]
 
 sys.path.insert(0, str(root))
 try:
@@ -34,10 +35,11 @@ env.Append(
     CFLAGS=[*parts.warning_flags],
     CPPDEFINES=[
         *parts.cmsis_dsp.defines,
-        *((name, env.StringifyMacro(value)) for name, value in parts.program_macros(parts.target).items()),
+        *((name, env.StringifyMacro(value)) for name, value in parts.program_macros(parts.target, board).items()),
     ],
-    CPPPATH=[str(root / name) for name in parts.include_dirs],
+    CPPPATH=[str(root / name) for name in (*parts.include_dirs, f"firmware/boards/{board}")],
     LINKFLAGS=[*parts.machine_flags(parts.target), *parts.target.link_flags],
+    LIBPATH=[str(root / "firmware" / "boards" / board)],  # where its memory.ld is
     LIBS=[*parts.target.libraries],
     PIOBUILDFILES=[
         env.Object(f"$BUILD_DIR/cmsis-dsp/{name[:-2]}.o", str(dsp / name), CFLAGS=[*parts.cmsis_dsp.flags])
@@ -45,8 +47,9 @@ env.Append(
     ],
 )
 
-# To SCons the linker script is only a flag: without this a change of it would not link anew.
+# To SCons a linker script is only a flag: without this a change of it would not link anew.
 env.Depends("$BUILD_DIR/firmware.elf", str(root / env.subst("$LDSCRIPT_PATH")))
+env.Depends("$BUILD_DIR/firmware.elf", str(root / "firmware" / "boards" / board / "memory.ld"))
 
 # For the harness, which builds anew when the compiler has changed.
 Path(env.subst("$BUILD_DIR"), "compiler.txt").write_text(os.path.realpath(env.WhereIs("arm-none-eabi-gcc") or ""))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -51,7 +52,11 @@ def native_executable(replaced: Mapping[Path, str] | None = None) -> Path:
 
 
 def compile_host_tool(
-    name: str, sources: Sequence[Path], defines: Sequence[str] = (), include_firmware_lib: bool = True
+    name: str,
+    sources: Sequence[Path],
+    defines: Sequence[str] = (),
+    include_firmware_lib: bool = True,
+    include_dirs: Sequence[str] = (),
 ) -> Path:
     """A small C program, compiled with the firmware's flags and include directories.
 
@@ -60,12 +65,13 @@ def compile_host_tool(
         sources: its own C files.
         defines: additional macros, as "NAME" or "NAME=value"; they hold for the firmware's library too.
         include_firmware_lib: link what it uses of firmware/lib and CMSIS-DSP; its own sources come first.
+        include_dirs: additional ones, relative to the project.
 
     Raises:
         TargetUnavailable: there is no C compiler.
         BuildFailed: it could not be compiled.
     """
-    compiler = _compiler(defines)
+    compiler = _compiler(defines, include_dirs)
     libraries = [_library(compiler)] if include_firmware_lib else []
     own = [path.resolve() for path in sources]
     return _kept(name, compiler, own, lambda staging: staging.link(name, own, libraries))
@@ -93,6 +99,7 @@ class _Compiler:
     argv: tuple[str, ...]
     identity: tuple[str | int, ...]
     defines: tuple[str, ...]
+    include_dirs: tuple[str, ...] = ()
 
     @property
     def is_clang(self) -> bool:
@@ -146,7 +153,7 @@ class _Staging:
         argv += parts.path_flags({self.directory: "."}, by_clang=self.compiler.is_clang)
         argv += [f'-D{name}="{value}"' for name, value in parts.program_macros(parts.host).items()]
         argv += [f"-D{define}" for define in (*parts.cmsis_dsp.defines, *self.compiler.defines)]
-        argv += [f"-I{directory}" for directory in parts.include_dirs]
+        argv += [f"-I{directory}" for directory in (*parts.include_dirs, *self.compiler.include_dirs)]
         for directory in parts.cmsis_dsp.include_dirs:
             argv += ["-isystem", f"cmsis-dsp/{directory}"]
         name = "_".join(source.parts).lstrip("/_") + ".o"
@@ -168,9 +175,9 @@ class _Staging:
             )
 
 
-def _compiler(defines: Sequence[str] = ()) -> _Compiler:
+def _compiler(defines: Sequence[str] = (), include_dirs: Sequence[str] = ()) -> _Compiler:
     argv = shlex.split(os.environ.get("CC", "")) or ["gcc"]
-    return _Compiler(tuple(argv), _identity(argv[0]), tuple(defines))
+    return _Compiler(tuple(argv), _identity(argv[0]), tuple(defines), tuple(include_dirs))
 
 
 def _identity(program: str) -> tuple[str | int, ...]:
@@ -204,7 +211,8 @@ def _kept(
     shelf.mkdir(exist_ok=True)
     # All of the firmware, also where a product needs less: a test program may include whatever it likes.
     files = {*files_under(project_root() / "firmware", suffixes=(".c", ".h", ".json")), *sources}
-    facts = [name, compiler.argv, compiler.identity, compiler.defines, parts.program_macros(parts.host), *further]
+    facts: list[Any] = [name, compiler.argv, compiler.identity, compiler.defines, compiler.include_dirs]
+    facts += [parts.program_macros(parts.host), *further]
     product = shelf / digest(sorted(files), facts)[:16] / name
     with FileLock(shelf / "lock"):
         if product.is_file():

@@ -71,7 +71,7 @@ def install() -> None:
         override_ini(),
         "; Made by the harness since PlatformIO's registry could not be reached. Delete it to try the registry again.\n"
         f"[platformio]\ncore_dir = {core}\n\n"
-        f"[env:nucleo_f446re]\nplatform = symlink://{platform}\n"
+        f"[env]\nplatform = symlink://{platform}\n"
         f"platform_packages = toolchain-gccarmnoneeabi@symlink://{core / 'toolchain'}\n",
     )
 

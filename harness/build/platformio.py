@@ -21,7 +21,7 @@ from harness.build.tools import failure_lines, run_tool
 from harness.errors import BuildFailed, TargetUnavailable
 
 ENVIRONMENT = "nucleo_f446re"
-"""The section of platformio.ini that is built."""
+"""The section of platformio.ini that is built where no board is named: what the emulators run."""
 
 _COMPILING = "CONFIGURATION:"
 """PlatformIO prints this once all packages are there, before the first compiler runs."""
@@ -29,39 +29,42 @@ _COMPILING = "CONFIGURATION:"
 Progress = Callable[[str], None]
 
 
-def current_elf() -> Path | None:
-    """The firmware for the chip if it is built and up to date; builds nothing."""
-    elf = _build_dir() / "firmware.elf"
+def current_elf(environment: str = ENVIRONMENT) -> Path | None:
+    """The firmware for a chip if it is built and up to date; builds nothing."""
+    elf = _build_dir(environment) / "firmware.elf"
     return elf if _is_current(elf) else None
 
 
-def firmware_elf(progress: Progress = lambda _: None) -> Path:
-    """The firmware for the chip, built if it is not up to date.
+def firmware_elf(progress: Progress = lambda _: None, environment: str = ENVIRONMENT) -> Path:
+    """The firmware for a chip, built if it is not up to date.
 
     Args:
         progress: told before something takes time.
+        environment: section of platformio.ini, named after the board.
 
     Raises:
         TargetUnavailable: a tool is missing.
         BuildFailed: it could not be built.
     """
-    elf = _build_dir() / "firmware.elf"
+    elf = _build_dir(environment) / "firmware.elf"
     if _is_current(elf):
         return elf
     from filelock import FileLock
 
     with FileLock(work_dir() / "platformio.lock"):
         if not _is_current(elf):
-            progress("building the firmware for the chip")
+            progress(f"building the firmware for the {environment}")
             cmsis_dsp_dir(progress)
-            _build(progress)
+            _build(progress, environment)
             _write_stamp(elf)
     return elf
 
 
 def engine_objects() -> list[Path]:
     """The object files of the numerical core in the last build: ours, and CMSIS-DSP's."""
-    return sorted(path for part in ("lib/engine", "cmsis-dsp") for path in (_build_dir() / part).rglob("*.o"))
+    return sorted(
+        path for part in ("lib/engine", "cmsis-dsp") for path in (_build_dir(ENVIRONMENT) / part).rglob("*.o")
+    )
 
 
 def prepare() -> bool:
@@ -84,15 +87,15 @@ def prepare() -> bool:
     return from_registry
 
 
-def _build(progress: Progress) -> None:
+def _build(progress: Progress, environment: str = ENVIRONMENT) -> None:
     from harness.build import pio_local
 
     from_registry = prepare()
-    status, output = _pio_run(from_registry=from_registry)
+    status, output = _pio_run(environment, from_registry=from_registry)
     if status != 0 and from_registry and _COMPILING not in output and pio_local.has_toolchain():
         progress("PlatformIO could not install its packages; building with what is installed here instead")
         pio_local.install()
-        status, output = _pio_run(from_registry=False)
+        status, output = _pio_run(environment, from_registry=False)
     if status != 0 and _COMPILING not in output and not pio_local.has_toolchain():
         raise TargetUnavailable(
             f"there is no {pio_local.GCC}, and PlatformIO could not install one:\n{failure_lines(output)}",
@@ -102,13 +105,13 @@ def _build(progress: Progress) -> None:
     if status != 0:
         raise BuildFailed(
             f"PlatformIO could not build the firmware:\n{failure_lines(output)}",
-            remedy=f"run `pio run -e {ENVIRONMENT} -v` in {project_root()} for the whole output",
+            remedy=f"run `pio run -e {environment} -v` in {project_root()} for the whole output",
         )
 
 
-def run_command(*targets: str) -> list[str]:
+def run_command(*targets: str, environment: str = ENVIRONMENT) -> list[str]:
     """`pio run` for this project, with PlatformIO's targets if any are given."""
-    argv = [sys.executable, "-m", "platformio", "run", "-e", ENVIRONMENT]
+    argv = [sys.executable, "-m", "platformio", "run", "-e", environment]
     return [*argv, *(argument for target in targets for argument in ("-t", target))]
 
 
@@ -121,20 +124,20 @@ def run_environment(*, from_registry: bool) -> dict[str, str]:
         "PLATFORMIO_NO_ANSI": "true",
         "PLATFORMIO_DISABLE_PROGRESSBAR": "true",
         "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
-        "PLATFORMIO_BUILD_DIR": str(_build_dir().parent),
+        "PLATFORMIO_BUILD_DIR": str(_build_dir(ENVIRONMENT).parent),
     }
     if not from_registry:
         environment["PLATFORMIO_CORE_DIR"] = str(pio_local.core_dir())
     return environment
 
 
-def _pio_run(*, from_registry: bool) -> tuple[int, str]:
-    environment = run_environment(from_registry=from_registry)
-    return run_tool(run_command(), what="run PlatformIO", cwd=project_root(), extra_env=environment)
+def _pio_run(environment: str, *, from_registry: bool) -> tuple[int, str]:
+    argv, variables = run_command(environment=environment), run_environment(from_registry=from_registry)
+    return run_tool(argv, what="run PlatformIO", cwd=project_root(), extra_env=variables)
 
 
-def _build_dir() -> Path:
-    return project_root() / ".pio" / "build" / ENVIRONMENT
+def _build_dir(environment: str) -> Path:
+    return project_root() / ".pio" / "build" / environment
 
 
 def _stamp(elf: Path) -> Path:
@@ -155,12 +158,12 @@ def _write_stamp(elf: Path) -> None:
 
 def _facts(elf: Path) -> dict[str, Any]:
     """What must be the same for the ELF to be up to date."""
-    root = project_root()
+    root, parts = project_root(), recipe.load()
     sources = files_under(root / "firmware", suffixes=(".c", ".h", ".S", ".inc", ".ld", ".json", ".py"))
     build_files = [root / "platformio.ini", *(root / "harness" / "build" / name for name in ("recipe.py", "cmsis.py"))]
     compiler = (elf.parent / "compiler.txt").read_text(encoding="utf-8")
     return {
-        "sources": digest([*sources, *build_files], recipe.load().program_macros(recipe.load().target)),
+        "sources": digest([*sources, *build_files], parts.program_macros(parts.target, elf.parent.name)),
         "elf": hashlib.sha256(elf.read_bytes()).hexdigest(),
         "compiler": tool_identity(compiler) if os.path.isabs(compiler) else None,
     }

@@ -90,9 +90,15 @@ class Recipe:
         """The flags for every source, but for warnings and paths."""
         return [*self.machine_flags(variant), *self.build_flags, *variant.build_flags]
 
-    def program_macros(self, variant: Variant) -> dict[str, str]:
-        """The string macros with which the firmware tells what it is."""
-        return {"FIRMWARE_VERSION": __version__, "FIRMWARE_FLAGS": " ".join(self.machine_flags(variant))}
+    def program_macros(self, variant: Variant, board: str = "") -> dict[str, str]:
+        """The string macros with which the firmware tells what it is.
+
+        Args:
+            variant: for what kind of machine.
+            board: for which board; empty for a process.
+        """
+        flags = " ".join(self.machine_flags(variant))
+        return {"FIRMWARE_VERSION": __version__, "FIRMWARE_FLAGS": flags, "FIRMWARE_BOARD": board}
 
     def path_flags(self, names: Mapping[Path, str], *, by_clang: bool = False) -> list[str]:
         """Flags that keep directories of this machine out of the program, so that it is the same wherever it is made.

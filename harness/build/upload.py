@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from harness.build import pio_local
 from harness.build.paths import project_root
-from harness.build.platformio import run_command, run_environment
+from harness.build.platformio import ENVIRONMENT, run_command, run_environment
 from harness.errors import FlashError
 
 _TIMEOUT_S = 600.0
@@ -48,22 +48,25 @@ _CAUSES = (
 """What OpenOCD writes, as a pattern, with the code, what it means, and what to do. The first that is found counts."""
 
 
-def upload(serial_number: str | None) -> None:
+def upload(serial_number: str | None, environment: str = ENVIRONMENT) -> None:
     """Write the ELF that is built to the board behind a probe, verify it there, and start it.
 
     Args:
         serial_number: of the probe; None where the only one there has none.
+        environment: section of platformio.ini, named after the board.
 
     Raises:
         FlashError: it could not be written.
     """
-    environment = run_environment(from_registry=not pio_local.is_installed())
+    variables = run_environment(from_registry=not pio_local.is_installed())
     if serial_number is not None:
         # upload_flags by environment variable. PlatformIO puts them in front of OpenOCD's other arguments, before any
         # driver is chosen: there `adapter serial` (OpenOCD 0.12) is understood, the older hla_serial is not.
-        environment["PLATFORMIO_UPLOAD_FLAGS"] = f"-c\nadapter serial {serial_number}"
+        variables["PLATFORMIO_UPLOAD_FLAGS"] = f"-c\nadapter serial {serial_number}"
     # The variable counts as a change of the project, after which PlatformIO would remove what was built.
-    status, output = _run([*run_command("nobuild", "upload"), "--disable-auto-clean"], environment)
+    status, output = _run(
+        [*run_command("nobuild", "upload", environment=environment), "--disable-auto-clean"], variables
+    )
     if status != 0:
         raise _failure(serial_number, status, output)
 

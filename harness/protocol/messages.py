@@ -87,6 +87,7 @@ class HelloReply(Reply):
     version: str = text(16, "version of the firmware")
     compiler: str = text(48, "compiler and its version")
     compiler_flags: str = text(160, "flags that the program was compiled with")
+    board: str = text(16, "board that the program is made for; empty on native (since 1.1)")
     reset_cause: ResetCause = u32("bits of reset_cause; 0 where that is not known (since 1.1)")
     fault_crc32: int = u32("the CRC-32 that ends the fault record; 0: there is none (since 1.1)")
 

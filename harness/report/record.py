@@ -127,6 +127,7 @@ def firmware_fields(hello: HelloReply) -> dict[str, Any]:
         "version": hello.version,
         "compiler": hello.compiler,
         "flags": hello.compiler_flags,
+        "board": hello.board or None,
         "protocol": f"{hello.protocol_major}.{hello.protocol_minor}",
         "sanitizers": bool(hello.capabilities & Capability.SANITIZERS),
     }

@@ -21,7 +21,7 @@ from harness.errors import (
     TargetUnavailable,
     UsageError,
 )
-from harness.targets.boards import Board
+from harness.targets.boards import Board, boards_with
 from harness.targets.lock import BoardLock, retry_while_busy
 from harness.transport.base import Transport
 from harness.transport.ports import PortInfo, serial_ports
@@ -39,6 +39,21 @@ _RETURN_TIMEOUT_S = 15.0
 _RETRY_S = 0.25
 
 
+@dataclass(frozen=True)
+class Running:
+    """What runs at a board's port.
+
+    Attributes:
+        build_id: of the program.
+        board: that the program is made for; empty where it does not say.
+        device_id: of the chip under it; 0 where there is none, as on QEMU.
+    """
+
+    build_id: bytes
+    board: str = ""
+    device_id: int = 0
+
+
 class Program(Protocol):
     """Our firmware, as far as a board target has to do with it. Frames and compilers are not its business."""
 
@@ -49,8 +64,8 @@ class Program(Protocol):
             TargetUnavailable: it could not be built.
         """
 
-    def running_on(self, line: Transport, timeout_s: float) -> bytes:
-        """Greet the device on a line; the build id that it announces.
+    def running_on(self, line: Transport, timeout_s: float) -> Running:
+        """Greet the device on a line; what it says of itself.
 
         Raises:
             LinkError, MismatchError: our firmware does not answer, or one of another protocol does.
@@ -244,13 +259,18 @@ class BoardTarget:
             self._notes.append(f"opened at {place.baud} baud as asked for; the firmware's is {self._board.baud}")
         if not place.has_probe or self._flash == "never":
             running = self._program.running_on(line, _GREETING_TIMEOUT_S)
+            self._check_chip(running, place)
+            self._check_program(running, place)
             self._flashed = bool(self._flashed)
-            self._compare(running, place)
+            self._compare(running.build_id, place)
             return line
         ours = self._program.build_id(may_build=True)
         assert ours is not None
+        found = self._running_or_none(line)
+        if found is not None:
+            self._check_chip(found, place)  # before it is flashed with the program of another board
         is_forced = self._flash == "always" and not self._flashed
-        if not is_forced and self._running_or_none(line) == ours:
+        if not is_forced and found is not None and found.build_id == ours:
             self._flashed = bool(self._flashed)
             return line
         line.close()
@@ -260,11 +280,34 @@ class BoardTarget:
         self._flashed = True
         return line
 
-    def _running_or_none(self, line: Transport) -> bytes | None:
+    def _running_or_none(self, line: Transport) -> Running | None:
         try:
             return self._program.running_on(line, _ASK_TIMEOUT_S)
         except (LinkTimeout, MismatchError, DeviceError):
             return None  # another firmware, an old one of ours, or none
+
+    def _check_chip(self, running: Running, place: _Place) -> None:
+        """The chip must be this board's, where one is there."""
+        if running.device_id in (0, self._board.device_id):
+            return
+        others = boards_with(running.device_id)
+        chips = " or ".join(other.chip for other in others) or "a chip that is not known here"
+        raise MismatchError(
+            f"the chip at {place} has device id 0x{running.device_id:03x}, {chips}; "
+            f"a {self._board.name} has 0x{self._board.device_id:03x}, {self._board.chip}",
+            code="wrong_board",
+            remedy=f"name the board that it is: --board {others[0].name}" if others else "look which board it is",
+        )
+
+    def _check_program(self, running: Running, place: _Place) -> None:
+        """A program that stays must be one for this board: another has other sizes of memory, and another clock."""
+        if running.board not in ("", self._board.name):
+            raise MismatchError(
+                f"the firmware at {place} is made for the {running.board}, not for the {self._board.name}",
+                code="wrong_firmware",
+                remedy=f"give --board {running.board} if that is the board, else flash it: leave out --flash never"
+                " and --port",
+            )
 
     def _compare(self, running: bytes, place: _Place) -> None:
         try:
@@ -296,9 +339,14 @@ class BoardTarget:
                 if time.monotonic() >= deadline_s:
                     raise self._not_verified(place, error.message) from error
             time.sleep(_RETRY_S)
-        if running != ours:
+        try:
+            self._check_chip(running, place)
+            if running.build_id != ours:
+                said = f"it announces build {running.build_id.hex()[:12]}, not {ours.hex()[:12]}"
+                raise self._not_verified(place, said)
+        except BaseException:
             line.close()
-            raise self._not_verified(place, f"it announces build {running.hex()[:12]}, not {ours.hex()[:12]}")
+            raise
         return line
 
     def _again(self, place: _Place) -> _Place:

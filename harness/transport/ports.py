@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from glob import iglob
+from glob import escape, iglob
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class PortInfo:
         product_id: likewise.
         serial_number: likewise; None too where the device has none.
         description: what it calls itself.
+        volume: label of the volume that the same device mounts, in which an ST-LINK names its board; None: not known.
     """
 
     device: str
@@ -24,6 +25,7 @@ class PortInfo:
     product_id: int | None = None
     serial_number: str | None = None
     description: str = ""
+    volume: str | None = None
 
     @property
     def usb_id(self) -> str:
@@ -44,10 +46,26 @@ def serial_ports() -> tuple[PortInfo, ...]:
     from serial.tools.list_ports import comports
 
     found = (
-        PortInfo(port.device, port.vid, port.pid, port.serial_number or None, _known(port.description))
+        PortInfo(
+            port.device,
+            port.vid,
+            port.pid,
+            port.serial_number or None,
+            _known(port.description),
+            volume_of(port.serial_number) if port.serial_number else None,
+        )
         for port in comports()
     )
     return tuple(sorted(found, key=lambda port: port.device))
+
+
+def volume_of(serial_number: str, disks: str = "/dev/disk") -> str | None:
+    """Label of the volume on a USB device with this serial number. Linux only, where udev names disks by both."""
+    its_disks = {os.path.realpath(path) for path in iglob(f"{escape(disks)}/by-id/usb-*_{escape(serial_number)}-*")}
+    for label in iglob(f"{escape(disks)}/by-label/*"):
+        if os.path.realpath(label) in its_disks:
+            return os.path.basename(label)
+    return None
 
 
 def is_hardware(device: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import run
 
@@ -28,9 +28,9 @@ def or_skip(build: Callable[[], Path]) -> Path:
         pytest.skip(error.message)
 
 
-def run_c_tool(name: str, *arguments: str) -> list[tuple[str, str]]:
+def run_c_tool(name: str, *arguments: str, include_dirs: Sequence[str] = ()) -> list[tuple[str, str]]:
     """Runs one of the C programs beside this file; gives the words of its lines, in pairs."""
-    program = or_skip(lambda: compile_host_tool(name, [HERE / f"{name}.c"]))
+    program = or_skip(lambda: compile_host_tool(name, [HERE / f"{name}.c"], include_dirs=include_dirs))
     done = run([program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [(key, value) for key, _, value in (line.partition(" ") for line in done.stdout.splitlines())]

@@ -1,4 +1,5 @@
-// Runs the chip's clock.c against simulated registers: `clock_tool PARTS`, PARTS being the letters of what works.
+// Runs a chip's clock.c, with its board's chip.h, against simulated registers: `clock_tool PARTS`, PARTS being the
+// letters of what works.
 //
 //   r  reset and clock control at all        h  the external clock (HSE)
 //   p  the PLL                               o  over-drive
@@ -41,10 +42,11 @@ static void check_rules(void) {
     const bool switched = on_pll && (before[CFGR] & RCC_CFGR_SW_MASK) != RCC_CFGR_SW_PLL;
     rule(now[PLLCFGR] == before[PLLCFGR] || !pll_on, "PLLCFGR written while the PLL is on");
     rule(((now[CR] ^ before[CR]) & RCC_CR_HSEBYP) == 0u || !hse_on, "HSEBYP written while the HSE is on");
-    rule(!on_pll || (now[ACR] & FLASH_ACR_LATENCY_MASK) == 5u, "180 MHz with too few wait states");
+    rule(!on_pll || (now[ACR] & FLASH_ACR_LATENCY_MASK) == CHIP_WAIT_STATES, "full speed with too few wait states");
     rule(!switched || (now[CR] & RCC_CR_PLLRDY) != 0u, "switched to a PLL that is not ready");
-    rule(!switched || (now[PWRCSR] & PWR_CSR_ODSWRDY) != 0u, "180 MHz without over-drive");
-    rule(!on_pll || (now[CFGR] & (7u << 10)) == RCC_CFGR_PPRE1_DIV4, "APB1 above 45 MHz");
+    rule(!switched || !CHIP_HAS_OVER_DRIVE || (now[PWRCSR] & PWR_CSR_ODSWRDY) != 0u, "180 MHz without over-drive");
+    rule(CHIP_HAS_OVER_DRIVE || (now[PWRCR] & (PWR_CR_ODEN | PWR_CR_ODSWEN)) == 0u, "over-drive where there is none");
+    rule(!on_pll || (now[CFGR] & (0x3Fu << 10)) == (CHIP_APB_PRESCALERS), "a bus above its maximum");
     rule((now[PWRCR] & PWR_CR_ODSWEN) == 0u || (now[PWRCSR] & PWR_CSR_ODRDY) != 0u, "ODSWEN before ODRDY");
     rule(now[PWRCR] == before[PWRCR] || (before[APB1ENR] & RCC_APB1ENR_PWREN) != 0u, "PWR written without its clock");
 }
@@ -80,11 +82,13 @@ int main(int argc, char **argv) {
     works = argc > 1 ? argv[1] : "";
     if (has('d')) {
         now[CR] |= RCC_CR_HSEBYP | RCC_CR_HSEON | RCC_CR_HSERDY | RCC_CR_PLLON | RCC_CR_PLLRDY;
-        now[CFGR] = RCC_CFGR_SW_PLL | RCC_CFGR_PPRE1_DIV4;
-        now[ACR] = 5u;
+        now[CFGR] = RCC_CFGR_SW_PLL | CHIP_APB_PRESCALERS;
+        now[ACR] = CHIP_WAIT_STATES;
         now[APB1ENR] = RCC_APB1ENR_PWREN;
-        now[PWRCR] |= PWR_CR_ODEN | PWR_CR_ODSWEN;
-        now[PWRCSR] |= PWR_CSR_ODRDY | PWR_CSR_ODSWRDY;
+        if (CHIP_HAS_OVER_DRIVE) {
+            now[PWRCR] |= PWR_CR_ODEN | PWR_CR_ODSWEN;
+            now[PWRCSR] |= PWR_CSR_ODRDY | PWR_CSR_ODSWRDY;
+        }
     }
     for (uint32_t i = 0; i < COUNT; i++) {
         before[i] = now[i];

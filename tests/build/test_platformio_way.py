@@ -21,7 +21,7 @@ class FakeRuns:
         self.results = list(results)
         self.from_registry: list[bool] = []
 
-    def __call__(self, *, from_registry: bool) -> tuple[int, str]:
+    def __call__(self, environment: str, *, from_registry: bool) -> tuple[int, str]:
         self.from_registry.append(from_registry)
         return self.results.pop(0)
 

@@ -50,7 +50,7 @@ def test_everything_that_it_names_is_there() -> None:
 def test_platformio_builds_the_same_library_with_pinned_packages() -> None:
     ini = configparser.ConfigParser()
     ini.read(project_root() / "platformio.ini")
-    section = ini["env:nucleo_f446re"]
+    section = ini["env"]
     assert re.fullmatch(r"platformio/ststm32@\d+\.\d+\.\d+", section["platform"])
     assert re.fullmatch(r"platformio/toolchain-gccarmnoneeabi@~1\.\d+\.\d+", section["platform_packages"])
     assert "../lib/" in section["build_src_filter"]

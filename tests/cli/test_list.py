@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.cli.app import run
+from harness.targets.boards import board_names
 from harness.transport.ports import PortInfo
 
 STLINK = PortInfo("/dev/ttyACM0", 0x0483, 0x374B, "0669FF01", "STM32 STLink")
@@ -36,12 +37,17 @@ def test_a_port_with_its_board_and_its_user(listed: Any) -> None:
         "usb_id": "0483:374B",
         "serial_number": "0669FF01",
         "description": "STM32 STLink",
-        "may_be": ["nucleo_f446re"],
+        "may_be": ["nucleo_f401re", "nucleo_f411re", "nucleo_f446re"],
         "in_use_by": ["minicom (pid 7)"],
         "problem": None,
     }
     line = next(line for line in text.splitlines() if "/dev/ttyACM0" in line)
-    for word in ("0483:374B", "0669FF01", "could be nucleo_f446re", "in use by minicom (pid 7)"):
+    for word in (
+        "0483:374B",
+        "0669FF01",
+        "could be nucleo_f401re, nucleo_f411re, nucleo_f446re",
+        "in use by minicom (pid 7)",
+    ):
         assert word in line
 
 
@@ -51,7 +57,7 @@ def test_every_target_is_there_with_its_reason(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run(["list", "--json"]) == 0
     targets = {target["name"]: target for target in json.loads(capsys.readouterr().out)["targets"]}
-    assert list(targets) == ["qemu", "native", "renode", "nucleo_f446re"]
+    assert list(targets) == ["qemu", "native", "renode", *board_names()]
     assert "qemu-system-arm" in targets["qemu"]["reason"]
     assert "gcc" in targets["native"]["reason"]
     for target in targets.values():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.build.paths import project_root
 from harness.errors import (
     FlashError,
     HilError,
@@ -20,10 +19,10 @@ from harness.errors import (
     UsageError,
 )
 from harness.fake import FakeDevice, FakeTransport
-from harness.targets.board import BoardTarget
+from harness.targets.board import BoardTarget, Running
 from harness.targets.boards import board, board_names
 from harness.transport.base import Transport
-from harness.transport.ports import PortInfo
+from harness.transport.ports import PortInfo, volume_of
 
 NUCLEO = board("nucleo_f446re")
 OURS, THEIRS = b"\x11" * 20, b"\x22" * 20
@@ -36,26 +35,26 @@ class PlayedProgram:
     """Our firmware, and a board that holds one or another.
 
     Args:
-        running: what the board says when it is asked, in turn: a build id or an error; the last one for ever.
+        running: what the board says when it is asked, in turn: what runs there, or an error; the last one for ever.
         ours: our own build id; None: it is not built.
     """
 
-    def __init__(self, *running: bytes | HilError, ours: bytes | None = OURS) -> None:
+    def __init__(self, *running: bytes | Running | HilError, ours: bytes | None = OURS) -> None:
         self.running = list(running)
         self.ours = ours
         self.uploaded_to: list[str | None] = []
         self.builds = 0
-        self.after_upload: list[bytes | HilError] = [OURS]
+        self.after_upload: list[bytes | Running | HilError] = [OURS]
 
     def build_id(self, *, may_build: bool) -> bytes | None:
         self.builds += may_build
         return self.ours
 
-    def running_on(self, line: Transport, timeout_s: float) -> bytes:
+    def running_on(self, line: Transport, timeout_s: float) -> Running:
         said = self.running.pop(0) if len(self.running) > 1 else self.running[0]
         if isinstance(said, HilError):
             raise said
-        return said
+        return Running(said) if isinstance(said, bytes) else said
 
     def upload(self, serial_number: str | None) -> None:
         self.uploaded_to.append(serial_number)
@@ -257,13 +256,69 @@ def test_another_baud_is_noted() -> None:
     assert "921600" in bench.target.notes()[0]
 
 
-def test_what_is_known_of_the_board_is_what_it_is_built_for() -> None:
-    script = (project_root() / "firmware" / "port" / "stm32f4" / "stm32f4.ld").read_text()
+F411 = Running(OURS, "nucleo_f411re", 0x431)
+
+
+@pytest.mark.parametrize("flash", ["if-changed", "always", "never"])
+def test_a_board_with_another_chip_is_never_flashed(flash: str) -> None:
+    program = PlayedProgram(F411)
+    with pytest.raises(MismatchError) as refused:
+        Bench(program, flash=flash).target.start()
+    assert refused.value.code == "wrong_board"
+    assert "0x431, STM32F411RE; a nucleo_f446re has 0x421" in refused.value.message
+    assert "--board nucleo_f411re" in refused.value.remedy
+    assert program.uploaded_to == []
+
+
+def test_another_chip_may_show_itself_only_once_it_is_flashed() -> None:
+    program = PlayedProgram(LinkTimeout("an empty board"))
+    program.after_upload = [Running(OURS, "nucleo_f446re", 0x433)]
+    with pytest.raises(MismatchError, match="STM32F401RE"):
+        Bench(program).target.start()
+
+
+def test_a_chip_that_nobody_knows() -> None:
+    with pytest.raises(MismatchError, match="0x463, a chip that is not known here"):
+        Bench(PlayedProgram(Running(OURS, "", 0x463))).target.start()
+
+
+def test_the_program_of_another_board_is_replaced_where_the_chip_is_right() -> None:
+    program = PlayedProgram(Running(THEIRS, "nucleo_f411re", 0x421))
+    Bench(program).target.start()
+    assert program.uploaded_to == ["0669FF01"]
+
+
+@pytest.mark.parametrize("options", [{"flash": "never"}, {"port": "/dev/pts/7"}], ids=["never", "no probe"])
+def test_the_program_of_another_board_is_refused_where_it_stays(options: dict[str, Any]) -> None:
+    with pytest.raises(MismatchError) as refused:
+        Bench(PlayedProgram(Running(THEIRS, "nucleo_f411re")), **options).target.start()
+    assert refused.value.code == "wrong_firmware"
+    assert "--board nucleo_f411re" in refused.value.remedy
+
+
+def test_the_volume_of_a_probe_tells_boards_with_the_same_ids_apart() -> None:
+    f411 = replace(OTHER_STLINK, volume="NODE_F411RE")
+    bench = Bench(PlayedProgram(OURS), [STLINK, f411])
+    bench.target.start()
+    assert bench.opened == [("/dev/ttyACM0", 115200)]
+    assert board("nucleo_f411re").may_be_at(f411)
+    assert not board("nucleo_f401re").may_be_at(f411)
     for name in board_names():
-        data = board(name)
-        assert data.name == name
-        assert f"[env:{data.platformio_environment}]" in (project_root() / "platformio.ini").read_text()
-        lengths = dict(re.findall(r"^ +(FLASH|STORE|RAM)\b.*LENGTH = (\d+)K", script, re.MULTILINE))
-        assert (int(lengths["FLASH"]) + int(lengths["STORE"])) * 1024 == data.flash_bytes
-        assert int(lengths["RAM"]) * 1024 == data.sram_bytes
-        assert f"PLL_HZ {data.sysclk_hz}u" in (project_root() / "firmware/port/stm32f4/clock.c").read_text()
+        assert board(name).may_be_at(replace(STLINK, volume="NUCLEO")), "it says nothing"
+
+
+def test_volumes_are_found_by_serial_number(tmp_path: Path) -> None:
+    (tmp_path / "sda").touch()
+    (tmp_path / "sdb").touch()
+    for folder, name, disk in (
+        ("by-id", "usb-MBED_microcontroller_0669FF01-0:0", "sda"),
+        ("by-id", "usb-MBED_microcontroller_0669FF02-0:0", "sdb"),
+        ("by-label", "NODE_F446RE", "sda"),
+        ("by-label", "BACKUP", "sdb"),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).symlink_to(tmp_path / disk)
+    assert volume_of("0669FF01", str(tmp_path)) == "NODE_F446RE"
+    assert volume_of("0669FF02", str(tmp_path)) == "BACKUP"
+    assert volume_of("0669FF0", str(tmp_path)) is None
+    assert volume_of("*", str(tmp_path)) is None

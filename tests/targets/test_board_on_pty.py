@@ -146,7 +146,7 @@ def test_flashing_puts_our_build_on_the_board(on_pty: Callable[[FakeDevice], str
 
     def target() -> BoardTarget:
         ports = [PortInfo(url, 0x0483, 0x374B, "0669FF01", "STM32 STLink")]
-        return BoardTarget(board("nucleo_f446re"), Uploading(lambda _: None), list_ports=lambda: ports)
+        return BoardTarget(board("nucleo_f446re"), Uploading(lambda _: None, "nucleo_f446re"), list_ports=lambda: ports)
 
     for flashed in (True, False):
         with Workbench(target()) as bench:
@@ -163,7 +163,7 @@ def test_a_flash_that_fails_is_4(elf: Path, on_pty: Callable[[FakeDevice], str])
             raise FlashError("no probe")
 
     ports = [PortInfo(url, 0x0483, 0x374B, "0669FF01", "STM32 STLink")]
-    target = BoardTarget(board("nucleo_f446re"), Failing(lambda _: None), list_ports=lambda: ports)
+    target = BoardTarget(board("nucleo_f446re"), Failing(lambda _: None, "nucleo_f446re"), list_ports=lambda: ports)
     with Workbench(target) as bench, pytest.raises(FlashError) as error:
         bench.device()
     assert error.value.exit_code == 4

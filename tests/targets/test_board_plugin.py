@@ -56,7 +56,7 @@ def test_a_board_that_was_asked_for_and_is_absent_is_an_error(project: pytest.Py
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--board=nucleo"], "*known boards: nucleo_f446re*"),
+        (["--board=nucleo"], "*known boards: *nucleo_f446re*"),
         (["--native", "--no-flash"], "*is for boards*"),
         (["--board=nucleo_f446re", "--hil-flash=often"], "*if-changed*"),
     ],

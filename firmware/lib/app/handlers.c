@@ -11,6 +11,7 @@
 #endif
 
 _Static_assert(sizeof FIRMWARE_FLAGS <= sizeof((wire_hello_reply_t){0}.compiler_flags), "compiler_flags too short");
+_Static_assert(sizeof FIRMWARE_BOARD <= sizeof((wire_hello_reply_t){0}.board), "board too short");
 _Static_assert(sizeof FIRMWARE_VERSION <= sizeof((wire_hello_reply_t){0}.version), "version too short");
 
 uint8_t *reply_payload(app_t *app) {
@@ -73,6 +74,7 @@ void handle_hello(app_t *app) {
         .store_bytes = app->loader.store_bytes,
         .version = FIRMWARE_VERSION,
         .compiler_flags = FIRMWARE_FLAGS,
+        .board = FIRMWARE_BOARD,
     };
     const size_t compiler_size = sizeof COMPILER < sizeof reply.compiler ? sizeof COMPILER : sizeof reply.compiler;
     memcpy(reply.compiler, COMPILER, compiler_size);

@@ -322,10 +322,11 @@ typedef struct {
     char version[16]; // version of the firmware
     char compiler[48]; // compiler and its version
     char compiler_flags[160]; // flags that the program was compiled with
+    char board[16]; // board that the program is made for; empty on native (since 1.1)
     uint32_t reset_cause; // bits of reset_cause; 0 where that is not known (since 1.1)
     uint32_t fault_crc32; // the CRC-32 that ends the fault record; 0: there is none (since 1.1)
 } wire_hello_reply_t;
-static_assert(sizeof(wire_hello_reply_t) == 320, "layout of wire_hello_reply_t");
+static_assert(sizeof(wire_hello_reply_t) == 336, "layout of wire_hello_reply_t");
 
 // Link counters since boot, as the device saw them.
 typedef struct {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "chip.h"
 #include "clock.h"
 #include "flash.h"
 #include "registers.h"
@@ -32,7 +33,7 @@ static void identify(void) {
     info.idcode = DBGMCU_IDCODE;
     if (info.idcode == 0u) {
         info.runs_on = WIRE_RUNS_ON_QEMU; // which has no DBGMCU, and no unique id that could be read either
-    } else if ((info.idcode & DBGMCU_IDCODE_DEV_ID_MASK) != DBGMCU_IDCODE_DEV_ID_F446) {
+    } else if ((info.idcode & DBGMCU_IDCODE_DEV_ID_MASK) != CHIP_DEV_ID) {
         info.runs_on = WIRE_RUNS_ON_UNKNOWN;
     } else {
         memcpy(info.unique_id, (const void *)(uintptr_t)UNIQUE_ID_ADDRESS, sizeof info.unique_id);

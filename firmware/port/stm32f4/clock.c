@@ -2,27 +2,29 @@
 
 #include <stdbool.h>
 
+#include "chip.h"
 #include "registers.h"
 #include "wire_defs.h"
 
+#define HSE_HZ 8000000u // the ST-LINK's
 #define HSI_HZ 16000000u
-#define PLL_HZ 180000000u     // the chip's maximum, needs over-drive
-#define APB1_HZ (PLL_HZ / 4u) // 45 MHz, APB1's maximum
+#define APB1_HZ (CHIP_PLL_HZ / CHIP_APB1_DIVIDER)
 
-// VCO input 2 MHz, which RM0390 6.3.2 recommends against jitter; VCO 360 MHz; P = 2 gives 180 MHz. Nothing uses Q and
-// R: 360 / 8 keeps the 48 MHz domain below its limit, 2 is R's reset value.
-#define PLL_COMMON (RCC_PLLCFGR_N(180) | RCC_PLLCFGR_P_DIV2 | RCC_PLLCFGR_Q(8) | RCC_PLLCFGR_R(2))
-#define PLL_FROM_HSE (PLL_COMMON | RCC_PLLCFGR_SRC_HSE | RCC_PLLCFGR_M(4)) // the ST-LINK's 8 MHz
-#define PLL_FROM_HSI (PLL_COMMON | RCC_PLLCFGR_SRC_HSI | RCC_PLLCFGR_M(8)) // 16 MHz
+// R is the STM32F446's alone, and nothing uses it; 2 is what the reset leaves there on the others too.
+#define PLL_COMMON                                                                                                     \
+    (RCC_PLLCFGR_N(CHIP_PLL_N) | RCC_PLLCFGR_P(CHIP_PLL_P) | RCC_PLLCFGR_Q(CHIP_PLL_Q) | RCC_PLLCFGR_R(2))
+#define PLL_FROM_HSE (PLL_COMMON | RCC_PLLCFGR_SRC_HSE | RCC_PLLCFGR_M(CHIP_PLL_M_HSE))
+#define PLL_FROM_HSI (PLL_COMMON | RCC_PLLCFGR_SRC_HSI | RCC_PLLCFGR_M(CHIP_PLL_M_HSI))
 
-// RM0390 3.4.1: one wait state per 30 MHz at 2.7 V and more, so 5 for 151 to 180 MHz.
-#define FLASH_WAIT_STATES 5u
+_Static_assert(HSE_HZ / CHIP_PLL_M_HSE * CHIP_PLL_N / CHIP_PLL_P == CHIP_PLL_HZ, "the PLL's factors");
+_Static_assert(HSI_HZ / CHIP_PLL_M_HSI * CHIP_PLL_N / CHIP_PLL_P == CHIP_PLL_HZ, "the PLL's factors");
+
 #define FLASH_CACHES (FLASH_ACR_PRFTEN | FLASH_ACR_ICEN | FLASH_ACR_DCEN)
 
 // Bounds of the waits, counted in polls. A poll takes at least 5 cycles, so at least 0.31 us on the 16 MHz of the HSI.
 //
-// The datasheet (DS10693) gives the PLL at most 300 us to lock and the over-drive at most 100 us; 10000 polls are at
-// least 3.1 ms, ten times that. The other switches take a few cycles.
+// The datasheets (DS10693, DS10314, DS10086) give the PLL at most 300 us to lock, the over-drive at most 100 us; 10000
+// polls are at least 3.1 ms, ten times that. The other switches take a few cycles.
 #define SETTLE_POLLS 10000u
 // The ST-LINK drives the HSE pin, and after power-on it may start later than this program. 100 ms, ST's own time-out
 // for the HSE, are 320000 polls. Only a board without that clock ever waits so long, once a boot.
@@ -52,7 +54,7 @@ static void back_to_hsi(void) {
     RCC_CR &= ~(RCC_CR_PLLON | RCC_CR_HSEON);
     (void)settles(&RCC_CR, RCC_CR_PLLRDY | RCC_CR_HSERDY, 0u, SETTLE_POLLS);
     RCC_CR &= ~RCC_CR_HSEBYP; // can be written only while the HSE is off
-    PWR_CR = PWR_CR_VOS_SCALE1;
+    PWR_CR = CHIP_VOLTAGE_SCALE;
     // The over-drive's flags must have fallen, or the next start of the PLL would take them for its own.
     (void)settles(&PWR_CSR, PWR_CSR_ODRDY | PWR_CSR_ODSWRDY, 0u, SETTLE_POLLS);
     FLASH_ACR = FLASH_CACHES; // no wait states
@@ -65,24 +67,28 @@ static bool start_hse(void) {
     return settles(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY, HSE_POLLS);
 }
 
-// The order is that of RM0390 5.1, "Entering Over-drive mode".
-static bool start_pll(uint32_t factors) {
-    RCC_PLLCFGR = factors;
-    RCC_CR |= RCC_CR_PLLON;
+static bool enter_over_drive(void) {
     PWR_CR |= PWR_CR_ODEN;
     if (!settles(&PWR_CSR, PWR_CSR_ODRDY, PWR_CSR_ODRDY, SETTLE_POLLS)) {
         return false;
     }
     PWR_CR |= PWR_CR_ODSWEN;
-    if (!settles(&PWR_CSR, PWR_CSR_ODSWRDY, PWR_CSR_ODSWRDY, SETTLE_POLLS)) {
+    return settles(&PWR_CSR, PWR_CSR_ODSWRDY, PWR_CSR_ODSWRDY, SETTLE_POLLS);
+}
+
+// The order is that of RM0390 5.1, "Entering Over-drive mode".
+static bool start_pll(uint32_t factors) {
+    RCC_PLLCFGR = factors;
+    RCC_CR |= RCC_CR_PLLON;
+    if (CHIP_HAS_OVER_DRIVE && !enter_over_drive()) {
         return false;
     }
     // The wait states must be in force before the clock rises. The cache bits are not checked: they change no result.
-    FLASH_ACR = FLASH_CACHES | FLASH_WAIT_STATES;
-    if (!settles(&FLASH_ACR, FLASH_ACR_LATENCY_MASK, FLASH_WAIT_STATES, SETTLE_POLLS)) {
+    FLASH_ACR = FLASH_CACHES | CHIP_WAIT_STATES;
+    if (!settles(&FLASH_ACR, FLASH_ACR_LATENCY_MASK, CHIP_WAIT_STATES, SETTLE_POLLS)) {
         return false;
     }
-    RCC_CFGR = RCC_CFGR_PPRE1_DIV4 | RCC_CFGR_PPRE2_DIV2 | RCC_CFGR_SW_HSI;
+    RCC_CFGR = CHIP_APB_PRESCALERS | RCC_CFGR_SW_HSI;
     if (!settles(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY, SETTLE_POLLS)) {
         return false;
     }
@@ -91,8 +97,8 @@ static bool start_pll(uint32_t factors) {
 
 clock_report_t clock_start(void) {
     const clock_report_t hsi = {.source = WIRE_CLOCK_HSI, .sysclk_hz = HSI_HZ, .apb1_hz = HSI_HZ};
-    const clock_report_t hsi_pll = {.source = WIRE_CLOCK_HSI_PLL, .sysclk_hz = PLL_HZ, .apb1_hz = APB1_HZ};
-    const clock_report_t hse_pll = {.source = WIRE_CLOCK_HSE_PLL, .sysclk_hz = PLL_HZ, .apb1_hz = APB1_HZ};
+    const clock_report_t hsi_pll = {.source = WIRE_CLOCK_HSI_PLL, .sysclk_hz = CHIP_PLL_HZ, .apb1_hz = APB1_HZ};
+    const clock_report_t hse_pll = {.source = WIRE_CLOCK_HSE_PLL, .sysclk_hz = CHIP_PLL_HZ, .apb1_hz = APB1_HZ};
 
     // The chip always boots on a ready HSI. An emulator without a clock controller reads 0: there is nothing to wait
     // for.

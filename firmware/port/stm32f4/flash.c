@@ -11,10 +11,10 @@ extern uint8_t ld_store_start[];
 typedef struct {
     uint32_t number;
     uint32_t size;
-    uint32_t erase_ms; // at most, 32 bits at a time, which takes 2.7 V (DS10693, flash memory programming)
+    uint32_t erase_ms; // at most, 32 bits at a time, which takes 2.7 V (DS10693, DS10314, DS10086: flash memory)
 } sector_t;
 
-// RM0390 3.3, flash module organisation
+// RM0390 3.3, RM0383 3.3, RM0368 3.3: flash module organisation
 static const sector_t sectors[] = {
     {.number = 4, .size = 64u * 1024u, .erase_ms = 1100},
     {.number = 5, .size = 128u * 1024u, .erase_ms = 2000},

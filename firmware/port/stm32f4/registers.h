@@ -1,6 +1,9 @@
-// The few registers of the STM32F446 and its Cortex-M4 that this port touches, each with the section that defines it.
+// The few registers of an STM32F4 and its Cortex-M4 that this port touches, each with the section that defines it.
 //
-// RM0390 is ST's reference manual of the STM32F446, ARMv7-M is Arm's architecture reference manual (DDI 0403E).
+// RM0390 is ST's reference manual of the STM32F446. RM0383 (STM32F411) and RM0368 (STM32F401) have all of these at the
+// same addresses with the same bits; over-drive and the PLL's R are the STM32F446's alone, and reserved there. What
+// else differs is in chip.h of each board (firmware/boards). ARMv7-M is Arm's architecture reference manual (DDI
+// 0403E).
 #ifndef REGISTERS_H
 #define REGISTERS_H
 
@@ -32,8 +35,8 @@
 #define FLASH_CR_LOCK (1u << 31)
 
 // Power controller: RM0390 5.4
-#define PWR_CR REG32(0x40007000u) // 5.4.1
-#define PWR_CR_VOS_SCALE1 (3u << 14)
+#define PWR_CR REG32(0x40007000u)                   // 5.4.1
+#define PWR_CR_VOS(scale) ((uint32_t)(scale) << 14) // what the numbers mean differs: chip.h
 #define PWR_CR_ODEN (1u << 16)
 #define PWR_CR_ODSWEN (1u << 17)
 #define PWR_CSR REG32(0x40007004u) // 5.4.2
@@ -52,7 +55,7 @@
 #define RCC_PLLCFGR REG32(0x40023804u) // 6.3.2
 #define RCC_PLLCFGR_M(divide) ((uint32_t)(divide) << 0)
 #define RCC_PLLCFGR_N(multiply) ((uint32_t)(multiply) << 6)
-#define RCC_PLLCFGR_P_DIV2 (0u << 16)
+#define RCC_PLLCFGR_P(divide) (((uint32_t)(divide) / 2u - 1u) << 16)
 #define RCC_PLLCFGR_SRC_HSI (0u << 22)
 #define RCC_PLLCFGR_SRC_HSE (1u << 22)
 #define RCC_PLLCFGR_Q(divide) ((uint32_t)(divide) << 24)
@@ -63,6 +66,7 @@
 #define RCC_CFGR_SW_PLL (2u << 0)
 #define RCC_CFGR_SWS_MASK (3u << 2)
 #define RCC_CFGR_SWS_SHIFT 2 // SWS repeats SW, two bits higher, once the switch is done
+#define RCC_CFGR_PPRE1_DIV2 (4u << 10)
 #define RCC_CFGR_PPRE1_DIV4 (5u << 10)
 #define RCC_CFGR_PPRE2_DIV2 (4u << 13)
 #define RCC_AHB1ENR REG32(0x40023830u) // 6.3.10
@@ -85,7 +89,7 @@
 
 // Position of USART2 in the vector table: RM0390 10.1, table of vectors
 #define USART2_IRQ 38u
-#define IRQ_COUNT 97u // positions 0 to 96
+#define IRQ_COUNT 97u // positions 0 to 96; the other chips have fewer
 
 // TIM2: RM0390 17.4
 #define TIM2_CR1 REG32(0x40000000u) // 17.4.1
@@ -113,7 +117,6 @@
 // Who the chip is: RM0390 33.6.1 and 34.1
 #define DBGMCU_IDCODE REG32(0xE0042000u)
 #define DBGMCU_IDCODE_DEV_ID_MASK 0xFFFu
-#define DBGMCU_IDCODE_DEV_ID_F446 0x421u
 #define UNIQUE_ID_ADDRESS 0x1FFF7A10u
 
 // Cortex-M4: ARMv7-M

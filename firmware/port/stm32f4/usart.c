@@ -7,7 +7,7 @@
 
 #define TX_PIN 2u
 #define RX_PIN 3u
-#define USART2_FUNCTION 7u // AF7, datasheet DS10693, table of alternate functions
+#define USART2_FUNCTION 7u // AF7: datasheets DS10693, DS10314, DS10086, alternate functions
 
 // What comes in while the main loop computes a time step or waits for room to send: 27 ms of a line of 1.5 Mbaud. The
 // latter takes 14 ms at most, for one reply goes out in each turn. It takes the largest frame whole, since Renode

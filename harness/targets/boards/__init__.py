@@ -27,8 +27,11 @@ class Board:
         name: on the command line.
         description: for people.
         platformio_environment: section of platformio.ini that builds and flashes for it.
+        chip: name of its chip.
+        device_id: the chip's kind, the lower 12 bits of DBGMCU_IDCODE.
         vendor_id: USB vendor of its probe, whose serial port is the board's.
         product_ids: USB products, the usual one first.
+        volume: label of the volume that its probe mounts.
         flash_bytes: size of the chip's flash.
         sram_bytes: size of the chip's SRAM.
         sysclk_hz: the system clock that the firmware sets up.
@@ -38,8 +41,11 @@ class Board:
     name: str
     description: str
     platformio_environment: str
+    chip: str
+    device_id: int
     vendor_id: int
     product_ids: tuple[int, ...]
+    volume: str
     flash_bytes: int
     sram_bytes: int
     sysclk_hz: int
@@ -51,8 +57,11 @@ class Board:
         return tuple(f"{self.vendor_id:04X}:{product:04X}" for product in self.product_ids)
 
     def may_be_at(self, port: PortInfo) -> bool:
-        """Whether a port is that of such a probe. Boards of one maker share the ids: it may be another one."""
-        return port.usb_id in self.usb_ids
+        """Whether a port is that of such a probe: of another board's with the same ids only its volume tells."""
+        if port.usb_id not in self.usb_ids:
+            return False
+        volumes = {board(name).volume for name in board_names()}
+        return port.volume not in volumes or port.volume == self.volume
 
 
 def board_names() -> tuple[str, ...]:
@@ -76,13 +85,21 @@ def board(name: str) -> Board:
         name=data["name"],
         description=data["description"],
         platformio_environment=data["platformio_environment"],
+        chip=data["chip"]["name"],
+        device_id=data["chip"]["device_id"],
         vendor_id=data["usb"]["vendor_id"],
         product_ids=tuple(data["usb"]["product_ids"]),
+        volume=data["usb"]["volume"],
         flash_bytes=data["memory"]["flash_bytes"],
         sram_bytes=data["memory"]["sram_bytes"],
         sysclk_hz=data["clock"]["sysclk_hz"],
         baud=data["serial"]["baud"],
     )
+
+
+def boards_with(device_id: int) -> tuple[Board, ...]:
+    """The boards whose chip has this device id."""
+    return tuple(found for found in map(board, board_names()) if found.device_id == device_id)
 
 
 def _folder() -> Path:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from harness.errors import DeviceReset, LinkTimeout
+from harness.errors import DeviceFault, DeviceReset, LinkClosed, LinkTimeout, MismatchError
 from harness.protocol.faults import Locate, address_only, device_fault, is_sound
 from harness.protocol.frame_size import FrameSize
 from harness.protocol.messages import (
@@ -53,6 +53,9 @@ MAX_UNLUCKY_ATTEMPTS = 100
 
 GREETING_INTERVAL_S = 0.04
 """HELLO is repeated so often until the device has booted: its answer takes 31 ms at 115200 baud."""
+
+_CONNECT_TIMEOUT_S = 15.0
+"""For a device that boots, on a busy machine."""
 
 MOST_BUSY_S = 30.0
 """Longest announced silence that is waited out at once: erasing all of the flash store takes 7.1 s at most."""
@@ -98,6 +101,7 @@ class Device:
         session_id: gives the id of each new session, 1 to 2**32 - 1; a replay brings the recorded ones.
         locate: finds the place of an address in the program's source; used when the device faulted.
         on_log: told each LOG as it comes, which is with the next reply or before.
+        reopen: opens the line again after its other end has closed it; None where that is the end of the device.
     """
 
     def __init__(
@@ -109,7 +113,9 @@ class Device:
         session_id: Callable[[], int] = random_session_id,
         locate: Locate = address_only,
         on_log: Callable[[Log], None] = lambda _: None,
+        reopen: Callable[[], Transport | None] = lambda: None,
     ) -> None:
+        self._reopen = reopen
         self._locate = locate
         self._on_log = on_log
         self._transport = transport
@@ -138,7 +144,7 @@ class Device:
         """What payloads should not exceed now, as far as they can be cut: little on a line that errs."""
         return min(self._frame_size.limit_bytes, self.info.max_payload_bytes)
 
-    def connect(self, timeout_s: float = 15.0) -> HelloReply:
+    def connect(self, timeout_s: float = _CONNECT_TIMEOUT_S) -> HelloReply:
         """Greet the device and open a session. Ready means answered.
 
         Raises:
@@ -146,8 +152,11 @@ class Device:
             DeviceFault: it did not answer but fault, perhaps again and again.
             MismatchError: it speaks another version.
         """
+        return self._greet(timeout_s, LinkCounters())
+
+    def _greet(self, timeout_s: float, counters: LinkCounters) -> HelloReply:
         # A new session, also on a line that was used before: its id must not meet an old one.
-        self._session = Session(self._session_id(), self._frame_size, self._locate)
+        self._session = Session(self._session_id(), self._frame_size, self._locate, counters)
         request = Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR)
         deadline_s = self._clock() + timeout_s
         self._transport.write(self._session.send(request))
@@ -233,6 +242,33 @@ class Device:
             if attempt == MAX_ATTEMPTS or attempts == MAX_UNLUCKY_ATTEMPTS:
                 raise self._timed_out(type(request).__name__, waited_s)
             self._transport.write(self._session.repeat())
+
+    def recover(self, error: LinkClosed | DeviceReset) -> None:
+        """Meet the same device again after its line was closed or it restarted. Its session and state are new.
+
+        Raises:
+            LinkClosed, DeviceReset: `error` again, where there is no way back: a line that cannot be opened again, or a
+                restart whose cause was a fault.
+            MismatchError: another device, or another program, is there now.
+            LinkError: it does not answer.
+        """
+        if isinstance(error, DeviceFault):
+            raise error
+        if isinstance(error, LinkClosed):
+            line = self._reopen()
+            if line is None:
+                raise error
+            self._transport.close()
+            self._transport = line
+        before, counters = self.info, self._session.counters
+        now = self._greet(_CONNECT_TIMEOUT_S, counters)
+        counters.recoveries += 1
+        if (now.unique_id, now.build_id) != (before.unique_id, before.build_id):
+            raise MismatchError(
+                "after the line was lost another device or another program answers there",
+                code="another_device",
+                remedy="run again",
+            )
 
     def counters(self) -> CountersReply:
         """The device's own link counters."""

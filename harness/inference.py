@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
 from harness.device import Call, Device
-from harness.errors import MismatchError, ModelRefused
+from harness.errors import DeviceReset, LinkClosed, MismatchError, ModelRefused
 from harness.model.memory import Memory
 from harness.model.pack import ModelImage, pack_model
 from harness.model.plan import Pass, Plan, make_plan
@@ -34,6 +35,7 @@ from harness.protocol.messages import (
     RunReply,
     StateReset,
     Write,
+    WriteReply,
 )
 from harness.protocol.refusals import DeviceRefused
 from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Kernel, Region, RunFlags, Tap, Trace
@@ -41,6 +43,9 @@ from harness.protocol.wire import BeginFlags, Capability, ErrorCode, Kernel, Reg
 _FLOAT_BYTES = 4
 _MASK_WORD_STEPS = 32  # a mask bit a step, padded to 4 bytes
 _MAX_STEPS = 65535  # of a request: 16 bits
+
+_MOST_RECOVERIES = 3
+"""Of one load. A device that restarts more often, or a cable that is lost more often, wants a person."""
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) of whatever takes time."""
@@ -134,8 +139,7 @@ def load_image(device: Device, image: ModelImage) -> int:
     Raises:
         DeviceRefused: too large for the arena, or something is wrong with it.
     """
-    _make_room(device, image, BeginFlags.NONE)
-    return _send(device, image)
+    return _load(device, image, BeginFlags.NONE)
 
 
 def open_stored_image(device: Device, image: ModelImage) -> int:
@@ -169,8 +173,8 @@ def _load_into_store(device: Device, spec: ModelSpec, image: ModelImage) -> Load
             return LoadedModel(spec, image, crc32_device, CameBy.FLASH if writable else CameBy.PRELOADED)
     if not fits or not writable:
         raise _too_large(device, spec, image, fits_store=fits)
-    _make_room(device, image, BeginFlags.TO_STORE | BeginFlags.DROP_OLD)
-    return LoadedModel(spec, image, _send(device, image, one_by_one=True), CameBy.LINK_TO_FLASH)
+    crc32_device = _load(device, image, BeginFlags.TO_STORE | BeginFlags.DROP_OLD)
+    return LoadedModel(spec, image, crc32_device, CameBy.LINK_TO_FLASH)
 
 
 def _too_large(device: Device, spec: ModelSpec, image: ModelImage, *, fits_store: bool) -> ModelRefused:
@@ -209,29 +213,69 @@ def _make_room(device: Device, image: ModelImage, flags: BeginFlags) -> None:
         device.request(replace(begin, flags=flags | BeginFlags.DROP_OLD))
 
 
-def _send(device: Device, image: ModelImage, *, one_by_one: bool = False) -> int:
+def _load(device: Device, image: ModelImage, flags: BeginFlags) -> int:
+    """Announce an image, write it and put it in force; returns the CRC-32 that the device computed.
+
+    A device that restarts is sent everything again. One whose line was lost goes on where it stopped, if it still can:
+    whatever it holds, the image comes into force only if its CRC is right.
+    """
+    has_begun = False
+    written = _Written()
+    for left in range(_MOST_RECOVERIES, -1, -1):
+        try:
+            if not has_begun:
+                _make_room(device, image, flags)
+                has_begun, written = True, _Written()
+            return _send(device, image, written, one_by_one=bool(flags & BeginFlags.TO_STORE))
+        except (DeviceReset, LinkClosed) as error:
+            if left == 0:
+                raise
+            device.recover(error)
+            has_begun = has_begun and isinstance(error, LinkClosed)
+        except DeviceRefused as refused:
+            lost_its_load = refused.reply.code in (ErrorCode.BAD_REGION, ErrorCode.NO_LOAD)
+            if left == 0 or not lost_its_load or not device.link_counters.recoveries:
+                raise
+            has_begun = False
+    raise AssertionError("the last turn returns or raises")
+
+
+@dataclass
+class _Written:
+    """How much of an image the device has acknowledged, from its start on."""
+
+    size_bytes: int = 0
+
+
+def _send(device: Device, image: ModelImage, written: _Written, *, one_by_one: bool) -> int:
     replies: list[ImageCommitReply] = []
 
+    def take(reply: WriteReply) -> None:
+        written.size_bytes = reply.end_offset
+
     def calls() -> Iterator[Call]:
-        yield from _writes(device, Region.IMAGE, 0, image.data)
+        start = written.size_bytes
+        yield from _writes(device, Region.IMAGE, 0, image.data[start:], start, take)
         yield ImageCommit(crc32=image.crc32), replies.append
 
     device.exchange(calls(), one_by_one=one_by_one)
     return replies[0].crc32
 
 
-def _writes(device: Device, region: Region, node: int, data: bytes, start: int = 0) -> Iterator[Call]:
+def _ignore(_: Reply) -> None:
+    """That a write was answered is all that there is to know."""
+
+
+def _writes(
+    device: Device, region: Region, node: int, data: bytes, start: int = 0, take: Callable[[Any], None] = _ignore
+) -> Iterator[Call]:
     """Writes to a region from an offset on, as large as the line is good for."""
     offset = 0
     while offset < len(data):
         room_bytes = device.payload_limit_bytes - Write.size_bytes()
         chunk = data[offset : offset + room_bytes - room_bytes % _FLOAT_BYTES]  # flash takes whole words
-        yield Write(region=region, node=node, offset=start + offset, data=chunk), _ignore
+        yield Write(region=region, node=node, offset=start + offset, data=chunk), take
         offset += len(chunk)
-
-
-def _ignore(_: Reply) -> None:
-    """That a write was answered is all that there is to know."""
 
 
 @dataclass(frozen=True)

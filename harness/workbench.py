@@ -157,7 +157,7 @@ class Workbench:
             if reason is not None:
                 raise reason
             line = self.target.start()
-            device = Device(line if self._recording is None else self._recording.line(line, self.target.kind))
+            device = Device(self._recorded(line), reopen=self._reopened)
             try:
                 device.connect()
             except HilError as error:
@@ -165,6 +165,13 @@ class Workbench:
                 raise self._not_greeted(error) from error
             self._device = device
         return self._device
+
+    def _recorded(self, line: Transport) -> Transport:
+        return line if self._recording is None else self._recording.line(line, self.target.kind)
+
+    def _reopened(self) -> Transport | None:
+        line = self.target.reopen()
+        return None if line is None else self._recorded(line)
 
     def device_for(self, image: ModelImage) -> Device:
         """A greeted device for an image; errors: see `device`.

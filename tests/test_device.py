@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness.device import FIRST_TIMEOUT_S, MAX_ATTEMPTS, MOST_BUSY_S, Device, Timing
-from harness.errors import DeviceFault, DeviceReset, LinkTimeout, MismatchError
+from harness.device import FIRST_TIMEOUT_S, MAX_ATTEMPTS, MOST_BUSY_S, Call, Device, Timing
+from harness.errors import DeviceFault, DeviceReset, LinkClosed, LinkTimeout, MismatchError
 from harness.fake import FakeDevice, FakeTransport, Faults
 from harness.protocol.framing import encode_frame
 from harness.protocol.messages import Busy, Echo, Log, Run
+from harness.protocol.refusals import DeviceRefused
 from harness.protocol.wire import PROTOCOL_MAJOR, REPLY_BIT, MessageType
 
 
@@ -266,3 +267,82 @@ def test_an_older_firmware_of_this_protocol_can_be_asked_what_it_is() -> None:
     assert (info.version, info.reset_cause, info.fault_crc32) == ("fake", 0, 0)
     assert device.read_fault() is None
     assert device.counters().logs_dropped == 0
+
+
+class Unplugged(FakeTransport):
+    """A line that is gone from some byte on."""
+
+    is_gone = False
+
+    def write(self, data: bytes) -> None:
+        if self.is_gone:
+            raise LinkClosed("unplugged")
+        super().write(data)
+
+
+def test_a_line_that_is_back_leads_to_the_same_device() -> None:
+    line = Unplugged(FakeDevice())
+    device = Device(line, line.clock, reopen=lambda: FakeTransport(line.device))
+    device.connect()
+    line.is_gone = True
+    with pytest.raises(LinkClosed) as closed:
+        device.request(Echo())
+    device.recover(closed.value)
+    assert device.request(Echo(data=b"x")).data == b"x"
+    assert device.link_counters.recoveries == 1
+    assert device.link_counters.bytes_sent > 0
+
+
+@pytest.mark.parametrize("other", [{"unique_id": b"\1" * 12}, {"build_id": b"\1" * 20}])
+def test_another_device_where_the_line_was_lost_is_a_mismatch(other: dict[str, bytes]) -> None:
+    line = Unplugged(FakeDevice())
+    hello = replace(line.device.hello, **other)  # type: ignore[arg-type]
+    device = Device(line, line.clock, reopen=lambda: FakeTransport(FakeDevice(hello=hello)))
+    device.connect()
+    with pytest.raises(MismatchError) as mismatch:
+        device.recover(LinkClosed("unplugged"))
+    assert mismatch.value.code == "another_device"
+
+
+def test_there_is_no_way_back_from_the_end_of_a_process_nor_from_a_fault() -> None:
+    device, _ = greeted()
+    for error in (LinkClosed("gone"), DeviceFault("a division by zero")):
+        with pytest.raises(type(error)) as same:
+            device.recover(error)
+        assert same.value is error
+
+
+def test_several_requests_are_under_way_and_their_replies_come_in_order() -> None:
+    device, line = greeted(faults=Faults(drop_every=3, corrupt_every=5))
+    replies: list[bytes] = []
+    device.exchange((Echo(data=bytes([number])), lambda reply: replies.append(reply.data)) for number in range(100))
+    assert replies == [bytes([number]) for number in range(100)]
+    assert line.device.worked_on == 101
+
+
+def test_what_is_lost_is_asked_for_before_any_time_is_up() -> None:
+    device, line = greeted(faults=Faults(drop_every=10))
+    replies: list[bytes] = []
+    device.exchange((Echo(data=bytes([number])), lambda reply: replies.append(reply.data)) for number in range(95))
+    assert len(replies) == 95
+    assert device.link_counters.repeats >= 9
+    assert line.now_s < FIRST_TIMEOUT_S
+
+
+def test_a_refusal_ends_an_exchange_and_leaves_the_session_usable() -> None:
+    device, line = greeted()
+    replies: list[bytes] = []
+    calls: list[Call] = [(Echo(data=b"a"), lambda reply: replies.append(reply.data)), (Run(steps=1), replies.append)]
+    calls += [(Echo(data=b"b"), lambda reply: replies.append(reply.data)) for _ in range(5)]
+    with pytest.raises(DeviceRefused):
+        device.exchange(calls)
+    assert replies == [b"a"], "nothing behind the refusal"
+    assert device.request(Echo(data=b"c")).data == b"c"
+    assert line.device.worked_on < 6, "what had not been sent is not sent any more"
+
+
+def test_one_by_one_leaves_the_line_alone_until_the_answer() -> None:
+    device, line = greeted(run=lambda request, image: b"", image=b"an image", faults=Faults(working=3))
+    heard_before: list[int] = []
+    device.exchange([(Run(steps=1), lambda _: heard_before.append(len(line.device.heard)))] * 2, one_by_one=True)
+    assert [frame.header.sequence for frame in line.device.heard[1:]] == [2] * 4 + [3] * 4

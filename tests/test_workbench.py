@@ -63,6 +63,9 @@ class FakeTarget:
     def notes(self) -> tuple[str, ...]:
         return ()
 
+    def reopen(self) -> None:
+        return None
+
     def post_mortem(self) -> None:
         return None
 

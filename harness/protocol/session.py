@@ -58,6 +58,7 @@ class LinkCounters:
         bad_frames: pieces between two delimiters that are no frame.
         stale_frames: frames of an older session or request, dropped.
         repeats: requests sent again.
+        recoveries: times that a load went on although the device had restarted or the line was gone.
         bytes_sent: bytes for the line.
         bytes_received: bytes from the line.
         last_bad: the last bad piece, for the error message.
@@ -67,6 +68,7 @@ class LinkCounters:
     bad_frames: int = 0
     stale_frames: int = 0
     repeats: int = 0
+    recoveries: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
     last_bad: BadFrame | None = None
@@ -108,17 +110,24 @@ class Session:
         session_id: 1 to 2**32 - 1; picked at random by the caller, so that no two sessions are alike.
         frame_size: what is learned of the line; a line's sessions share one.
         locate: finds the place of an address in the program's source, for the error that tells of a fault.
+        counters: of the session that this one goes on for; None: it begins anew.
 
     Attributes:
         logs: what the device has told unasked, oldest first; whoever reads it takes it out.
         fault: of a device that faulted before it was greeted.
     """
 
-    def __init__(self, session_id: int, frame_size: FrameSize | None = None, locate: Locate = address_only) -> None:
+    def __init__(
+        self,
+        session_id: int,
+        frame_size: FrameSize | None = None,
+        locate: Locate = address_only,
+        counters: LinkCounters | None = None,
+    ) -> None:
         if not SESSION_NONE < session_id < 2**32:
             raise LocalProtocolError(f"session id {session_id} is not between 1 and 2**32 - 1")
         self.session_id = session_id
-        self.counters = LinkCounters()
+        self.counters = counters or LinkCounters()
         self.logs: deque[Log] = deque(maxlen=MOST_LOGS)
         self.fault: Fault | None = None
         self._locate = locate

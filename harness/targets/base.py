@@ -42,6 +42,16 @@ class Target(Protocol):
             LinkError, MismatchError: a board is there, and not the firmware on it.
         """
 
+    def reopen(self) -> Transport | None:
+        """The line again, after its other end was closed and the device may still be there.
+
+        Returns:
+            None where the end of the line is the end of the device.
+
+        Raises:
+            HilError: it did not come back.
+        """
+
     def preload(self, data: bytes, address: int) -> bool:
         """Have bytes lie in flash at `address` at each start from now on.
 

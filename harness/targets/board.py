@@ -183,6 +183,21 @@ class BoardTarget:
             line.close()
             raise
 
+    def reopen(self) -> Transport:
+        """The board's port again, once a cable that was pulled is back; the probe may have got another port by then."""
+        assert self._place is not None, "it was started"
+        place = self._place
+        deadline_s = time.monotonic() + _RETURN_TIMEOUT_S
+        self._say(f"waiting for {place} to come back")
+        while True:
+            try:
+                self._place = place = self._again(place)
+                return self._open_line(place.url, place.baud)
+            except HilError:
+                if time.monotonic() >= deadline_s:
+                    raise
+            time.sleep(_RETRY_S)
+
     def stop(self) -> None:
         """Nothing to end: the board goes on, and the port is closed with the device."""
 

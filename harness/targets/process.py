@@ -189,6 +189,10 @@ class ProcessTarget:
         if self._process is not None:
             self._process.stop()
 
+    def reopen(self) -> None:
+        """A process whose line is closed has ended."""
+        return
+
     def notes(self) -> tuple[str, ...]:
         """Nothing."""
         return ()

@@ -90,6 +90,9 @@ class FakeTarget:
         self.line = line
         return line
 
+    def reopen(self) -> None:
+        return None
+
     def preload(self, data: bytes, address: int) -> bool:
         return False
 

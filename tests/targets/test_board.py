@@ -322,3 +322,21 @@ def test_volumes_are_found_by_serial_number(tmp_path: Path) -> None:
     assert volume_of("0669FF02", str(tmp_path)) == "BACKUP"
     assert volume_of("0669FF0", str(tmp_path)) is None
     assert volume_of("*", str(tmp_path)) is None
+
+
+def test_a_board_whose_cable_was_pulled_comes_back_at_whatever_port_it_gets() -> None:
+    bench = Bench(PlayedProgram(OURS))
+    bench.target.start()
+    bench.ports = [replace(STLINK, device="/dev/ttyACM7")]
+    bench.gone_for = 3
+    bench.target.reopen()
+    assert bench.opened[-1] == ("/dev/ttyACM7", 115200)
+    assert bench.target.description()["port"] == "/dev/ttyACM7"
+
+
+def test_a_board_that_does_not_come_back_is_told_as_what_it_is() -> None:
+    bench = Bench(PlayedProgram(OURS))
+    bench.target.start()
+    bench.ports = [ARDUINO]
+    with pytest.raises(TargetUnavailable, match="not on USB any more"):
+        bench.target.reopen()

@@ -1,0 +1,134 @@
+"""Weight loads that meet a restart or an unplugged cable at every single byte end with the right image all the same.
+
+Some bytes of both directions are tried; all of them, which takes minutes, with HIL_STRIDE_BYTES=1.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import seeds
+from harness.device import Device, Timing
+from harness.errors import DeviceReset, LinkClosed
+from harness.inference import SequenceRunner, load_packed
+from harness.model.pack import pack_model
+from harness.protocol.messages import Reset
+from harness.targets.choice import TargetChoice
+from harness.transport.base import Transport
+from harness.workbench import make_target
+
+SPEC = seeds.random_lstm(3, 8)
+IMAGE = pack_model(SPEC)
+X = np.random.default_rng(5).standard_normal((3, 3)).astype(np.float32)
+
+QUICK = Timing(first_timeout_s=0.005, greeting_interval_s=0.005, is_paced=False)
+"""A lost reply is asked for again soon: each byte of the load is tried."""
+
+BORDER_BYTES = 2
+"""The last ones of a load, without which it is complete: a restart there is met by the run behind it."""
+
+STRIDE_BYTES = int(os.environ.get("HIL_STRIDE_BYTES", "29"))
+"""From one byte that is tried to the next."""
+
+SLOWER = 11
+"""So many times fewer on what starts more slowly than a process."""
+
+Strike = Callable[[Transport], None]
+
+
+@dataclass
+class Struck:
+    """A line to which something happens once, after so many bytes of both directions."""
+
+    inner: Transport
+    strike: Strike
+    after_bytes: int
+
+    def write(self, data: bytes) -> None:
+        self.inner.write(self._passing(data))
+        self._struck()
+
+    def read(self, timeout_s: float) -> bytes:
+        data = self.inner.read(timeout_s)
+        passing = self._passing(data)
+        if len(passing) < len(data):
+            self._struck()
+        return passing
+
+    def close(self) -> None:
+        pass  # it goes on
+
+    def _passing(self, data: bytes) -> bytes:
+        passing = data[: max(self.after_bytes, 0)] if self.after_bytes >= 0 else data
+        if self.after_bytes >= 0:
+            self.after_bytes -= len(data)
+        return passing
+
+    def _struck(self) -> None:
+        if self.after_bytes < 0 and self.strike is not nothing:
+            strike, self.strike = self.strike, nothing
+            strike(self.inner)
+
+
+def nothing(line: Transport) -> None:
+    """No strike, or none any more."""
+
+
+def restart(line: Transport) -> None:
+    device = Device(line, timing=QUICK)
+    device.connect()
+    device.request(Reset())
+
+
+def unplug(line: Transport) -> None:
+    raise LinkClosed("unplugged")
+
+
+@pytest.fixture
+def line(hil_kind: str) -> Iterator[Transport]:
+    """A line to a target of its own."""
+    target = make_target(TargetChoice(hil_kind), lambda text: None)
+    line = target.start()
+    yield line
+    line.close()
+    target.stop()
+
+
+def load_bytes(device: Device) -> int:
+    before = device.link_counters.bytes_sent + device.link_counters.bytes_received
+    load_packed(device, SPEC, IMAGE)
+    return device.link_counters.bytes_sent + device.link_counters.bytes_received - before
+
+
+def run(device: Device) -> bytes:
+    arrays = SequenceRunner(device, SPEC, IMAGE.plan).run(X).arrays
+    return b"".join(arrays[name].tobytes() for name in sorted(arrays))
+
+
+@pytest.mark.hil_targets("native", "qemu", "renode")  # a target of its own is needed
+@pytest.mark.parametrize("strike", [restart, unplug])
+def test_a_load_is_right_wherever_it_is_interrupted(strike: Strike, line: Transport, hil_kind: str) -> None:
+    device = Device(line, timing=QUICK)
+    device.connect()
+    span_bytes = min(load_bytes(device) for _ in range(5))  # of which some, on a busy machine, has a repeat in it
+    right = run(device)
+    recoveries = told = 0
+    places = range(0, span_bytes, STRIDE_BYTES * (1 if hil_kind == "native" else SLOWER))
+    for place in places:
+        restart(line)
+        device = Device(struck := Struck(line, strike, 2**40), timing=QUICK, reopen=lambda: line)
+        device.connect()
+        struck.after_bytes = place
+        load_packed(device, SPEC, IMAGE)
+        recoveries += device.link_counters.recoveries
+        try:
+            assert run(device) == right, f"after byte {place}"
+        except (DeviceReset, LinkClosed):
+            told += 1
+            assert place >= span_bytes - BORDER_BYTES, f"after byte {place}"
+    assert recoveries + told > 0.9 * len(places)

@@ -16,6 +16,7 @@ typedef struct {
     uint8_t clock_source;  // enum wire_clock
     uint8_t tick_source;   // enum wire_ticks
     uint32_t capabilities; // enum wire_cap bits that the board adds
+    uint32_t reset_cause;  // enum wire_reset bits; 0 where that is not known
     uint32_t sysclk_hz;
     uint32_t uart_clock_hz;
     uint32_t baud;
@@ -46,6 +47,9 @@ size_t board_uart_read(uint8_t *data, size_t size);
 // ends by itself: the line always drains.
 void board_uart_write(const uint8_t *data, size_t size);
 
+// How many bytes can be queued without waiting.
+size_t board_uart_room(void);
+
 // Waits until all queued bytes have left the line.
 void board_uart_flush(void);
 
@@ -75,6 +79,13 @@ uint32_t board_ticks(void);
 
 // The most bytes of stack that were in use since boot, interrupts included; 0 where that is not known.
 uint32_t board_stack_bytes(void);
+
+// The record of the last fault that was not cleared, NULL if there is none. Survives resets where RAM does.
+const wire_fault_t *board_fault(void);
+void board_clear_fault(void);
+
+// To be called in each turn of the main loop: where there is a watchdog, it restarts a program that does not.
+void board_feed_watchdog(void);
 
 // Sleeps until something may have happened (at least one byte received); may return early.
 void board_idle(void);

@@ -7,6 +7,7 @@ int main(void) {
     board_init();
     app_init(&app);
     for (;;) {
+        board_feed_watchdog();
         if (!app_poll(&app)) {
             board_idle();
         }

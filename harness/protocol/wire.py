@@ -153,7 +153,7 @@ class Capability(IntFlag):
 
 
 class ResetCause(IntFlag):
-    """Why the device restarted last: RCC_CSR's flags (RM0390 6.3.20), and FAULT. A reset often sets several."""
+    """Why the device restarted last: RCC_CSR's flags (RM0390 6.3.21), and FAULT. A reset often sets several."""
 
     UNKNOWN = 0
     BROWN_OUT = 1

@@ -15,6 +15,11 @@ static volatile uint32_t *simulated(uint32_t address);
 
 #include "../../firmware/port/stm32f4/flash.c"
 
+static uint32_t feeds;
+void watchdog_feed(void) {
+    feeds++;
+}
+
 #define STORE_BYTES (448u * 1024u)
 
 enum { ACR, KEYR, SR, CR, COUNT };
@@ -138,6 +143,7 @@ int main(int argc, char **argv) {
     printf("writable %d\n", flash_is_writable());
     printf("erase_ms %u\n", board_store_erase_ms(size));
     printf("erase_result %u\n", board_store_erase(size));
+    printf("feeds %u\n", feeds);
     const size_t programmed = size < 4096u ? size : 4096u;
     printf("program_result %u\n", board_store_program(0, pattern, programmed));
     (void)simulated(addresses[CR]);

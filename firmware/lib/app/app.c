@@ -14,7 +14,9 @@ void app_init(app_t *app) {
     app->reply = app->replies;
     link_init(&app->link);
     loader_init(&app->loader, arena, arena_bytes, store, store_bytes);
+    notices_init(&app->notices);
     loader_open_store(&app->loader);
+    note_image(app);
 }
 
 static wire_header_t header_for(const app_t *app, uint8_t type, uint16_t sequence) {
@@ -31,6 +33,7 @@ static void send_aside(const app_t *app, uint8_t type, uint16_t sequence, const 
 }
 
 static void refuse_aside(const app_t *app, const link_frame_t *frame, image_error_t why) {
+    notices_tell_fault(&app->notices);
     const wire_error_reply_t error = error_reply(frame->header.type, why);
     send_aside(app, WIRE_MSG_ERROR, frame->header.sequence, &error, sizeof error);
 }
@@ -140,9 +143,12 @@ static void greet(app_t *app, const link_frame_t *frame) {
         refuse_aside(app, frame, error);
         return;
     }
+    wire_hello_t hello;
+    memcpy(&hello, frame->payload, sizeof hello);
     forget_session(app);
     app->session = frame->header.session;
     app->hello_crc32 = frame->crc32;
+    notices_greeted(&app->notices, &app->link, app->session, hello.protocol_minor);
     take_on(app, frame);
     handle_hello(app);
 }
@@ -210,6 +216,10 @@ static bool work_on_next(app_t *app) {
 bool app_poll(app_t *app) {
     link_frame_t frame;
     const bool received = link_poll(&app->link, &frame);
+    notices_poll(&app->notices);
+    if (received) {
+        notices_watch_link(&app->notices, &app->link);
+    }
     if (received && !receive(app, &frame)) {
         link_release(&app->link, frame.slot);
     }

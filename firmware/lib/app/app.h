@@ -10,6 +10,7 @@
 
 #include "frame_link.h"
 #include "loader.h"
+#include "notices.h"
 
 typedef struct {
     bool active;
@@ -35,6 +36,7 @@ typedef struct {
     link_t link;
     loader_t loader;
     app_run_t run;
+    notices_t notices;
     uint32_t session;       // WIRE_SESSION_NONE until greeted
     uint32_t hello_crc32;   // of the HELLO that opened it
     uint16_t last_sequence; // of the last request that was taken on

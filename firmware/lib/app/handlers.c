@@ -52,6 +52,7 @@ void refuse(app_t *app, uint8_t request_type, uint16_t code, uint32_t detail, ui
 void handle_hello(app_t *app) {
     const board_info_t *const board = board_info();
     const image_t *const image = loader_image(&app->loader);
+    const wire_fault_t *const fault = board_fault();
     wire_hello_reply_t reply = {
         .protocol_major = WIRE_PROTOCOL_MAJOR,
         .protocol_minor = WIRE_PROTOCOL_MINOR,
@@ -72,6 +73,8 @@ void handle_hello(app_t *app) {
         .model_bytes = image == NULL ? 0 : image->header->image_bytes,
         .store_address = (uint32_t)(uintptr_t)app->loader.store,
         .store_bytes = app->loader.store_bytes,
+        .reset_cause = board->reset_cause,
+        .fault_crc32 = fault == NULL ? 0 : fault->crc32,
         .version = FIRMWARE_VERSION,
         .compiler_flags = FIRMWARE_FLAGS,
         .board = FIRMWARE_BOARD,
@@ -98,8 +101,21 @@ static void handle_counters(app_t *app) {
         .bytes_received = uart.bytes_received,
         .bytes_sent = uart.bytes_sent,
         .stack_bytes = board_stack_bytes(),
+        .logs_dropped = app->notices.dropped,
     };
     reply_with(app, WIRE_MSG_COUNTERS, &reply, sizeof reply);
+}
+
+// The host names the record that it clears: a newer one, which it has not read, stays.
+static void handle_read_fault(app_t *app, const link_frame_t *frame) {
+    wire_read_fault_t request;
+    memcpy(&request, frame->payload, sizeof request);
+    const wire_fault_t *const fault = board_fault();
+    const wire_fault_t reply = fault == NULL ? (wire_fault_t){.cause = WIRE_FAULT_CAUSE_NONE} : *fault;
+    if (fault != NULL && reply.crc32 == request.clear_crc32) {
+        board_clear_fault();
+    }
+    reply_with(app, WIRE_MSG_READ_FAULT, &reply, sizeof reply);
 }
 
 static void handle_state_reset(app_t *app) {
@@ -115,6 +131,7 @@ static void handle_state_reset(app_t *app) {
 // Bytes that a request has at least. What stands behind them is its tail, or a field of a later version.
 static size_t least_bytes(uint8_t type) {
     switch (type) {
+        case WIRE_MSG_READ_FAULT: return sizeof(wire_read_fault_t);
         case WIRE_MSG_IMAGE_BEGIN: return sizeof(wire_image_begin_t);
         case WIRE_MSG_IMAGE_COMMIT: return sizeof(wire_image_commit_t);
         case WIRE_MSG_WRITE: return sizeof(wire_write_t);
@@ -133,6 +150,7 @@ void handle_request(app_t *app, const link_frame_t *frame) {
     switch (type) {
         case WIRE_MSG_ECHO: reply_with(app, WIRE_MSG_ECHO, frame->payload, frame->payload_size); break;
         case WIRE_MSG_COUNTERS: handle_counters(app); break;
+        case WIRE_MSG_READ_FAULT: handle_read_fault(app, frame); break;
         case WIRE_MSG_RESET:
             app_send_reply(app, WIRE_MSG_RESET, 0);
             board_uart_flush();

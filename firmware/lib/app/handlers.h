@@ -35,6 +35,9 @@ void handle_image_commit(app_t *app, const link_frame_t *frame);
 void handle_write(app_t *app, const link_frame_t *frame);
 void handle_read(app_t *app, const link_frame_t *frame);
 
+// Logs which image is in force, if one is.
+void note_image(app_t *app);
+
 // Where the reply's payload goes.
 uint8_t *reply_payload(app_t *app);
 

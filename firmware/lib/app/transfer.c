@@ -23,7 +23,11 @@ static image_error_t erase_store(app_t *app) {
         return (image_error_t){.code = 0};
     }
     app_send_busy(app, board_store_erase_ms(size));
-    return store_error(app, 0, board_store_erase(size));
+    const uint32_t result = board_store_erase(size);
+    if (result == 0u) {
+        notices_log(&app->notices, WIRE_LOG_LEVEL_INFO, WIRE_LOG_STORE_ERASED, (uint32_t)size, 0, 0);
+    }
+    return store_error(app, 0, result);
 }
 
 void handle_image_begin(app_t *app, const link_frame_t *frame) {
@@ -57,6 +61,16 @@ void handle_image_commit(app_t *app, const link_frame_t *frame) {
     const image_t *const image = loader_image(&app->loader);
     const wire_image_commit_reply_t reply = {.crc32 = image->crc32, .node_count = image->node_count};
     reply_with(app, WIRE_MSG_IMAGE_COMMIT, &reply, sizeof reply);
+    note_image(app);
+}
+
+void note_image(app_t *app) {
+    const image_t *const image = loader_image(&app->loader);
+    if (image != NULL) {
+        const bool in_store = image->bytes == app->loader.store;
+        notices_log(&app->notices, WIRE_LOG_LEVEL_INFO, WIRE_LOG_IMAGE_IN_FORCE, image->crc32,
+                    image->header->image_bytes, in_store);
+    }
 }
 
 // Where a region lies for writing; NULL if it may not be written.

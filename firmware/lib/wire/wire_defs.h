@@ -110,7 +110,7 @@ enum wire_cap {
     WIRE_CAP_STORE_WRITE = 8u,
 };
 
-// Why the device restarted last: RCC_CSR's flags (RM0390 6.3.20), and FAULT. A reset often sets several.
+// Why the device restarted last: RCC_CSR's flags (RM0390 6.3.21), and FAULT. A reset often sets several.
 enum wire_reset {
     WIRE_RESET_UNKNOWN = 0u,
     WIRE_RESET_BROWN_OUT = 1u,

@@ -5,6 +5,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <limits.h>
 #include <link.h>
 #include <poll.h>
 #include <signal.h>
@@ -141,6 +142,12 @@ void board_uart_write(const uint8_t *data, size_t size) {
     }
 }
 
+// A pipe that is ready takes this much at once (POSIX: PIPE_BUF is atomic).
+size_t board_uart_room(void) {
+    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&output, 1, 0) > 0 ? PIPE_BUF : 0u;
+}
+
 void board_uart_flush(void) {
     // board_uart_write leaves nothing queued.
 }
@@ -182,6 +189,17 @@ uint32_t board_ticks(void) {
 
 uint32_t board_stack_bytes(void) {
     return 0;
+}
+
+// A fault ends this process: whoever started it sees how.
+const wire_fault_t *board_fault(void) {
+    return NULL;
+}
+
+void board_clear_fault(void) {
+}
+
+void board_feed_watchdog(void) {
 }
 
 void board_idle(void) {

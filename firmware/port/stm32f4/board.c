@@ -4,10 +4,12 @@
 
 #include "chip.h"
 #include "clock.h"
+#include "fault.h"
 #include "flash.h"
 #include "registers.h"
 #include "stack_paint.h"
 #include "usart.h"
+#include "watchdog.h"
 
 // From stm32f4.ld
 extern uint8_t ld_arena_start[];
@@ -16,9 +18,7 @@ extern const uint32_t ld_stack_start[];
 extern const uint32_t ld_stack_top[];
 extern const uint8_t ld_store_start[];
 extern const uint8_t ld_store_end[];
-extern const uint8_t ld_build_id_note[];
-
-#define BUILD_ID_OFFSET 16 // behind the note's three words and its name "GNU\0"
+extern const uint8_t ld_build_id[];
 
 // What our Renode platform description puts in place of the unique id, which on a chip is a lot number and a position.
 static const uint8_t renode_marker[12] = "RENODE-F446";
@@ -74,9 +74,14 @@ void board_init(void) {
     if (info.runs_on == WIRE_RUNS_ON_CHIP && flash_is_writable()) { // Renode's sectors 4 and 5 have wrong sizes
         info.capabilities |= WIRE_CAP_STORE_WRITE;
     }
-    memcpy(info.build_id, ld_build_id_note + BUILD_ID_OFFSET, sizeof info.build_id);
+    memcpy(info.build_id, ld_build_id, sizeof info.build_id);
+    // QEMU has neither the flags nor the watchdog; Renode's flags are constants.
+    info.reset_cause = fault_reset_cause(info.runs_on == WIRE_RUNS_ON_CHIP);
     start_ticks();
     usart_start(clock.apb1_hz, info.runs_on == WIRE_RUNS_ON_QEMU);
+    if (info.runs_on == WIRE_RUNS_ON_CHIP || info.runs_on == WIRE_RUNS_ON_RENODE) {
+        watchdog_start();
+    }
 }
 
 const board_info_t *board_info(void) {
@@ -105,13 +110,19 @@ uint32_t board_stack_bytes(void) {
     return (uint32_t)((uintptr_t)ld_stack_top - (uintptr_t)lowest);
 }
 
+void board_feed_watchdog(void) {
+    watchdog_feed();
+}
+
 void board_idle(void) {
     // With interrupts masked, one that comes after the check stays pending, and a pending interrupt ends WFI all the
     // same (ARMv7-M B1.5.19). Its handler runs once they are unmasked.
     __asm volatile("cpsid i" ::: "memory");
     if (!usart_has_received()) {
+        watchdog_wake_in_time();
         __asm volatile("dsb" ::: "memory");
         __asm volatile("wfi" ::: "memory");
+        watchdog_woke();
     }
     __asm volatile("cpsie i" ::: "memory");
     __asm volatile("isb" ::: "memory");

@@ -4,6 +4,7 @@
 
 #include "board.h"
 #include "registers.h"
+#include "watchdog.h"
 
 // From stm32f4.ld
 extern uint8_t ld_store_start[];
@@ -80,6 +81,7 @@ uint32_t board_store_erase(size_t size) {
         FLASH_CR = FLASH_CR_PSIZE_32 | FLASH_CR_SER | FLASH_CR_SNB(sectors[i].number);
         FLASH_CR |= FLASH_CR_STRT;
         error = wait();
+        watchdog_feed(); // a sector is within its time, all four are not
         start += sectors[i].size;
     }
     lock();

@@ -76,6 +76,11 @@
 #define RCC_APB1ENR_USART2EN (1u << 17)
 #define RCC_APB1ENR_PWREN (1u << 28)
 
+#define RCC_CSR REG32(0x40023874u) // 6.3.21
+#define RCC_CSR_RMVF (1u << 24)    // clears the flags above it
+#define RCC_CSR_FLAGS_SHIFT 25     // BOR, PIN, POR, SFT, IWDG, WWDG, LPWR
+#define RCC_CSR_FLAGS_MASK (0x7Fu)
+
 // GPIO port A: RM0390 7.4
 #define GPIOA_MODER REG32(0x40020000u) // 7.4.1, two bits a pin
 #define GPIO_MODER_MASK(pin) (3u << (2u * (pin)))
@@ -86,6 +91,16 @@
 #define GPIOA_AFRL REG32(0x40020020u) // 7.4.9, four bits a pin, pins 0 to 7
 #define GPIO_AFRL_MASK(pin) (0xFu << (4u * (pin)))
 #define GPIO_AFRL_AF(pin, function) ((uint32_t)(function) << (4u * (pin)))
+
+// Independent watchdog: RM0390 20.4
+#define IWDG_KR REG32(0x40003000u) // 20.4.1
+#define IWDG_KR_FEED 0xAAAAu
+#define IWDG_KR_UNLOCK 0x5555u
+#define IWDG_KR_START 0xCCCCu
+#define IWDG_PR REG32(0x40003004u) // 20.4.2
+#define IWDG_PR_DIV64 4u
+#define IWDG_RLR REG32(0x40003008u) // 20.4.3
+#define IWDG_SR REG32(0x4000300Cu)  // 20.4.4: PVU and RVU, while the values above are on their way
 
 // Position of USART2 in the vector table: RM0390 10.1, table of vectors
 #define USART2_IRQ 38u
@@ -117,22 +132,61 @@
 // Who the chip is: RM0390 33.6.1 and 34.1
 #define DBGMCU_IDCODE REG32(0xE0042000u)
 #define DBGMCU_IDCODE_DEV_ID_MASK 0xFFFu
+#define DBGMCU_APB1_FZ REG32(0xE0042008u) // 33.16.4
+#define DBGMCU_APB1_FZ_IWDG_STOP (1u << 12)
 #define UNIQUE_ID_ADDRESS 0x1FFF7A10u
 
 // Cortex-M4: ARMv7-M
 #define DWT_CTRL REG32(0xE0001000u) // C1.8.7
 #define DWT_CTRL_CYCCNTENA (1u << 0)
-#define DWT_CYCCNT REG32(0xE0001004u)                          // C1.8.8
+#define DWT_CYCCNT REG32(0xE0001004u) // C1.8.8
+#define SYST_CSR REG32(0xE000E010u)   // B3.3.3
+#define SYST_CSR_ENABLE (1u << 0)
+#define SYST_CSR_TICKINT (1u << 1)
+#define SYST_CSR_CORE_CLOCK (1u << 2)
+#define SYST_RVR REG32(0xE000E014u) // B3.3.4
+#define SYST_RVR_MOST 0xFFFFFFu
+#define SYST_CVR REG32(0xE000E018u)                            // B3.3.5
 #define NVIC_ISER(irq) REG32(0xE000E100u + 4u * ((irq) / 32u)) // B3.4.4
 #define NVIC_ISPR(irq) REG32(0xE000E200u + 4u * ((irq) / 32u)) // B3.4.6
 #define NVIC_BIT(irq) (1u << ((irq) % 32u))
 #define SCB_CPUID REG32(0xE000ED00u) // B3.2.3
+#define SCB_ICSR REG32(0xE000ED04u)  // B3.2.4
+#define SCB_ICSR_PENDSTCLR (1u << 25)
 #define SCB_VTOR REG32(0xE000ED08u)  // B3.2.5
 #define SCB_AIRCR REG32(0xE000ED0Cu) // B3.2.6
 #define SCB_AIRCR_VECTKEY (0x05FAu << 16)
 #define SCB_AIRCR_SYSRESETREQ (1u << 2)
+#define SCB_CCR REG32(0xE000ED14u) // B3.2.8
+#define SCB_CCR_DIV_0_TRP (1u << 4)
+#define SCB_SHCSR REG32(0xE000ED24u) // B3.2.13
+#define SCB_SHCSR_MEMFAULTENA (1u << 16)
+#define SCB_SHCSR_BUSFAULTENA (1u << 17)
+#define SCB_SHCSR_USGFAULTENA (1u << 18)
+#define SCB_CFSR REG32(0xE000ED28u) // B3.2.15
+#define SCB_CFSR_MSTKERR (1u << 4)
+#define SCB_CFSR_MMARVALID (1u << 7)
+#define SCB_CFSR_MEMORY_BITS 0x000000FFu
+#define SCB_CFSR_BUS_BITS 0x0000FF00u
+#define SCB_CFSR_STKERR (1u << 12)
+#define SCB_CFSR_USAGE_BITS 0xFFFF0000u
+#define SCB_HFSR REG32(0xE000ED2Cu)  // B3.2.16
+#define SCB_MMFAR REG32(0xE000ED34u) // B3.2.18
+#define SCB_BFAR REG32(0xE000ED38u)  // B3.2.19
 #define SCB_CPACR REG32(0xE000ED88u) // B3.2.20
 #define SCB_CPACR_CP10_CP11_FULL (0xFu << 20)
+#define MPU_TYPE REG32(0xE000ED90u) // B3.5.4
+#define MPU_TYPE_DREGION_MASK (0xFFu << 8)
+#define MPU_CTRL REG32(0xE000ED94u) // B3.5.5
+#define MPU_CTRL_ENABLE (1u << 0)
+#define MPU_CTRL_PRIVDEFENA (1u << 2)
+#define MPU_RBAR REG32(0xE000ED9Cu) // B3.5.7
+#define MPU_RBAR_VALID (1u << 4)
+#define MPU_RASR REG32(0xE000EDA0u) // B3.5.8
+#define MPU_RASR_ENABLE (1u << 0)
+#define MPU_RASR_SIZE(log2_bytes) (((log2_bytes) - 1u) << 1)
+#define MPU_RASR_NO_ACCESS (0u << 24)
+#define MPU_RASR_XN (1u << 28)
 #define DEMCR REG32(0xE000EDFCu) // C1.6.5
 #define DEMCR_TRCENA (1u << 24)
 

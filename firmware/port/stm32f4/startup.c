@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "board.h"
+#include "fault.h"
 #include "registers.h"
 #include "stack_paint.h"
 #include "usart.h"
@@ -20,18 +21,20 @@ extern const uint8_t ld_bss_bytes[];
 
 int main(void);
 _Noreturn void startup_reset(void);
-_Noreturn void startup_fault(void);
 
-// A fault may come from a stack that has run out of memory, so no fault handler may trust the stack pointer.
+// A fault may come from a stack that has run out of memory, so no fault handler may trust the stack pointer. The arena
+// is lost anyway: its end serves as stack, and what lies on the real one can still be looked at. Floating-point state
+// that is to be saved at its first use would go to the old stack: that is called off (ARMv7-M B3.2.21, FPCCR.LSPACT).
 __attribute__((naked)) static void fault(void) {
-    __asm volatile("ldr sp, =ld_stack_top\n"
-                   "b   startup_fault\n");
-}
-
-// A board that starts anew answers with session 0, from which the host sees what happened; a board that hangs says
-// nothing. Here is the place to keep a record of the fault for the next boot.
-__attribute__((used)) _Noreturn void startup_fault(void) {
-    board_reset();
+    __asm volatile("mrs r0, msp\n"
+                   "mov r1, lr\n"
+                   "mrs r2, ipsr\n"
+                   "ldr sp, =ld_arena_end\n"
+                   "ldr r3, =0xE000EF34\n"
+                   "ldr r12, [r3]\n"
+                   "bic r12, r12, #1\n"
+                   "str r12, [r3]\n"
+                   "b   fault_taken\n");
 }
 
 typedef struct {
@@ -65,6 +68,7 @@ _Noreturn void startup_reset(void) {
     paint_stack();
     memcpy(ld_data_start, ld_data_load, (uintptr_t)ld_data_bytes);
     memset(ld_bss_start, 0, (uintptr_t)ld_bss_bytes);
+    fault_guard();
     (void)main();
     board_reset();
 }

@@ -112,6 +112,10 @@ void board_uart_write(const uint8_t *data, size_t size) {
     bytes_sent += (uint32_t)size;
 }
 
+size_t board_uart_room(void) {
+    return tx_ring.size - (tx_ring.head - tx_ring.tail);
+}
+
 void board_uart_flush(void) {
     // TC falls with the write to DR, so it cannot be seen set between the ring's last byte and its way onto the line.
     while (!ring_is_empty(&tx_ring) || (USART2_SR & USART_SR_TC) == 0u) {

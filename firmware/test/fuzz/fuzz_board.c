@@ -16,6 +16,8 @@ static uint8_t *store;
 static size_t store_size;
 static uint32_t store_result;
 static board_info_t info;
+static wire_fault_t fault;
+static bool has_fault;
 
 static uint8_t line[1u << 14];
 static size_t line_end;
@@ -41,6 +43,10 @@ void fuzz_board_open(size_t arena_bytes, size_t store_bytes) {
     store_size = store_bytes;
     store_result = 0;
     info = (board_info_t){.capabilities = store == NULL ? 0 : WIRE_CAP_STORE_WRITE};
+    // Every board has had a fault: its frames come unasked, until somebody clears the record.
+    info.reset_cause = WIRE_RESET_FAULT;
+    fault = (wire_fault_t){.magic = WIRE_FAULT_MAGIC, .cause = WIRE_FAULT_CAUSE_HARD_FAULT, .crc32 = 7};
+    has_fault = true;
     line_end = line_next = 0;
     reply = (fuzz_reply_t){.count = 0};
     wire_decoder_init(&decoder, frame, sizeof frame);
@@ -103,6 +109,9 @@ size_t board_uart_read(uint8_t *data, size_t size) {
 }
 
 static void take(size_t size) {
+    if (frame[0] == (WIRE_MSG_LOG | WIRE_REPLY_BIT) || frame[0] == (WIRE_MSG_FAULT | WIRE_REPLY_BIT)) {
+        return; // unasked, at any time
+    }
     reply.count++;
     memcpy(&reply.header, frame, sizeof reply.header);
     reply.payload_size = size - sizeof reply.header;
@@ -119,6 +128,10 @@ void board_uart_write(const uint8_t *data, size_t size) {
             abort(); // the firmware sends whole frames only
         }
     }
+}
+
+size_t board_uart_room(void) {
+    return SIZE_MAX;
 }
 
 void board_uart_flush(void) {
@@ -176,6 +189,17 @@ uint32_t board_ticks(void) {
 
 uint32_t board_stack_bytes(void) {
     return 0;
+}
+
+const wire_fault_t *board_fault(void) {
+    return has_fault ? &fault : NULL;
+}
+
+void board_clear_fault(void) {
+    has_fault = false;
+}
+
+void board_feed_watchdog(void) {
 }
 
 void board_idle(void) {

@@ -288,6 +288,8 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
         )
         if result.error is not None:
             raise hil_workbench.failed(result.error) from None
+        if result.bisect_error is not None:
+            hil_workbench.failed(result.bisect_error)
         return result
 
     return run

@@ -16,6 +16,7 @@ from harness.compare.classes import Classes, check_labels, classify
 from harness.compare.tolerance import Tolerance, check_given, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
+from harness.diagnosis.bisect import Bisection
 from harness.diagnosis.explain import Explanation, explain
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
 from harness.inference import LoadedModel as ModelOnDevice
@@ -34,6 +35,7 @@ from harness.oracle.load import LoadedModel
 from harness.protocol.messages import CountersReply, HelloReply
 from harness.protocol.session import LinkCounters
 from harness.protocol.wire import Kernel
+from harness.teacher_forced import bisect
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Validation:
         classes: what the outputs of classifiers say as classes.
         bits: the comparison with a host process, if that was wanted.
         explanation: of values beyond tolerance, which mistake would give them.
+        bisection: where they begin to be wrong.
+        bisect_error: why the device did not say more of that; the verdict stands.
         ticks: ticks spent in the time steps.
         link: what the host saw of the link while the weights and the sequences went over it, also where that failed.
         counters: what the device counted since it was started.
@@ -98,6 +102,8 @@ class Validation:
     classes: tuple[Classes, ...] = ()
     bits: BitComparison | None = None
     explanation: Explanation | None = None
+    bisection: Bisection | None = None
+    bisect_error: HilError | None = None
     ticks: int = 0
     link: LinkCounters | None = None
     counters: CountersReply | None = None
@@ -170,6 +176,7 @@ def validate(
     host: Callable[[ModelImage], Device] | None = None,
     weights: Path | None = None,
     level: TraceLevel = TraceLevel.HC,
+    look_closer: bool = False,
 ) -> Validation:
     """Run a model on Keras and on the device and compare them. Whatever goes wrong is in the result, not raised.
 
@@ -185,6 +192,7 @@ def validate(
         host: as `device_for`, of the firmware as a process of this machine, if its bits are to be compared.
         weights: a file of weights that take the place of the model's own.
         level: which tensors are fetched from the device and judged.
+        look_closer: find out where the error is largest also where all is within tolerance.
     """
     run = Validation(model_path, layer, level)
     try:
@@ -199,8 +207,9 @@ def validate(
         run.classes = classify(run.expected.tensors, run.got, run.inputs.labels, run.loaded.spec.classifiers)
         if host is not None:
             _compare_with_host(run, host)
-        if not all_passed(run.results):
+        if look_closer or not all_passed(run.results):
             _explain(run)
+            _bisect(run, device_for, kernel)
     except HilError as error:
         run.error = error
     except MemoryError:
@@ -297,6 +306,26 @@ def _explain(run: Validation) -> None:
     assert run.inputs is not None
     with _Stage(run, "diagnosis"):
         run.explanation = explain(run.loaded.spec, run.inputs, run.got)
+
+
+def _bisect(run: Validation, device_for: Callable[[ModelImage], Device], kernel: Kernel) -> None:
+    """Where they begin to be wrong. The device then holds another image."""
+    assert run.loaded is not None
+    assert run.inputs is not None
+    assert run.expected is not None
+    with _Stage(run, "bisect"):
+        try:
+            run.bisection = bisect(
+                run.loaded.spec,
+                run.inputs,
+                run.expected.tensors,
+                run.got,
+                run.tolerances,
+                lambda spec: pack_model(spec, masked=False, kernel=kernel, keep_gates=True),
+                device_for,
+            )
+        except HilError as error:
+            run.bisect_error = error
 
 
 def _compare_with_host(run: Validation, host: Callable[[ModelImage], Device]) -> None:

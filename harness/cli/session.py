@@ -167,6 +167,8 @@ class Settings:
         )
         if run.error is not None:
             run.error = target.failed(run.error)
+        elif run.bisect_error is not None:
+            run.bisect_error = target.failed(run.bisect_error)
         if run.loaded is not None:  # Keras' own objects have no use after the run, and cannot be pickled
             run.loaded = replace(run.loaded, keras_model=None, layers=())
         return Outcome(run, None if target.target is None else snapshot_of(target.target))

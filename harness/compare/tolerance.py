@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.compare.metrics import Array, Float64Array, absolute_errors
 from harness.errors import OracleError, UsageError
@@ -38,10 +37,16 @@ class Tolerance:
     rtol: float
     reason: str
 
-    def allowed(self, expected: NDArray[np.float32]) -> Float64Array:
+    def allowed(self, expected: Array) -> Float64Array:
         """The largest error that passes, for each element. Beside a NaN or an infinity any error is infinite anyway."""
         magnitude = np.abs(expected.astype(np.float64))
         return self.atol + self.rtol * np.where(np.isfinite(magnitude), magnitude, 0.0)
+
+    def shares(self, expected: Array, got: Array) -> Float64Array:
+        """The error of each element as a share of what is allowed there: 0 for none, infinity where none is allowed."""
+        errors = absolute_errors(expected, got)
+        with np.errstate(all="ignore"):
+            return np.where(errors == 0, 0.0, errors / self.allowed(expected))
 
 
 def distance_to_float64(expected: Mapping[str, Array], reference: Mapping[str, Array]) -> dict[str, float]:

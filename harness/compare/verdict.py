@@ -158,8 +158,7 @@ def _result(
     if expected.size == 0:
         return _not_compared(name, expected.shape, "no elements", tolerance, got)
     errors, allowed = absolute_errors(expected, got), tolerance.allowed(expected)
-    with np.errstate(all="ignore"):
-        share = np.where(errors == 0, 0.0, errors / allowed)
+    share = tolerance.shares(expected, got)
     candidates = np.where(share == share.max(), errors, -1.0)
     place = tuple(int(index) for index in np.unravel_index(candidates.argmax(), candidates.shape))
     axes = ("call", *_AXES[expected.ndim - 1]) if has_calls else _AXES[expected.ndim]

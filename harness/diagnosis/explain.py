@@ -135,10 +135,9 @@ def fit_of(values: Mapping[str, NDArray[Any]], tensors: Mapping[str, Array], all
     for name, array in values.items():
         if name not in tensors or tensors[name].shape != array.shape:
             continue
-        errors = absolute_errors(tensors[name], array)
-        with np.errstate(all="ignore"):
-            shares = np.where(errors == 0, 0.0, errors / allowed[name].allowed(tensors[name]))
-        residual, share = max(residual, float(errors.max())), max(share, float(shares.max()))
+        residual = max(residual, float(absolute_errors(tensors[name], array).max()))
+        shares = allowed[name].shares(tensors[name], array)
+        share = max(share, float(shares.max()))
         squares += float(np.square(shares).sum())
         count += shares.size
     return Fit(residual, share, math.sqrt(squares / count)) if count else Fit(math.inf, math.inf, math.inf)

@@ -71,6 +71,7 @@ def record_of(
         "classification": [classes.to_json() for classes in run.classes],
         "diagnosis": [] if run.explanation is None else [each.to_json() for each in run.explanation.found],
         "diagnosis_note": None if run.explanation is None else run.explanation.note,
+        "bisect": None if run.bisection is None else run.bisection.to_json(),
         "bit_exact": None if run.bits is None else run.bits.to_json(),
         "model": _model(run),
         "weights": _weights(run),

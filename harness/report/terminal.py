@@ -113,6 +113,10 @@ def _print_results(console: Console, run: Validation) -> None:
     for result in run.results:
         if not result.passed and result.tolerance is not None:
             console.print(f"{escape(result.name)}: tolerance {escape(result.tolerance.reason)}")
+    if run.bisect_error is not None:
+        console.print(f"where   not found out: {escape(run.bisect_error.message)}")
+    for line in () if run.bisection is None else run.bisection.lines:
+        console.print(f"where   {escape(line)}")
     for line in () if run.explanation is None else run.explanation.lines:
         console.print(f"why     {escape(line)}")
 

@@ -1,0 +1,143 @@
+"""Where a device's values begin to be wrong: steps of one LSTM run again, each from the oracle's h and c.
+
+That LSTM is loaded alone, so that its input is the oracle's too, whatever lies before it in the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from harness.compare.metrics import absolute_errors
+from harness.compare.tolerance import Tolerance
+from harness.device import Device
+from harness.diagnosis.bisect import (
+    Bisection,
+    Place,
+    Step,
+    StepErrors,
+    began_with_another_state,
+    first_beyond,
+    free_running_errors,
+    probes,
+    stages_of,
+    teacher_forced_steps,
+    with_gate,
+)
+from harness.diagnosis.layers import LayerSteps, StepValues, alone, layers_of
+from harness.inference import SequenceInput, SequenceResult, SequenceRunner, load_packed
+from harness.model.inputs import Inputs
+from harness.model.pack import ModelImage
+from harness.model.spec import Float32Array, LstmNode, ModelSpec
+from harness.model.trace import TraceLevel
+
+MOST_STEPS = 128
+"""Steps of one sequence that are run alone: on a board at 115200 baud they take some 10 s for an LSTM of 75 units."""
+
+
+def bisect(
+    spec: ModelSpec,
+    inputs: Inputs,
+    expected: Mapping[str, Float32Array],
+    got: Mapping[str, Float32Array],
+    tolerances: Mapping[str, Tolerance],
+    pack: Callable[[ModelSpec], ModelImage],
+    device_for: Callable[[ModelImage], Device],
+) -> Bisection | None:
+    """Find the first step that is beyond tolerance, and run it again; None where nothing can be compared.
+
+    Args:
+        spec: the network.
+        inputs: what it was given.
+        expected: the oracle's values.
+        got: the device's.
+        tolerances: by tensor.
+        pack: makes an image that keeps gates, for runs without a mask.
+        device_for: gives a greeted device for an image. What it holds is given up.
+
+    Raises:
+        ModelRefused, LinkError, DeviceError, MismatchError: see `load_packed`.
+    """
+    found = first_beyond(spec, expected, got, tolerances, has_calls=inputs.reset_before is not None)
+    if found is None:
+        return None
+    place, is_beyond = found
+    if place.layer is None and is_beyond:
+        return Bisection(place, "behind")
+    if place.layer is None or place.step is None:
+        return Bisection(place, "unknown" if is_beyond else "none")
+    oracles, devices = (layers_of(spec, inputs, values) for values in (expected, got))
+    if not oracles or not devices:
+        return Bisection(place, "unknown")
+    oracle, device = oracles[place.layer], devices[place.layer]
+    free = free_running_errors(oracle, device, place)
+    if not oracle.valid[place.index]:
+        return Bisection(place, "mask", tuple(StepErrors(step, error, None) for step, error in enumerate(free)))
+    runner = _OneLayer(oracle.node, pack, device_for)
+    row = place.index[:-1]
+    steps = teacher_forced_steps(oracle, place, MOST_STEPS)
+    forced = dict(zip(steps, runner.run([_step(oracle, (*row, step)) for step in steps]), strict=True))
+    errors = {step: _error(oracle, (*row, step), values) for step, values in forced.items()}
+    this_step = _step(oracle, place.index)
+    stages = stages_of(oracle, this_step, runner.run(probes(*this_step)))
+    cause = "none"
+    if is_beyond:
+        cause = _cause(oracle, device, place, forced[place.step], tolerances)
+    return Bisection(
+        with_gate(place, stages),
+        cause,
+        tuple(StepErrors(step, error, errors.get(step)) for step, error in enumerate(free)),
+        stages,
+    )
+
+
+class _OneLayer:
+    """An LSTM alone on a device."""
+
+    def __init__(
+        self, node: LstmNode, pack: Callable[[ModelSpec], ModelImage], device_for: Callable[[ModelImage], Device]
+    ) -> None:
+        spec = alone(node)
+        image = pack(spec)
+        device = device_for(image)
+        load_packed(device, spec, image)
+        self._name = node.name
+        self._runner = SequenceRunner(device, spec, image.plan, TraceLevel.GATES)
+
+    def run(self, steps: Sequence[Step]) -> list[StepValues]:
+        """Run steps, each from its own h and c."""
+        results: list[SequenceResult] = []
+        sequences = (
+            SequenceInput(x[np.newaxis], None, {f"{self._name}.h0": h, f"{self._name}.c0": c}) for x, h, c in steps
+        )
+        self._runner.run_all(sequences, results.append)
+        return [
+            StepValues(*(result.arrays[f"{self._name}.{ending}"][0] for ending in ("z", "gates", "c", "h")))
+            for result in results
+        ]
+
+
+def _step(layer: LayerSteps, index: tuple[int, ...]) -> Step:
+    x, h, c = (np.ascontiguousarray(each, dtype=np.float32) for each in layer.step(index))
+    return x, h, c
+
+
+def _error(layer: LayerSteps, index: tuple[int, ...], values: StepValues) -> float:
+    errors = absolute_errors(layer.c[index], values.c), absolute_errors(layer.h[index], values.h)
+    return float(max(each.max() for each in errors))
+
+
+def _cause(
+    oracle: LayerSteps, device: LayerSteps, place: Place, forced: StepValues, tolerances: Mapping[str, Tolerance]
+) -> str:
+    """Why a step is beyond tolerance, given what the device makes of it from the oracle's h and c."""
+    name = oracle.node.name
+    worst_allowed = 0.0
+    for ending, values in (("c", forced.c), ("h", forced.h)):
+        expected = getattr(oracle, ending)[place.index].astype(np.float32)
+        allowed = tolerances[f"{name}.{ending}"].allowed(expected)
+        if not (absolute_errors(expected, values) <= allowed).all():
+            return "local"
+        worst_allowed = max(worst_allowed, float(allowed.max()))
+    return "state" if began_with_another_state(device, place, worst_allowed) else "accumulated"

@@ -338,7 +338,7 @@ class Device:
             code = "device_silent"
             remedy = "look whether the device has power and runs this firmware, and whether this is its port"
         elif counters.frames_received == 0:
-            code = "not_our_firmware"
+            code = "no_frames"
             seen += f"; it sends {self._last_bytes!r}"
             remedy = "bytes come, but no frames: look for another baud or another firmware"
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import termios
 import threading
 import time
 import tty
@@ -21,10 +22,12 @@ class PtyDevice:
     Args:
         answer: given what the host sends; what comes back.
         first: sent at once.
+        baud: at any other that the port is set to, what comes through is garbled both ways; None: it does not matter.
     """
 
-    def __init__(self, answer: Callable[[bytes], bytes], first: bytes = b"") -> None:
+    def __init__(self, answer: Callable[[bytes], bytes], first: bytes = b"", baud: int | None = None) -> None:
         self._answer = answer
+        self._speed = None if baud is None else getattr(termios, f"B{baud}")
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.url = os.ttyname(self._slave)
@@ -45,7 +48,12 @@ class PtyDevice:
         while not self._is_over.is_set():
             readable, _, _ = select.select([self._master], [], [], 0.02)
             if readable:
-                os.write(self._master, self._answer(os.read(self._master, 4096)))
+                os.write(self._master, self._line(self._answer(self._line(os.read(self._master, 4096)))))
+
+    def _line(self, data: bytes) -> bytes:
+        if self._speed is None or termios.tcgetattr(self._slave)[5] == self._speed:
+            return data
+        return bytes(byte ^ 0x9D | 0x80 for byte in data)  # bits are read at the wrong times: nothing is left of them
 
 
 class QemuOnPty:

@@ -135,7 +135,7 @@ def test_a_silent_line_and_a_babbling_one_read_differently() -> None:
     babbling = FakeTransport(FakeDevice(faults=Faults(babble=b"\x55\xaa\x55\x00")))
     with pytest.raises(LinkTimeout, match="55 aa 55") as timeout:
         Device(babbling, babbling.clock).connect(timeout_s=3)
-    assert timeout.value.code == "not_our_firmware"
+    assert timeout.value.code == "no_frames"
     assert "baud" in timeout.value.remedy
 
 

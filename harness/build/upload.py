@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
-import signal
-import subprocess
-from collections.abc import Sequence
+import shutil
+from pathlib import Path
 
-from harness.build import pio_local
-from harness.build.paths import project_root
+from harness.build import flasher, pio_local
 from harness.build.platformio import ENVIRONMENT, run_command, run_environment
-from harness.errors import FlashError
+from harness.findings import found
 
-_TIMEOUT_S = 600.0
-"""OpenOCD takes some 5 s; the rest is for PlatformIO, which may have to fetch it first."""
-
-_SHOWN_LINES = 12
-
-_CAUSES = (
+_OPENOCD = flasher.Flasher(
+    "OpenOCD",
     (
-        r"LIBUSB_ERROR_ACCESS|[Pp]ermission denied",
-        "probe_permission",
-        "this user may not use the probe",
-        "install OpenOCD's udev rules (60-openocd.rules), then plug the board in again",
+        (r"LIBUSB_ERROR_ACCESS|[Pp]ermission denied", "probe_permission"),
+        (r"open failed|no device found|unable to (open|find)", "no_probe"),
+        (r"init mode failed|not examined|unable to connect to the target|target voltage|UNEXPECTED idcode", "no_chip"),
+        (r"[Vv]erify failed|checksum mismatch", "flash_verify"),
+        (r"openocd: (command )?not found|No such file or directory: .*openocd", "no_openocd"),
     ),
-    (
-        r"open failed|no device found|unable to (open|find)",
-        "no_probe",
-        "OpenOCD found no such probe",
-        "look at the cable, and whether another debugger or a virtual machine has the probe",
-    ),
-    (
-        r"init mode failed|not examined|unable to connect to the target|target voltage|UNEXPECTED idcode",
-        "no_chip",
-        "the probe is there and cannot reach the chip",
-        "look at the board's power and at the jumpers of its probe (CN2, JP5 on a Nucleo-64), then plug it in again",
-    ),
-    (r"[Vv]erify failed|checksum mismatch", "flash_verify", "what was read back is not what was written", "run again"),
-    (
-        r"openocd: (command )?not found|No such file or directory: .*openocd",
-        "no_openocd",
-        "there is no OpenOCD",
-        "install it; Debian calls it openocd",
-    ),
+    by_hand="pio run -t upload -v",
+    timeout_s=600.0,  # OpenOCD takes some 5 s; the rest is for PlatformIO, which may have to fetch it first
 )
-"""What OpenOCD writes, as a pattern, with the code, what it means, and what to do. The first that is found counts."""
 
 
 def upload(serial_number: str | None, environment: str = ENVIRONMENT) -> None:
@@ -64,58 +40,21 @@ def upload(serial_number: str | None, environment: str = ENVIRONMENT) -> None:
         # driver is chosen: there `adapter serial` (OpenOCD 0.12) is understood, the older hla_serial is not.
         variables["PLATFORMIO_UPLOAD_FLAGS"] = f"-c\nadapter serial {serial_number}"
     # The variable counts as a change of the project, after which PlatformIO would remove what was built.
-    status, output = _run(
-        [*run_command("nobuild", "upload", environment=environment), "--disable-auto-clean"], variables
-    )
-    if status != 0:
-        raise _failure(serial_number, status, output)
+    argv = [*run_command("nobuild", "upload", environment=environment), "--disable-auto-clean"]
+    flasher.run(_OPENOCD, argv, serial_number, variables)
 
 
-def _run(argv: Sequence[str], environment: dict[str, str]) -> tuple[int | None, str]:
-    """Exit status, None if it took too long, and output."""
-    process = subprocess.Popen(
-        argv,
-        cwd=project_root(),
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,  # so that OpenOCD can be ended with PlatformIO: it would keep the probe
-    )
-    try:
-        output, _ = process.communicate(timeout=_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        _kill_group(process)
-        return None, process.communicate()[0]
-    except BaseException:
-        _kill_group(process)
-        raise
-    return process.returncode, output
+def openocd() -> Path | None:
+    """The OpenOCD that PlatformIO starts; None where it will fetch one of its own.
 
-
-def _kill_group(process: subprocess.Popen[str]) -> None:
-    if hasattr(os, "killpg"):
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-
-
-def _failure(serial_number: str | None, status: int | None, output: str) -> FlashError:
-    lines = [line for line in output.splitlines() if line.strip() and not line.startswith("===")]
-    tail = "\n".join(lines[-_SHOWN_LINES:])
-    probe = f"the ST-LINK with serial number {serial_number}" if serial_number else "an ST-LINK"
-    if status is None:
-        return FlashError(
-            f"flashing did not end within {_TIMEOUT_S:g} s (looked for {probe}):\n{tail}",
-            code="flash_hangs",
-            remedy="plug the board in again",
-        )
-    for pattern, code, meaning, remedy in _CAUSES:
-        if re.search(pattern, output):
-            return FlashError(f"flashing failed: {meaning}; looked for {probe}:\n{tail}", code=code, remedy=remedy)
-    return FlashError(
-        f"flashing failed with status {status}; looked for {probe}:\n{tail}",
-        remedy="plug the board in again; `pio run -t upload -v` shows more",
-    )
+    Raises:
+        FlashError: PlatformIO takes what is installed here, and there is none.
+    """
+    if pio_local.is_installed():
+        on_path = shutil.which("openocd")
+        if on_path is None:
+            raise found("no_openocd")
+        return Path(on_path)
+    core = Path(os.environ.get("PLATFORMIO_CORE_DIR") or "~/.platformio").expanduser()
+    program = core / "packages" / "tool-openocd" / "bin" / "openocd"
+    return program if program.is_file() else None

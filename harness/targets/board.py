@@ -21,11 +21,13 @@ from harness.errors import (
     TargetUnavailable,
     UsageError,
 )
+from harness.findings import found
 from harness.targets.boards import Board, boards_with
 from harness.targets.lock import BoardLock, retry_while_busy
 from harness.transport.base import Transport
 from harness.transport.ports import PortInfo, serial_ports
 from harness.transport.serial_port import SerialPort, parse_address
+from harness.transport.usb import UsbDevice, probes
 
 _ASK_TIMEOUT_S = 2.0
 """Our firmware answers within 0.1 s. A board that does not is flashed, so there is no need to be patient."""
@@ -80,8 +82,15 @@ class Program(Protocol):
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where the board is: the port's name, and the probe's serial number if the port is that of a probe."""
+class Place:
+    """Where a board is.
+
+    Attributes:
+        url: its port.
+        baud: to open it with.
+        has_probe: whether the port is that of a probe.
+        serial_number: of the probe; None where it has none.
+    """
 
     url: str
     baud: int
@@ -110,7 +119,8 @@ class BoardTarget:
         wait_s: how long to wait for it while somebody else uses it.
         say: told what takes time.
         list_ports: gives the ports of this machine; tests bring their own.
-        open_line: opens one; likewise.
+        list_probes: gives the probes, with and without a port; likewise.
+        open_line: opens a port; likewise.
     """
 
     kind = "board"
@@ -126,6 +136,7 @@ class BoardTarget:
         wait_s: float = 0.0,
         say: Callable[[str], None] = lambda _: None,
         list_ports: Callable[[], Sequence[PortInfo]] = serial_ports,
+        list_probes: Callable[[], Sequence[UsbDevice]] = probes,
         open_line: Callable[[str, int], Transport] = SerialPort,
     ) -> None:
         self._board = board
@@ -136,8 +147,9 @@ class BoardTarget:
         self._wait_s = wait_s
         self._say = say
         self._list_ports = list_ports
+        self._list_probes = list_probes
         self._open_line = open_line
-        self._place: _Place | None = None
+        self._place: Place | None = None
         self._lock: BoardLock | None = None
         self._flashed: bool | None = None
         self._notes: list[str] = []
@@ -145,7 +157,7 @@ class BoardTarget:
     def unavailable(self) -> HilError | None:
         """Why there is no such board, or None."""
         try:
-            self._locate()
+            self.place()
         except HilError as error:
             return error
         return None
@@ -153,7 +165,7 @@ class BoardTarget:
     def reserve(self, wait_s: float | None = None) -> None:
         """Hold the board's lock: by its probe's serial number, since its port may change, else by its port."""
         if self._lock is None:
-            place = self._locate()
+            place = self.place()
             lock = BoardLock(place.key, f"{self._board.name} at {place}")
             retry_while_busy(lock.take, self._wait_s if wait_s is None else wait_s, self._say)
             self._lock = lock
@@ -168,7 +180,7 @@ class BoardTarget:
     def start(self) -> Transport:
         """Open the board's port, with our firmware on the board."""
         self.reserve()
-        place = self._locate()
+        place = self.place()
         if self._flash == "always" and not place.has_probe:
             raise UsageError(
                 f"{place.url} belongs to no probe, so nothing can be flashed there",
@@ -227,48 +239,57 @@ class BoardTarget:
     def log_path(self) -> None:
         """A board keeps no log."""
 
-    def _locate(self) -> _Place:
+    def place(self) -> Place:
+        """Where it is, by looking.
+
+        Raises:
+            HilError: it is not there, or several are.
+        """
         address = parse_address(self._port)
         if address.url is None:
             port = self._only_candidate()
-            return _Place(port.device, address.baud, True, port.serial_number)
+            return Place(port.device, address.baud, True, port.serial_number)
         port_or_none = self._usb_port(address.url) if address.is_device else None
         if self._serial_number is not None and not _has_number(port_or_none, self._serial_number):
-            found = "no USB serial number" if port_or_none is None else f"serial number {port_or_none.serial_number}"
+            has = "no USB serial number" if port_or_none is None else f"serial number {port_or_none.serial_number}"
             raise UsageError(
-                f"--sn is {self._serial_number}, and {address.url} has {found}", remedy="leave out --port or --sn"
+                f"--sn is {self._serial_number}, and {address.url} has {has}", remedy="leave out --port or --sn"
             )
         if port_or_none is None or not self._board.may_be_at(port_or_none):
-            return _Place(address.url, address.baud)
-        return _Place(address.url, address.baud, True, port_or_none.serial_number)
+            return Place(address.url, address.baud)
+        return Place(address.url, address.baud, True, port_or_none.serial_number)
 
     def _only_candidate(self) -> PortInfo:
         ports = self._list_ports()
-        found = [port for port in ports if self._board.may_be_at(port)]
+        fitting = [port for port in ports if self._board.may_be_at(port)]
         if self._serial_number is not None:
-            found = [port for port in found if _has_number(port, self._serial_number)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UsageError(
-                f"{len(found)} boards may be a {self._board.name}: {_listed(found)}",
-                code="several_boards",
-                remedy="choose one by its serial number, for example "
-                + (f"--sn {found[0].serial_number}" if found[0].serial_number else f"--port {found[0].device}"),
-            )
-        number = f" and serial number {self._serial_number}" if self._serial_number else ""
-        raise TargetUnavailable(
-            f"no {self._board.description} is connected: looked for a serial port with USB id "
-            f"{' or '.join(self._board.usb_ids)}{number}, found {_listed(ports) or 'no serial port at all'}",
-            code="no_board",
-            remedy="plug the board in with a cable that carries data, or name another kind of port with --port",
+            fitting = [port for port in fitting if _has_number(port, self._serial_number)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            first = fitting[0]
+            option = f"--sn {first.serial_number}" if first.serial_number else f"--port {first.device}"
+            listed = "; ".join(map(str, fitting))
+            raise found("several_boards", count=len(fitting), board=self._board.name, found=listed, option=option)
+        raise found(
+            "no_board",
+            board=self._board.description,
+            usb_ids=" or ".join(self._board.usb_ids),
+            number=f" and serial number {self._serial_number}" if self._serial_number else "",
+            found=self._found_instead(ports),
         )
+
+    def _found_instead(self, ports: Sequence[PortInfo]) -> str:
+        listed = "; ".join(map(str, ports)) or "no serial port at all"
+        shown = {port.usb_id.lower() for port in ports}
+        others = [probe for probe in self._list_probes() if probe.usb_id not in shown]
+        return f"{listed}; without a serial port: {', '.join(map(str, others))}" if others else listed
 
     def _usb_port(self, device: str) -> PortInfo | None:
         real = os.path.realpath(device)  # udev's names in /dev/serial/by-id are links
         return next((port for port in self._list_ports() if os.path.realpath(port.device) == real), None)
 
-    def _with_firmware(self, line: Transport, place: _Place) -> Transport:
+    def _with_firmware(self, line: Transport, place: Place) -> Transport:
         self._notes.clear()
         if place.baud != self._board.baud:
             self._notes.append(f"opened at {place.baud} baud as asked for; the firmware's is {self._board.baud}")
@@ -301,7 +322,7 @@ class BoardTarget:
         except (LinkTimeout, MismatchError, DeviceError):
             return None  # another firmware, an old one of ours, or none
 
-    def _check_chip(self, running: Running, place: _Place) -> None:
+    def _check_chip(self, running: Running, place: Place) -> None:
         """The chip must be this board's, where one is there."""
         if running.device_id in (0, self._board.device_id):
             return
@@ -314,7 +335,7 @@ class BoardTarget:
             remedy=f"name the board that it is: --board {others[0].name}" if others else "look which board it is",
         )
 
-    def _check_program(self, running: Running, place: _Place) -> None:
+    def _check_program(self, running: Running, place: Place) -> None:
         """A program that stays must be one for this board: another has other sizes of memory, and another clock."""
         if running.board not in ("", self._board.name):
             raise MismatchError(
@@ -324,7 +345,7 @@ class BoardTarget:
                 " and --port",
             )
 
-    def _compare(self, running: bytes, place: _Place) -> None:
+    def _compare(self, running: bytes, place: Place) -> None:
         try:
             ours = self._program.build_id(may_build=self._flash != "never")
         except TargetUnavailable as error:
@@ -337,7 +358,7 @@ class BoardTarget:
                 f"and was left there: {reason}"
             )
 
-    def _returned(self, ours: bytes, place: _Place) -> Transport:
+    def _returned(self, ours: bytes, place: Place) -> Transport:
         """The line to the flashed board, once it answers with our firmware."""
         deadline_s = time.monotonic() + _RETURN_TIMEOUT_S
         while True:
@@ -364,7 +385,7 @@ class BoardTarget:
             raise
         return line
 
-    def _again(self, place: _Place) -> _Place:
+    def _again(self, place: Place) -> Place:
         """Where the board is by now: a probe that showed itself anew may have got another port."""
         if place.serial_number is None:
             return place
@@ -372,9 +393,9 @@ class BoardTarget:
         port = next((port for port in ports if _has_number(port, place.serial_number)), None)
         if port is None:
             raise TargetUnavailable(f"the probe {place.serial_number} is not on USB any more")
-        return _Place(port.device, place.baud, True, place.serial_number)
+        return Place(port.device, place.baud, True, place.serial_number)
 
-    def _not_verified(self, place: _Place, reason: str) -> FlashError:
+    def _not_verified(self, place: Place, reason: str) -> FlashError:
         return FlashError(
             f"{self._board.name} was flashed, and does not answer with our firmware at {place.url}: {reason}",
             code="flash_not_verified",
@@ -385,7 +406,3 @@ class BoardTarget:
 
 def _has_number(port: PortInfo | None, serial_number: str) -> bool:
     return port is not None and (port.serial_number or "").upper() == serial_number.upper()
-
-
-def _listed(ports: Sequence[PortInfo]) -> str:
-    return "; ".join(str(port) for port in ports)

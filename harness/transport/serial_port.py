@@ -12,8 +12,10 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HilError, LinkClosed, LinkTimeout, TargetUnavailable, UsageError
+from harness.errors import HilError, LinkClosed, LinkTimeout, UsageError
+from harness.findings import found
 from harness.transport.ports import holders, is_hardware
+from harness.transport.rights import how_to_open, owner_of, user_name
 
 if TYPE_CHECKING:
     from serial import SerialBase
@@ -164,37 +166,23 @@ def _not_opened(url: str, error: Exception) -> HilError:
     number, text = _errno_of(error), str(error)
     # Windows gives no number, but the name of the exception.
     if number in (errno.EACCES, errno.EPERM) or "PermissionError" in text:
-        return TargetUnavailable(
-            f"{url} is there, and this user may not open it",
-            code="port_permission",
-            remedy="on Linux: `sudo usermod -aG dialout $USER`, then log out and in again; "
-            "on Windows another program has it",
-        )
+        owner = owner_of(url)
+        belongs = f": it belongs to {owner}" if owner else ""
+        return found("port_permission", port=url, user=user_name(), owner=belongs, how=how_to_open(url))
     if number in (errno.EBUSY, errno.EAGAIN):
         return _busy(url, ", ".join(holders(url)) or "another program")
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO) or "FileNotFoundError" in text:
-        return TargetUnavailable(
-            f"there is no port {url}", code="port_absent", remedy="`hil list` shows the ports; look at cable and power"
-        )
+        return found("port_absent", port=url, reason="")
     if number in (errno.ECONNREFUSED, errno.ETIMEDOUT, errno.EHOSTUNREACH) or "getaddrinfo" in text:
-        return TargetUnavailable(
-            f"nothing answers at {url}: {text}", code="port_absent", remedy="start the server, or name another one"
-        )
+        return found("port_absent", port=url, reason=f": nothing answers there ({text})")
     if isinstance(error, ValueError) and number is None:
         return UsageError(f"{url} is no port that pyserial knows: {text}", remedy="name a device or a URL of pyserial")
-    if url.startswith("rfc2217:"):
-        return TargetUnavailable(
-            f"{url} does not do as RFC 2217 says: {text}",
-            code="port_unusable",
-            remedy="add ?ign_set_control to the URL if the server's port has no modem lines; use socket:// for raw TCP",
-        )
-    return TargetUnavailable(f"{url} cannot be used: {text}", code="port_unusable", remedy="`hil list` shows the ports")
+    does = "it does not do as RFC 2217 says: " if url.startswith("rfc2217:") else ""
+    return found("port_unusable", port=url, reason=does + text)
 
 
-def _busy(url: str, by: str) -> TargetUnavailable:
-    return TargetUnavailable(
-        f"{url} is in use by {by}", code="port_busy", remedy="end that program; only one can talk to a board"
-    )
+def _busy(url: str, by: str) -> HilError:
+    return found("port_busy", port=url, by=by)
 
 
 def _errno_of(error: BaseException | None) -> int | None:

@@ -1,0 +1,141 @@
+"""Checks of a board: its port, its probe, who answers there, and whether that is the board that was asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.device import Device
+from harness.doctor.chips import chip_named, device_id
+from harness.doctor.line import Clock, OpenLine, examine, line_quality
+from harness.doctor.outcomes import Examination, NotChecked
+from harness.findings import found
+from harness.protocol.messages import HelloReply
+from harness.protocol.wire import RunsOn
+from harness.transport.rights import owner_of, user_name
+from harness.transport.usb import UsbDevice
+
+
+@dataclass(frozen=True)
+class BoardRig:
+    """What the checks of a board look at.
+
+    Attributes:
+        board: its name.
+        url: its port.
+        baud: to open it with.
+        has_probe: whether the port is that of a probe.
+        serial_number: of its probe; None where there is no probe, or it has no number.
+        device_ids: DEV_ID of the chip of every board that we know, by the board's name.
+        usb: the USB devices of this machine.
+        our_build: the build id of our firmware; None if it is not built.
+        open_line: opens a port at a baud.
+        clock: seconds that only go forward.
+    """
+
+    board: str
+    url: str
+    baud: int
+    has_probe: bool
+    serial_number: str | None
+    device_ids: Mapping[str, int]
+    usb: Callable[[], Sequence[UsbDevice]]
+    our_build: Callable[[], bytes | None]
+    open_line: OpenLine
+    clock: Clock
+
+
+def check_board(examination: Examination, rig: BoardRig) -> None:
+    """Make all checks of a board whose port is known."""
+    examination.check("probe", lambda: check_probe(rig))
+    is_open = examination.check("open", lambda: _opens(rig))
+    answers: list[HelloReply] = []
+
+    def link() -> str:
+        if not is_open:
+            raise NotChecked(f"{rig.url} cannot be opened")
+        answers.append(examine(rig.url, rig.baud, rig.open_line, rig.clock))
+        hello = answers[0]
+        return f"our firmware answers at {rig.baud} baud, protocol {hello.protocol_major}.{hello.protocol_minor}"
+
+    examination.check("link", link)
+
+    def of_the_answer(look: Callable[[HelloReply], str]) -> Callable[[], str]:
+        def checked() -> str:
+            if not answers:
+                raise NotChecked("our firmware does not answer")
+            return look(answers[0])
+
+        return checked
+
+    examination.check("chip", of_the_answer(lambda hello: check_chip(rig, hello)))
+    examination.check("firmware", of_the_answer(lambda hello: check_build(rig, hello)))
+    examination.check("line", of_the_answer(lambda _: _line(rig)))
+
+
+def check_probe(rig: BoardRig) -> str:
+    """Whether this user may use the board's probe.
+
+    Raises:
+        HilError: the finding that they may not.
+        NotChecked: there is no probe, or nothing is known of it.
+    """
+    if not rig.has_probe:
+        raise NotChecked(f"{rig.url} belongs to no probe, so nothing can be flashed there")
+    numbers = [device for device in rig.usb() if device.serial_number.upper() == (rig.serial_number or "").upper()]
+    probes = [device for device in numbers if device.kind]
+    if not probes or not probes[0].node.exists():
+        raise NotChecked("this system does not say whose the probe is")
+    probe = probes[0]
+    if not os.access(probe.node, os.R_OK | os.W_OK):
+        owner = f" ({probe.node} belongs to {owner_of(str(probe.node))})"
+        raise found("probe_permission", probe=f"the probe {probe}", user=user_name(), owner=owner)
+    return f"{probe} may be used"
+
+
+def check_chip(rig: BoardRig, hello: HelloReply) -> str:
+    """Whether the chip is that of the board that was asked for.
+
+    Raises:
+        HilError: the finding that it is another.
+        NotChecked: an emulator is behind the port, or the chip does not say what it is.
+    """
+    if hello.runs_on != RunsOn.CHIP:
+        raise NotChecked(f"what answers says that it runs on {hello.runs_on.name.lower()}, no chip")
+    if not hello.idcode:
+        raise NotChecked("the chip does not say what it is: DBGMCU_IDCODE reads 0")
+    actual, expected = device_id(hello.idcode), rig.device_ids[rig.board]
+    if actual == expected:
+        return f"device id {chip_named(actual)}, unique id {hello.unique_id.hex()}"
+    fitting = [f"--board {name}" for name, number in rig.device_ids.items() if number == actual]
+    how = f"name the board that it is: {' or '.join(fitting)}; or " if fitting else "no board that hil knows has it; "
+    raise found(
+        "wrong_board",
+        port=rig.url,
+        board=rig.board,
+        actual=f"device id {chip_named(actual)}",
+        expected=chip_named(expected),
+        how=f"{how}look at the label of the board, and at `hil list` for the port of the right one",
+    )
+
+
+def check_build(rig: BoardRig, hello: HelloReply) -> str:
+    """Which build runs there. Another one than ours is no finding: a run flashes the board, or says so in a note."""
+    ours, theirs = rig.our_build(), hello.build_id.hex()[:12]
+    if ours is None:
+        return f"build {theirs}; ours is not built here, so it is not known whether they are the same"
+    if ours == hello.build_id:
+        return f"build {theirs}, the same as ours"
+    return f"build {theirs}, and ours is {ours.hex()[:12]}: `hil flash` puts it there"
+
+
+def _opens(rig: BoardRig) -> str:
+    rig.open_line(rig.url, rig.baud).close()
+    return f"{rig.url} opens, for us alone"
+
+
+def _line(rig: BoardRig) -> str:
+    with Device(rig.open_line(rig.url, rig.baud), rig.clock) as device:
+        device.connect()
+        return line_quality(device, rig.url)

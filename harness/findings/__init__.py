@@ -1,0 +1,30 @@
+"""What can be wrong with a rig: one table of findings, and the errors made of it.
+
+`hil doctor` looks for all of them; where another part of the harness comes upon one by itself, it raises the same error
+with the same id and the same words. docs/TROUBLESHOOTING.md is generated from the table:
+`python -m harness.doctor.docgen`.
+"""
+
+from __future__ import annotations
+
+from harness.errors import HilError
+from harness.findings.kinds import Finding
+from harness.findings.table import FINDINGS
+
+__all__ = ["BY_ID", "FINDINGS", "Finding", "found"]
+
+BY_ID = {finding.id: finding for finding in FINDINGS}
+
+
+def found(finding_id: str, **facts: object) -> HilError:
+    """The error that a finding is.
+
+    Args:
+        finding_id: a `Finding.id`.
+        facts: what its texts name in braces.
+
+    Raises:
+        KeyError: there is no such finding, or a fact is missing.
+    """
+    finding = BY_ID[finding_id]
+    return finding.error(finding.what.format(**facts), code=finding.id, remedy=finding.remedy.format(**facts))

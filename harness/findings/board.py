@@ -1,0 +1,42 @@
+"""Findings about a board that answers."""
+
+from __future__ import annotations
+
+from harness.errors import MismatchError
+from harness.findings.kinds import Finding
+
+BOARD_FINDINGS = (
+    Finding(
+        "protocol_version",
+        "link",
+        MismatchError,
+        "our firmware, of another protocol",
+        "the firmware speaks protocol {theirs}, this hil {ours}",
+        "flash the firmware that belongs to this version of hil: `hil flash`",
+        {"theirs": "0.9", "ours": "1.0"},
+    ),
+    Finding(
+        "other_build",
+        "firmware",
+        MismatchError,
+        "our firmware, of another build",
+        "the firmware on the board is build {theirs}, and not {ours}, which this hil has built",
+        "`hil flash` puts ours there",
+        {"theirs": "9f31c0de77aa", "ours": "2b1d09e4c35f"},
+    ),
+    Finding(
+        "wrong_board",
+        "chip",
+        MismatchError,
+        "another board than was asked for",
+        "at {port} is no {board}: the chip says {actual}, a {board} has {expected}",
+        "{how}",
+        {
+            "port": "/dev/ttyACM0",
+            "board": "nucleo_f446re",
+            "actual": "device id 0x431 (STM32F411xC/E)",
+            "expected": "0x421 (STM32F446)",
+            "how": "name the board that it is: --board nucleo_f411re; or plug in the other one",
+        },
+    ),
+)

@@ -1,0 +1,100 @@
+"""Findings about what is at the other end of an open port."""
+
+from __future__ import annotations
+
+from harness.errors import LinkError, LinkTimeout, MismatchError
+from harness.findings.kinds import Finding
+
+LINE_FINDINGS = (
+    Finding(
+        "device_silent",
+        "link",
+        LinkTimeout,
+        "nothing answers at the port",
+        "{port} is silent: no byte came in {seconds} s, to greetings at {bauds} baud",
+        "press the black reset button and run again; is LD3 (red) lit, are both jumpers of CN2 and JP6 in, JP5 "
+        "on U5V; is "
+        "the firmware on the board at all: `hil flash`; another port than the probe's must be wired to PA2 and "
+        "PA3, crossed",
+        {
+            "port": "/dev/ttyACM0",
+            "seconds": "3.4",
+            "bauds": "115200, 9600, 19200, 38400, 57600, 230400, 460800, 921600",
+        },
+    ),
+    Finding(
+        "wrong_baud",
+        "link",
+        LinkError,
+        "our firmware answers, at another baud",
+        "our firmware answers at {port} with {actual} baud, and it was opened with {asked}",
+        "name the baud with the port: --port serial:{port}:{actual}{or_else}",
+        {"port": "/dev/ttyACM0", "asked": 921600, "actual": 115200, "or_else": "; or leave it out"},
+    ),
+    Finding(
+        "line_echoes",
+        "link",
+        LinkError,
+        "the port gives back what is sent",
+        "{port} gives back the very bytes that are sent, and nothing else answers",
+        "TX and RX are joined: take away a loop-back plug, or a jumper between PA2 and PA3; or a terminal or a "
+        "shell with "
+        "echo is at the other end",
+        {"port": "/dev/ttyUSB0"},
+    ),
+    Finding(
+        "boot_loader",
+        "link",
+        MismatchError,
+        "the chip's boot loader answers",
+        "at {port} the boot loader in the chip's ROM answers ({shown}): no firmware was started",
+        "BOOT0 is high: take the jumper off CN7 pins 5 and 7, press the black reset button, run again",
+        {"port": "/dev/ttyUSB0", "shown": "79"},
+    ),
+    Finding(
+        "not_our_firmware",
+        "link",
+        MismatchError,
+        "other firmware answers",
+        "at {port} something else than our firmware answers, at {baud} baud: {looks_like}; it sent {shown}",
+        "is this the right port (`hil list`)? If it is the right board: `hil flash` puts our firmware there, in "
+        "place of "
+        "what runs now",
+        {
+            "port": "/dev/ttyUSB0",
+            "baud": 9600,
+            "looks_like": "a modem or radio module, by its answer to AT",
+            "shown": "b'AT\\r\\r\\nOK\\r\\n'",
+        },
+    ),
+    Finding(
+        "unreadable_bytes",
+        "link",
+        LinkError,
+        "bytes come that are neither frames nor text",
+        "{port} sends bytes that are neither our frames nor text at {bauds} baud: at {baud} {shown}",
+        "a baud that was not tried, a missing ground wire, RS-232 levels, or firmware of another kind: `hil flash`",
+        {"port": "/dev/ttyUSB0", "bauds": "115200, 9600, 921600", "baud": 115200, "shown": "80 fe 00 e6 80 f8"},
+    ),
+    Finding(
+        "line_noisy",
+        "line",
+        LinkError,
+        "bytes are lost or damaged on the line",
+        "of {exchanges} exchanges at {port} {repeats} had to be repeated: {bad_frames} damaged answers; the "
+        "device counted "
+        "{crc_errors} damaged frames, {overruns} overruns, {noise} bytes with noise",
+        "a shorter cable, no hub, a ground wire beside TX and RX, a slower baud; a probe of old firmware: update "
+        "it with "
+        "ST's STSW-LINK007. Results stay right, runs become slow",
+        {
+            "port": "/dev/ttyACM0",
+            "exchanges": 16,
+            "repeats": 5,
+            "bad_frames": 5,
+            "crc_errors": 0,
+            "overruns": 0,
+            "noise": 0,
+        },
+    ),
+)

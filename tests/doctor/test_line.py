@@ -1,0 +1,253 @@
+"""Who is at the other end: pseudo-terminals with what people find there at night."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from harness.device import Device, Timing
+from harness.doctor.line import examine, line_quality
+from harness.errors import HilError
+from harness.fake import FakeDevice, FakeTransport, Faults
+from harness.protocol.messages import HelloReply
+from harness.protocol.wire import PROTOCOL_MAJOR
+from harness.transport.serial_port import SerialPort
+from pty_line import PtyDevice
+
+Put = Callable[..., str]
+Answer = Callable[[bytes], bytes]
+
+
+class PlayedPort:
+    """A port on which no real time passes; at another baud than its own, what comes through is garbled both ways."""
+
+    def __init__(self, answer: Answer, baud: int | None = None) -> None:
+        self._answer = answer
+        self._baud = baud
+        self._now_s = 0.0
+        self.open = 0
+
+    def clock(self) -> float:
+        return self._now_s
+
+    def open_line(self, _: str, baud: int) -> PlayedPort:
+        self.open += 1
+        self._is_garbled = self._baud not in (None, baud)
+        self._waiting = b""
+        return self
+
+    def write(self, data: bytes) -> None:
+        self._waiting += self._through(self._answer(self._through(data)))
+
+    def read(self, timeout_s: float) -> bytes:
+        data, self._waiting = self._waiting, b""
+        self._now_s += 0.0 if data else timeout_s
+        return data
+
+    def close(self) -> None:
+        self.open -= 1
+
+    def _through(self, data: bytes) -> bytes:
+        return bytes(byte ^ 0x9D | 0x80 for byte in data) if self._is_garbled else data
+
+
+def played_finding(answer: Answer, baud: int | None = None, asked: int = 115200) -> HilError:
+    """What is found at a played port, in a time that a person waits for; the port is given back."""
+    port = PlayedPort(answer, baud)
+    with pytest.raises(HilError) as error:
+        examine("/dev/ttyACM0", asked, port.open_line, port.clock)
+    assert port.clock() < 5
+    assert port.open == 0
+    return error.value
+
+
+@pytest.fixture
+def put() -> Iterator[Put]:
+    """Put something behind a port; the port's name."""
+    ports: list[PtyDevice] = []
+
+    def on_a_port(answer: Answer, baud: int | None = None) -> str:
+        ports.append(PtyDevice(answer, baud=baud))
+        return ports[-1].url
+
+    yield on_a_port
+    for port in ports:
+        port.hang_up()
+
+
+def finding_at(url: str, baud: int = 115200) -> HilError:
+    """What is found there, in a time that a person waits for; the port was given back."""
+    start_s = time.monotonic()
+    with pytest.raises(HilError) as error:
+        examine(url, baud, SerialPort)
+    assert time.monotonic() - start_s < 10
+    return error.value
+
+
+def test_our_firmware_answers(put: Put) -> None:
+    assert examine(put(FakeDevice().receive), 115200, SerialPort).version == "fake"
+
+
+def test_our_firmware_boots_late(put: Put) -> None:
+    assert examine(put(FakeDevice(faults=Faults(mute_for=5)).receive), 115200, SerialPort).version == "fake"
+
+
+def test_silence(put: Put) -> None:
+    url = put(lambda _: b"")
+    error = finding_at(url)
+    assert (error.code, error.exit_code) == ("device_silent", 5)
+    assert url in error.message
+    assert "115200, 9600" in error.message
+    assert "921600" in error.message
+    assert "LD3" in error.remedy
+    SerialPort(url).close()
+
+
+def test_our_firmware_at_another_baud(put: Put) -> None:
+    url = put(FakeDevice().receive, baud=9600)
+    error = finding_at(url)
+    assert error.code == "wrong_baud"
+    assert f"--port serial:{url}:9600" in error.remedy
+
+
+@pytest.mark.parametrize(("actual", "asked"), [(9600, 115200), (921600, 115200), (115200, 921600)])
+def test_each_baud(actual: int, asked: int) -> None:
+    error = played_finding(FakeDevice().receive, actual, asked)
+    assert (error.code, error.exit_code) == ("wrong_baud", 5)
+    assert str(actual) in error.message
+    assert str(asked) in error.message
+    assert f"--port serial:/dev/ttyACM0:{actual}" in error.remedy
+
+
+def test_text(put: Put) -> None:
+    error = finding_at(put(lambda _: b"T=21.5 H=40\r\n"))
+    assert (error.code, error.exit_code) == ("not_our_firmware", 6)
+    assert "T=21.5 H=40" in error.message
+    assert "hil flash" in error.remedy
+
+
+def test_text_at_another_baud() -> None:
+    error = played_finding(lambda _: b"temperature 21.5\r\n", 9600)
+    assert error.code == "not_our_firmware"
+    assert "9600 baud" in error.message
+    assert "temperature 21.5" in error.message
+
+
+def modem(echo: bool) -> Answer:
+    return lambda data: (data if echo else b"") + (b"\r\nOK\r\n" if b"AT\r" in data else b"")
+
+
+@pytest.mark.parametrize("echo", [True, False])
+@pytest.mark.parametrize("baud", [115200, 9600])
+def test_a_modem(echo: bool, baud: int) -> None:
+    error = played_finding(modem(echo), baud)
+    assert (error.code, error.exit_code) == ("not_our_firmware", 6)
+    assert "modem" in error.message
+    assert "OK" in error.message
+    assert f"{baud} baud" in error.message
+
+
+@pytest.mark.parametrize(
+    ("says", "kind"),
+    [
+        (b"\r\n>>> ", "Python prompt"),
+        (b"\r\nbench7 login: ", "login prompt"),
+        (b"\r\nuart:~$ ", "Zephyr"),
+        (b"$GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*47\r\n", "GPS"),
+        (b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET)\r\n", "Espressif"),
+        (b"HardFault at 0x08001234\r\n", "failure of its own"),
+    ],
+)
+def test_what_text_looks_like(says: bytes, kind: str) -> None:
+    error = played_finding(lambda _: says)
+    assert error.code == "not_our_firmware"
+    assert kind in error.message
+
+
+@pytest.mark.parametrize("answer", [b"\x79", b"\x1f"])
+def test_the_chips_boot_loader(put: Put, answer: bytes) -> None:
+    error = finding_at(put(lambda data: answer if data.endswith(b"\x7f") else b""))
+    assert (error.code, error.exit_code) == ("boot_loader", 6)
+    assert "BOOT0" in error.remedy
+
+
+def test_a_loop_back_plug(put: Put) -> None:
+    for url in (put(lambda data: data), "loop://"):
+        error = finding_at(url)
+        assert (error.code, error.exit_code) == ("line_echoes", 5)
+
+
+def test_bytes_that_mean_nothing() -> None:
+    error = played_finding(lambda _: bytes.fromhex("80 fe 00 e6 80 f8 81"))
+    assert (error.code, error.exit_code) == ("unreadable_bytes", 5)
+    assert "80 f8" in error.message
+
+
+@pytest.mark.parametrize("major", [PROTOCOL_MAJOR - 1, PROTOCOL_MAJOR + 1])
+@pytest.mark.parametrize("baud", [115200, 57600])
+def test_another_protocol(major: int, baud: int) -> None:
+    error = played_finding(FakeDevice(protocol=(major, 0)).receive, baud)
+    assert (error.code, error.exit_code) == ("protocol_version", 6)
+    assert ("at 57600 baud" in error.message) == (baud != 115200)
+
+
+def test_a_port_that_is_not_there() -> None:
+    error = finding_at("/dev/there_is_no_such_port")
+    assert (error.code, error.exit_code) == ("port_absent", 3)
+
+
+def test_a_port_that_another_program_has(put: Put) -> None:
+    url = put(FakeDevice().receive)
+    code = f"import serial; port = serial.Serial({url!r}, exclusive=True); print('open', flush=True); input()"
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdin is not None
+    assert other.stdout is not None
+    with other:
+        assert other.stdout.readline() == b"open\n"
+        error = finding_at(url)
+        other.stdin.write(b"\n")
+        other.stdin.close()
+    assert (error.code, error.exit_code) == ("port_busy", 3)
+    assert f"(pid {other.pid})" in error.message
+
+
+def test_a_socket_has_no_other_baud() -> None:
+    asked: list[int] = []
+
+    def open_line(_: str, baud: int) -> FakeTransport:
+        asked.append(baud)
+        return FakeTransport(FakeDevice(faults=Faults(silent=True)))
+
+    with pytest.raises(HilError) as error:
+        examine("socket://bench7:3000", 115200, open_line)
+    assert error.value.code == "device_silent"
+    assert asked == [115200]
+
+
+def quality(device: FakeDevice) -> str:
+    line = FakeTransport(device)
+    with Device(line, line.clock, timing=Timing(first_timeout_s=0.05)) as greeted:
+        greeted.connect()
+        return line_quality(greeted, "/dev/ttyACM0")
+
+
+def test_a_clean_line() -> None:
+    assert "none lost" in quality(FakeDevice())
+
+
+@pytest.mark.parametrize("faults", [Faults(drop_every=5), Faults(corrupt_every=4)])
+def test_a_noisy_line(faults: Faults) -> None:
+    with pytest.raises(HilError) as error:
+        quality(FakeDevice(faults=faults))
+    assert (error.value.code, error.value.exit_code) == ("line_noisy", 5)
+    assert "had to be repeated" in error.value.message
+
+
+def test_what_the_device_says_comes_back(put: Put) -> None:
+    hello = replace(HelloReply(max_payload_bytes=1040), idcode=0x10006431)
+    assert examine(put(FakeDevice(hello=hello).receive), 115200, SerialPort).idcode == 0x10006431

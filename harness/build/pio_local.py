@@ -143,10 +143,23 @@ def _install_toolchain(package: Path) -> None:
         package / "package.json",
         {"name": "toolchain-gccarmnoneeabi", "version": f"1.{major}{minor:02d}{patch:02d}.0"},
     )
-    link = package / "bin"
-    if link.is_symlink():
-        link.unlink()
-    link.symlink_to(Path(gcc).parent)
+    _link_programs(Path(gcc), package / "bin")
+
+
+def _link_programs(gcc: Path, folder: Path) -> None:
+    """Link the compiler's own programs alone; it follows the links to where its parts are.
+
+    PlatformIO puts this folder in front of the PATH, where all of /usr/bin would hide what else is on it, an OpenOCD for
+    one.
+    """
+    if folder.is_symlink():
+        folder.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    prefix = gcc.name.removesuffix("gcc")
+    for program in gcc.parent.glob(f"{prefix}*"):
+        link = folder / program.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(program)
 
 
 def _write(path: Path, text: str) -> None:

@@ -160,7 +160,10 @@ def _facts(elf: Path) -> dict[str, Any]:
     """What must be the same for the ELF to be up to date."""
     root, parts = project_root(), recipe.load()
     sources = files_under(root / "firmware", suffixes=(".c", ".h", ".S", ".inc", ".ld", ".json", ".py"))
-    build_files = [root / "platformio.ini", *(root / "harness" / "build" / name for name in ("recipe.py", "cmsis.py"))]
+    build_files = [
+        root / "platformio.ini",
+        *(root / "harness" / "build" / name for name in ("recipe.py", "cmsis.py", "pio_local.py")),
+    ]
     compiler = (elf.parent / "compiler.txt").read_text(encoding="utf-8")
     return {
         "sources": digest([*sources, *build_files], parts.program_macros(parts.target, elf.parent.name)),

@@ -164,6 +164,7 @@ def _check_board_if_there(examination: Examination) -> None:
 
 def _check_board(examination: Examination, target: TargetChoice) -> None:
     from harness.doctor.board import BoardRig, check_board
+    from harness.protocol.faults import address_only
     from harness.targets.board import BoardTarget, Place
     from harness.targets.boards import board, board_names
     from harness.transport.serial_port import SerialPort
@@ -192,6 +193,7 @@ def _check_board(examination: Examination, target: TargetChoice) -> None:
                 device_ids={name: board(name).device_id for name in board_names()},
                 usb=usb_devices,
                 our_build=lambda: ChipProgram(say).build_id(may_build=False),
+                locate=address_only,
                 open_line=SerialPort,
                 clock=time.monotonic,
             )

@@ -11,7 +11,8 @@ from harness.doctor.chips import chip_named, device_id
 from harness.doctor.line import Clock, OpenLine, examine, line_quality
 from harness.doctor.outcomes import Examination, NotChecked
 from harness.findings import found
-from harness.protocol.messages import HelloReply
+from harness.protocol.faults import Locate, fault_text, is_sound
+from harness.protocol.messages import HelloReply, ReadFault
 from harness.protocol.wire import RunsOn
 from harness.transport.rights import owner_of, user_name
 from harness.transport.usb import UsbDevice
@@ -30,6 +31,7 @@ class BoardRig:
         device_ids: DEV_ID of the chip of every board that we know, by the board's name.
         usb: the USB devices of this machine.
         our_build: the build id of our firmware; None if it is not built.
+        locate: where in the sources an address of a program is.
         open_line: opens a port at a baud.
         clock: seconds that only go forward.
     """
@@ -42,6 +44,7 @@ class BoardRig:
     device_ids: Mapping[str, int]
     usb: Callable[[], Sequence[UsbDevice]]
     our_build: Callable[[], bytes | None]
+    locate: Locate
     open_line: OpenLine
     clock: Clock
 
@@ -71,6 +74,7 @@ def check_board(examination: Examination, rig: BoardRig) -> None:
 
     examination.check("chip", of_the_answer(lambda hello: check_chip(rig, hello)))
     examination.check("firmware", of_the_answer(lambda hello: check_build(rig, hello)))
+    examination.check("faults", of_the_answer(lambda hello: _faults(rig, hello)))
     examination.check("line", of_the_answer(lambda _: _line(rig)))
 
 
@@ -135,7 +139,35 @@ def _opens(rig: BoardRig) -> str:
     return f"{rig.url} opens, for us alone"
 
 
+def _faults(rig: BoardRig, hello: HelloReply) -> str:
+    if not hello.fault_crc32:
+        return "no fault since power-on"
+    with _greeted(rig) as device:
+        return check_faults(device, rig.locate)
+
+
+def check_faults(device: Device, locate: Locate) -> str:
+    """Whether a device keeps the record of a fault. It stays as it is.
+
+    Raises:
+        HilError: the finding that it does.
+    """
+    fault = device.request(ReadFault(clear_crc32=0))
+    if not is_sound(fault):
+        return "no fault since power-on"
+    raise found("fault_record", text=fault_text(fault, locate))
+
+
 def _line(rig: BoardRig) -> str:
-    with Device(rig.open_line(rig.url, rig.baud), rig.clock) as device:
-        device.connect()
+    with _greeted(rig) as device:
         return line_quality(device, rig.url)
+
+
+def _greeted(rig: BoardRig) -> Device:
+    device = Device(rig.open_line(rig.url, rig.baud), rig.clock)
+    try:
+        device.connect()
+    except BaseException:
+        device.close()
+        raise
+    return device

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.errors import MismatchError
+from harness.errors import DeviceFault, MismatchError
 from harness.findings.kinds import Finding
 
 BOARD_FINDINGS = (
@@ -16,13 +16,14 @@ BOARD_FINDINGS = (
         {"theirs": "0.9", "ours": "1.0"},
     ),
     Finding(
-        "other_build",
-        "firmware",
-        MismatchError,
-        "our firmware, of another build",
-        "the firmware on the board is build {theirs}, and not {ours}, which this hil has built",
-        "`hil flash` puts ours there",
-        {"theirs": "9f31c0de77aa", "ours": "2b1d09e4c35f"},
+        "fault_record",
+        "faults",
+        DeviceFault,
+        "the device keeps the record of a fault",
+        "the device stopped on {text}",
+        "a bug of the firmware unless power or clock failed: report it with that line; the record goes when the "
+        "board is unplugged",
+        {"text": "a usage fault (division by zero), at 0x08001a34, called from 0x080012ef"},
     ),
     Finding(
         "wrong_board",

@@ -106,3 +106,17 @@ def test_a_missing_toolchain_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with pytest.raises(TargetUnavailable, match="arm-none-eabi-gcc"):
         pio_local.install()
     assert not pio_local.override_ini().exists()
+
+
+def test_the_toolchains_folder_hides_nothing_else_on_the_path(tmp_path: Path) -> None:
+    """It comes first on PlatformIO's PATH; a link to all of /usr/bin hid the OpenOCD that a person had chosen."""
+    programs, package = tmp_path / "usr", tmp_path / "package"
+    programs.mkdir()
+    package.mkdir()
+    for name in ("arm-none-eabi-gcc", "arm-none-eabi-ld", "openocd"):
+        (programs / name).touch()
+    (package / "bin").symlink_to(programs)  # as it was made before
+    for _ in range(2):
+        pio_local._link_programs(programs / "arm-none-eabi-gcc", package / "bin")
+        assert sorted(path.name for path in (package / "bin").iterdir()) == ["arm-none-eabi-gcc", "arm-none-eabi-ld"]
+    assert (programs / "openocd").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_an_openocd_that_hangs_is_ended(
 ) -> None:
     pid = tmp_path / "pid"
     (tmp_path / "openocd").write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 100\n")
-    monkeypatch.setattr(upload, "_TIMEOUT_S", 6.0)
+    monkeypatch.setattr(upload, "_OPENOCD", replace(upload._OPENOCD, timeout_s=6.0))
     with pytest.raises(FlashError) as error:
         upload.upload("0669FF01")
     assert error.value.code == "flash_hangs"

@@ -154,7 +154,7 @@ def test_a_port_that_may_not_be_opened_names_the_group(fake_on_pty: PtyDevice) -
         return
     # root may open anything: a child that gives its rights away after the imports.
     code = (
-        "import os, serial, harness.transport.serial_port as s, harness.errors as e\n"
+        "import grp, os, serial, harness.transport.serial_port as s, harness.errors as e\n"
         "import serial.serialposix\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try:\n"

@@ -149,8 +149,8 @@ def _install_toolchain(package: Path) -> None:
 def _link_programs(gcc: Path, folder: Path) -> None:
     """Link the compiler's own programs alone; it follows the links to where its parts are.
 
-    PlatformIO puts this folder in front of the PATH, where all of /usr/bin would hide what else is on it, an OpenOCD for
-    one.
+    PlatformIO puts this folder in front of the PATH, where all of /usr/bin would hide what else is on it, say an
+    OpenOCD.
     """
     if folder.is_symlink():
         folder.unlink()

@@ -17,6 +17,7 @@ from harness.targets.choice import TargetChoice
 if TYPE_CHECKING:
     from harness.doctor.machine import Tool
     from harness.doctor.outcomes import Examination, Outcome
+    from harness.protocol.messages import HelloReply
 
 _TOOLS_OF = {
     "qemu": ("arm-gcc", "platformio", "qemu"),
@@ -166,7 +167,8 @@ def _check_board(examination: Examination, target: TargetChoice) -> None:
     from harness.doctor.board import BoardRig, check_board
     from harness.protocol.faults import address_only
     from harness.targets.board import BoardTarget, Place
-    from harness.targets.boards import board, board_names
+    from harness.targets.boards import board
+    from harness.targets.identity import check_chip, check_program
     from harness.transport.serial_port import SerialPort
     from harness.transport.usb import usb_devices
     from harness.workbench import ChipProgram, make_target
@@ -180,19 +182,24 @@ def _check_board(examination: Examination, target: TargetChoice) -> None:
         made.reserve()
         return str(places[0])
 
+    def check_identity(hello: HelloReply) -> None:
+        check_chip(board(target.board), hello.idcode & 0xFFF, places[0])
+        check_program(board(target.board), hello.board, places[0])
+
     examination.check("port", port)
     try:
         if places:
             place = places[0]
             rig = BoardRig(
-                board=target.board,
                 url=place.url,
                 baud=place.baud,
                 has_probe=place.has_probe,
                 serial_number=place.serial_number,
-                device_ids={name: board(name).device_id for name in board_names()},
+                check_identity=check_identity,
                 usb=usb_devices,
-                our_build=lambda: ChipProgram(say).build_id(may_build=False),
+                our_build=lambda: ChipProgram(say, board(target.board).platformio_environment).build_id(
+                    may_build=False
+                ),
                 locate=address_only,
                 open_line=SerialPort,
                 clock=time.monotonic,

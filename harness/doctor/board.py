@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.device import Device
-from harness.doctor.chips import chip_named, device_id
 from harness.doctor.line import Clock, OpenLine, examine, line_quality
 from harness.doctor.outcomes import Examination, NotChecked
 from harness.findings import found
@@ -23,12 +22,11 @@ class BoardRig:
     """What the checks of a board look at.
 
     Attributes:
-        board: its name.
         url: its port.
         baud: to open it with.
         has_probe: whether the port is that of a probe.
         serial_number: of its probe; None where there is no probe, or it has no number.
-        device_ids: DEV_ID of the chip of every board that we know, by the board's name.
+        check_identity: raises a finding where chip or firmware are another board's.
         usb: the USB devices of this machine.
         our_build: the build id of our firmware; None if it is not built.
         locate: where in the sources an address of a program is.
@@ -36,12 +34,11 @@ class BoardRig:
         clock: seconds that only go forward.
     """
 
-    board: str
     url: str
     baud: int
     has_probe: bool
     serial_number: str | None
-    device_ids: Mapping[str, int]
+    check_identity: Callable[[HelloReply], None]
     usb: Callable[[], Sequence[UsbDevice]]
     our_build: Callable[[], bytes | None]
     locate: Locate
@@ -99,29 +96,18 @@ def check_probe(rig: BoardRig) -> str:
 
 
 def check_chip(rig: BoardRig, hello: HelloReply) -> str:
-    """Whether the chip is that of the board that was asked for.
+    """Whether chip and firmware are those of the board that was asked for.
 
     Raises:
-        HilError: the finding that it is another.
+        HilError: the finding that they are another's.
         NotChecked: an emulator is behind the port, or the chip does not say what it is.
     """
+    rig.check_identity(hello)
     if hello.runs_on != RunsOn.CHIP:
         raise NotChecked(f"what answers says that it runs on {hello.runs_on.name.lower()}, no chip")
     if not hello.idcode:
         raise NotChecked("the chip does not say what it is: DBGMCU_IDCODE reads 0")
-    actual, expected = device_id(hello.idcode), rig.device_ids[rig.board]
-    if actual == expected:
-        return f"device id {chip_named(actual)}, unique id {hello.unique_id.hex()}"
-    fitting = [f"--board {name}" for name, number in rig.device_ids.items() if number == actual]
-    how = f"name the board that it is: {' or '.join(fitting)}; or " if fitting else "no board that hil knows has it; "
-    raise found(
-        "wrong_board",
-        port=rig.url,
-        board=rig.board,
-        actual=f"device id {chip_named(actual)}",
-        expected=chip_named(expected),
-        how=f"{how}look at the label of the board, and at `hil list` for the port of the right one",
-    )
+    return f"device id 0x{hello.idcode & 0xFFF:03x}, unique id {hello.unique_id.hex()}"
 
 
 def check_build(rig: BoardRig, hello: HelloReply) -> str:

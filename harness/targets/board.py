@@ -22,7 +22,8 @@ from harness.errors import (
     UsageError,
 )
 from harness.findings import found
-from harness.targets.boards import Board, boards_with
+from harness.targets.boards import Board
+from harness.targets.identity import check_chip, check_program
 from harness.targets.lock import BoardLock, retry_while_busy
 from harness.transport.base import Transport
 from harness.transport.ports import PortInfo, serial_ports
@@ -295,18 +296,18 @@ class BoardTarget:
             self._notes.append(f"opened at {place.baud} baud as asked for; the firmware's is {self._board.baud}")
         if not place.has_probe or self._flash == "never":
             running = self._program.running_on(line, _GREETING_TIMEOUT_S)
-            self._check_chip(running, place)
-            self._check_program(running, place)
+            check_chip(self._board, running.device_id, place)
+            check_program(self._board, running.board, place)
             self._flashed = bool(self._flashed)
             self._compare(running.build_id, place)
             return line
         ours = self._program.build_id(may_build=True)
         assert ours is not None
-        found = self._running_or_none(line)
-        if found is not None:
-            self._check_chip(found, place)  # before it is flashed with the program of another board
+        there = self._running_or_none(line)
+        if there is not None:
+            check_chip(self._board, there.device_id, place)  # before it is flashed with the program of another board
         is_forced = self._flash == "always" and not self._flashed
-        if not is_forced and found is not None and found.build_id == ours:
+        if not is_forced and there is not None and there.build_id == ours:
             self._flashed = bool(self._flashed)
             return line
         line.close()
@@ -321,29 +322,6 @@ class BoardTarget:
             return self._program.running_on(line, _ASK_TIMEOUT_S)
         except (LinkTimeout, MismatchError, DeviceError):
             return None  # another firmware, an old one of ours, or none
-
-    def _check_chip(self, running: Running, place: Place) -> None:
-        """The chip must be this board's, where one is there."""
-        if running.device_id in (0, self._board.device_id):
-            return
-        others = boards_with(running.device_id)
-        chips = " or ".join(other.chip for other in others) or "a chip that is not known here"
-        raise MismatchError(
-            f"the chip at {place} has device id 0x{running.device_id:03x}, {chips}; "
-            f"a {self._board.name} has 0x{self._board.device_id:03x}, {self._board.chip}",
-            code="wrong_board",
-            remedy=f"name the board that it is: --board {others[0].name}" if others else "look which board it is",
-        )
-
-    def _check_program(self, running: Running, place: Place) -> None:
-        """A program that stays must be one for this board: another has other sizes of memory, and another clock."""
-        if running.board not in ("", self._board.name):
-            raise MismatchError(
-                f"the firmware at {place} is made for the {running.board}, not for the {self._board.name}",
-                code="wrong_firmware",
-                remedy=f"give --board {running.board} if that is the board, else flash it: leave out --flash never"
-                " and --port",
-            )
 
     def _compare(self, running: bytes, place: Place) -> None:
         try:
@@ -376,7 +354,7 @@ class BoardTarget:
                     raise self._not_verified(place, error.message) from error
             time.sleep(_RETRY_S)
         try:
-            self._check_chip(running, place)
+            check_chip(self._board, running.device_id, place)
             if running.build_id != ours:
                 said = f"it announces build {running.build_id.hex()[:12]}, not {ours.hex()[:12]}"
                 raise self._not_verified(place, said)

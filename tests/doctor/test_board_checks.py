@@ -17,6 +17,8 @@ from harness.fake import FakeDevice, FakeTransport, Faults
 from harness.protocol.faults import address_only
 from harness.protocol.messages import Echo, HelloReply
 from harness.protocol.wire import RunsOn
+from harness.targets import identity
+from harness.targets.boards import board
 from harness.transport.usb import UsbDevice, probes, usb_devices
 
 HELLO = HelloReply(
@@ -24,15 +26,20 @@ HELLO = HelloReply(
 )
 
 
+def check_identity(hello: HelloReply) -> None:
+    nucleo = board("nucleo_f446re")
+    identity.check_chip(nucleo, hello.idcode & 0xFFF, "/dev/ttyACM0")
+    identity.check_program(nucleo, hello.board, "/dev/ttyACM0")
+
+
 def rig_of(device: FakeDevice | None = None, **changes: object) -> BoardRig:
     line = FakeTransport(device or FakeDevice(hello=HELLO))
     rig = BoardRig(
-        board="nucleo_f446re",
         url="/dev/ttyACM0",
         baud=115200,
         has_probe=True,
         serial_number="0669FF01",
-        device_ids={"nucleo_f446re": 0x421, "nucleo_f411re": 0x431},
+        check_identity=check_identity,
         usb=lambda: (),
         our_build=lambda: b"\x11" * 20,
         locate=address_only,
@@ -64,8 +71,8 @@ def test_the_chip_of_another_board() -> None:
     with pytest.raises(HilError) as error:
         check_chip(rig_of(), replace(HELLO, idcode=0x10006431))
     assert (error.value.code, error.value.exit_code) == ("wrong_board", 6)
-    assert "0x431 (STM32F411)" in error.value.message
-    assert "0x421 (STM32F446)" in error.value.message
+    assert "0x431 (STM32F411RE)" in error.value.message
+    assert "0x421 (STM32F446RE)" in error.value.message
     assert "--board nucleo_f411re" in error.value.remedy
 
 
@@ -74,6 +81,13 @@ def test_a_chip_of_no_board_that_we_know() -> None:
         check_chip(rig_of(), replace(HELLO, idcode=0x20036413))
     assert "0x413 (STM32F405/407/415/417)" in error.value.message
     assert "--board" not in error.value.remedy
+
+
+def test_firmware_of_another_board() -> None:
+    with pytest.raises(HilError) as error:
+        check_chip(rig_of(), replace(HELLO, board="nucleo_f401re"))
+    assert (error.value.code, error.value.exit_code) == ("wrong_firmware", 6)
+    assert "--board nucleo_f401re" in error.value.remedy
 
 
 @pytest.mark.parametrize(("change", "why"), [({"runs_on": RunsOn.QEMU}, "qemu"), ({"idcode": 0}, "reads 0")])

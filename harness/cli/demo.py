@@ -23,5 +23,5 @@ def demo_command(target: TargetChoice) -> int:
         save=PerModel("--save", None, ".npz", [model]),
         json=PerModel("--json", str(work_dir() / "reports" / "demo.json"), ".json", [model]).writable(),
     )
-    (run,) = run_models([model], Settings(target, Limits()), files)
+    (run,) = run_models([model], Settings((target,), Limits()), files)
     return worst_exit_code([run.exit_code])

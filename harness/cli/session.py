@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.options import ready_target
+from harness.cli.options import ready_target, say
 from harness.errors import DeviceError, HilError, LinkError, MismatchError, TargetUnavailable, UsageError
 from harness.spread.events import Share
 from harness.targets.base import Target
 from harness.targets.choice import TargetChoice
+from harness.targets.pool import Pool
 from harness.targets.snapshot import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
     from harness.transport.recording import Recording
     from harness.validation import Limits, Validation
     from harness.workbench import Workbench
+
+
+_SETTLE_S = 30.0
+"""One of several boards was free when the run began. It may take a moment until who looked, or was lost, has let go."""
+
+
+def pool_of(choices: tuple[TargetChoice, ...], wait_s: float = 0.0) -> Pool:
+    """Targets that sessions share, with what they need installed."""
+    return Pool(choices, ready_target, wait_s=wait_s, say=say)
 
 
 @dataclass(frozen=True)
@@ -116,23 +126,28 @@ class Settings:
     """What is the same for all models of a command line. Can be pickled, and opens sessions anywhere.
 
     Attributes:
-        choice: the target.
+        choices: the target; or several boards, of which every session takes one that is free.
         limits: tolerances that were given.
         random: what inputs are made from, where no file is given.
         computation: how the device computes.
         layer: name of the one LSTM that is to be validated.
     """
 
-    choice: TargetChoice
+    choices: tuple[TargetChoice, ...]
     limits: Limits
     random: RandomInputs = RandomInputs()
     computation: Computation = Computation()
     layer: str | None = None
 
+    @property
+    def choice(self) -> TargetChoice:
+        """The target, or the first of several boards."""
+        return self.choices[0]
+
     @contextmanager
     def session(self, recording: Recording | None = None) -> Iterator[Callable[[ModelFiles, Share], Outcome]]:
         """A target that lives as long as the context, and what validates a model on it."""
-        target, host = LazyWorkbench(self.choice, recording), LazyWorkbench(TargetChoice("native"))
+        target, host = LazyWorkbench(self.choices, recording), LazyWorkbench((TargetChoice("native"),))
         try:
             yield lambda files, share: self._outcome(files, share, target, host)
         finally:
@@ -185,12 +200,13 @@ class LazyWorkbench:
     """The workbench of a target, made when first needed: a model that is refused needs no firmware.
 
     Args:
-        choice: the target.
+        choices: the target; or several boards, one of which is taken when nobody else uses it.
         recording: every line to it goes in here.
     """
 
-    def __init__(self, choice: TargetChoice, recording: Recording | None = None) -> None:
-        self.choice = choice
+    def __init__(self, choices: tuple[TargetChoice, ...], recording: Recording | None = None) -> None:
+        self._choices = choices
+        self._lease = ExitStack()
         self.recording = recording
         self._workbench: Workbench | None = None
         self._unavailable: TargetUnavailable | None = None
@@ -212,11 +228,18 @@ class LazyWorkbench:
             raise self._unavailable
         if self._workbench is None:
             try:
-                self._workbench = Workbench(ready_target(self.choice, self.recording), self.recording)
+                self._workbench = Workbench(self._taken(), self.recording)
             except TargetUnavailable as error:
                 self._unavailable = error
                 raise
         return self._workbench
+
+    def _taken(self) -> Target:
+        if len(self._choices) == 1:
+            return ready_target(self._choices[0], self.recording)
+        pool = pool_of(self._choices, wait_s=max(self._choices[0].wait_s, _SETTLE_S))
+        pool.check()
+        return self._lease.enter_context(pool.lease())
 
     def device_for(self, image: ModelImage) -> Device:
         """A greeted device for an image. Errors: see `Workbench.device_for`."""
@@ -233,5 +256,6 @@ class LazyWorkbench:
         """End the target, and the recording. May be called twice."""
         if self._workbench is not None:
             self._workbench.close()
+        self._lease.close()
         if self.recording is not None:
             self.recording.close()

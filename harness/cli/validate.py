@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +12,8 @@ import typer
 
 from harness.cli.files import PerModel, start_recording
 from harness.cli.options import ready_target, takes_target
-from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings
-from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
+from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings, pool_of
+from harness.errors import ExitCode, HilError, InternalError, TargetBusy, TargetUnavailable, UsageError
 from harness.spread.events import Event, Finished, Lost, Progressed, Started
 from harness.spread.here import run_here
 from harness.targets.choice import TargetChoice
@@ -124,7 +124,7 @@ def validate_command(
     models: Annotated[
         list[Path], typer.Argument(metavar="MODEL...", help="Keras models (.keras, .h5, .npz).", readable=False)
     ],
-    target: TargetChoice,
+    targets: tuple[TargetChoice, ...],
     weights: Annotated[
         str | None,
         typer.Option(
@@ -173,9 +173,14 @@ def validate_command(
         typer.Option("--record", metavar="FILE", help="Every byte of the link to the target, for `hil replay`."),
     ] = None,
     workers: Annotated[
-        int,
-        typer.Option("--workers", "-j", metavar="N", help="So many models at once, each on an emulator of its own."),
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--workers",
+            "-j",
+            metavar="N",
+            help="So many models at once, each on an emulator or a board of its own. Default: 1, or all boards given.",
+        ),
+    ] = None,
 ) -> int:
     """Validate Keras models on the firmware: every h and c of every step, within a tolerance with a reason."""
     from harness.validation import Limits
@@ -192,30 +197,35 @@ def validate_command(
     random.check(inputs)
     computation = Computation(kernel, bit_exact, trace)
     computation.check()
-    check_workers(workers, target, record)
-    settings = Settings(target, Limits(atol, rtol), random, computation, layer)
-    runs = run_models(models, settings, files, workers=workers)
+    count = checked_workers(workers, targets, record)
+    settings = Settings(targets, Limits(atol, rtol), random, computation, layer)
+    runs = run_models(models, settings, files, workers=count)
     return worst_exit_code([run.exit_code for run in runs])
 
 
-def check_workers(workers: int, target: TargetChoice, record: Path | None) -> None:
-    """Refuse what several workers cannot do, before anything is started.
+def checked_workers(workers: int | None, targets: Sequence[TargetChoice], record: Path | None) -> int:
+    """How many workers there are to be; what they cannot do is refused before anything is started.
 
     Raises:
-        UsageError: no worker at all, or several on one board or in one recording.
+        UsageError: no worker at all, or more than boards, or several in one recording.
     """
-    if workers < 1:
-        raise UsageError(f"-j is {workers}", remedy="give -j a number of at least 1")
-    if workers == 1:
-        return
-    if target.kind == "board":
+    count = len(targets) if workers is None else workers
+    if count < 1:
+        raise UsageError(f"-j is {count}", remedy="give -j a number of at least 1")
+    if count == 1:
+        return 1
+    boards = [target for target in targets if target.kind == "board"]
+    if boards and count > len(boards):
         raise UsageError(
-            f"-j {workers} is for emulators, and {target} is one board", remedy="leave out -j, or choose an emulator"
+            f"-j {count} is more than the {len(boards)} given ({'; '.join(map(str, boards))})",
+            remedy="leave out -j, or choose an emulator",
         )
     if record is not None:
         raise UsageError(
-            f"--record holds one session, and -j {workers} has {workers}", remedy="leave out one of the two"
+            f"--record holds one session, and {count} workers have {count}",
+            remedy="leave out one of the two, or give -j 1",
         )
+    return count
 
 
 def run_models(
@@ -233,21 +243,28 @@ def run_models(
         workers: how many are validated at once; each worker has one target session.
     """
     from harness.report.progress import RunsProgress
-    from harness.report.terminal import make_console, print_files, print_summary, print_verdict
+    from harness.report.terminal import board_name_of, make_console, print_files, print_summary, print_verdict
 
-    choice, workers = settings.choice, _possible(min(workers, len(models)), settings)
     console = make_console()
-    console.print(f"target  {choice}" + (f", {workers} at once" if workers > 1 else ""), markup=False)
+    settings, busy = _without_busy(settings)
+    choice, workers = settings.choice, _possible(min(workers, len(models)), settings)
+    named = "; ".join(map(str, settings.choices))
+    console.print(f"target  {named}" + (f", {workers} at once" if workers > 1 else ""), markup=False)
+    for error in busy:
+        console.print(f"note    left out: {error.message}", markup=False)
     recording = None if files.record is None else start_recording(files.record, choice)
     if settings.computation.bit_exact and choice.kind == "native":
         console.print("note    --bit-exact on native compares two runs of one program")
     runs: dict[int, Validation] = {}
+    boards: dict[int, str] = {}
 
     def conclude(place: int, outcome: Outcome) -> None:
         _conclude(console, outcome, settings, files, recording)
         if len(models) > 1:
             print_verdict(console, outcome.run)
         runs[place] = outcome.run
+        if len(settings.choices) > 1 and outcome.target is not None:
+            boards[place] = board_name_of(outcome.target)
 
     with RunsProgress(console, len(models), workers) as progress:
         events = _events([files.of(model) for model in models], settings, recording, workers, progress)
@@ -258,7 +275,7 @@ def run_models(
             console.print(f"note    {recording.problem}", markup=False)
     in_order = [runs[place] for place in range(len(models))]
     if len(models) > 1:
-        print_summary(console, in_order)
+        print_summary(console, in_order, [boards.get(place, "") for place in range(len(models))] if boards else None)
     else:
         print_verdict(console, in_order[0])
     return in_order
@@ -269,14 +286,31 @@ def worst_exit_code(codes: Sequence[ExitCode]) -> int:
     return int(min(codes, key=WORST_FIRST.index))
 
 
+def _without_busy(settings: Settings) -> tuple[Settings, tuple[TargetBusy, ...]]:
+    """Without those of several boards that somebody else uses, where one is free; and who uses them.
+
+    Where all are in use or one is not there at all, each model is told in its turn.
+    """
+    if len(settings.choices) == 1:
+        return settings, ()
+    try:
+        free, busy = pool_of(settings.choices).free()
+    except TargetUnavailable:
+        return settings, ()
+    return (replace(settings, choices=free), busy) if free else (settings, ())
+
+
 def _possible(workers: int, settings: Settings) -> int:
     """How many workers there can be: one where the target is not available, which each model is then told once."""
+    workers = min(workers, len(settings.choices)) if settings.choice.kind == "board" else workers
     if workers == 1:
         return 1
-    kinds = {settings.choice.kind, *(["native"] if settings.computation.bit_exact else [])}
+    host = [TargetChoice("native")] if settings.computation.bit_exact else []
     try:
-        for kind in sorted(kinds):  # here, since workers would build the firmware all at the same time
-            ready_target(TargetChoice(kind))
+        for choice in (*settings.choices, *host):  # here, since workers would build the firmware all at the same time
+            ready = ready_target(choice)
+            if choice.kind == "board" and (reason := ready.unavailable()) is not None:
+                raise reason
     except TargetUnavailable:
         return 1
     return workers

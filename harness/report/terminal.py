@@ -137,15 +137,28 @@ def _print_target(console: Console, target: Described) -> None:
         console.print(f"note    {escape(note)}")
 
 
-def print_summary(console: Console, runs: Sequence[Validation]) -> None:
-    """A table of many runs, and one line that counts them."""
+def board_name_of(target: Described) -> str:
+    """`nucleo_f446re 0669FF...`, or with its port where it has no serial number."""
+    known = target.description()
+    return f"{known['name']} {known['serial_number'] or known['port']}"
+
+
+def print_summary(console: Console, runs: Sequence[Validation], boards: Sequence[str] | None = None) -> None:
+    """A table of many runs, and one line that counts them.
+
+    Args:
+        console: where.
+        runs: in the order of the table.
+        boards: on which board each was; None: all on one target.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("model", "verdict", "exit"):
+    for title in ("model", "verdict", "exit", *(["board"] if boards else [])):
         table.add_column(title, no_wrap=True)
     table.add_column("why", no_wrap=True)
-    for run in runs:
+    for place, run in enumerate(runs):
         verdict = f"[{_STYLES[run.verdict]}]{run.verdict}[/]"
-        table.add_row(escape(run.model_path.name), verdict, str(int(run.exit_code)), escape(run.reason))
+        where = [escape(boards[place])] if boards else []
+        table.add_row(escape(run.model_path.name), verdict, str(int(run.exit_code)), *where, escape(run.reason))
     console.print(table)
     counts = Counter(run.verdict for run in runs)
     console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in _STYLES if counts[verdict]))

@@ -12,6 +12,7 @@ process makes a pool of its own from the same choices, which can be pickled. A l
 `Workbench` starts the target anew. Native, QEMU and Renode are made anew for every lease, as many as are asked for.
 
     pool.capacity    how many can be leased at a time: the number of boards; None: any number
+    pool.free()      the boards that nobody uses now, and who uses the others
     pool.lease()     raises TargetBusy (code port_busy) when all are in use for `wait_s`, with each holder named
 """
 
@@ -60,6 +61,24 @@ class Pool:
             reason = self._make(choice).unavailable()
             if reason is not None:
                 raise reason
+
+    def free(self) -> tuple[tuple[TargetChoice, ...], tuple[TargetBusy, ...]]:
+        """The targets that nobody uses at this moment, and for each of the others who does.
+
+        Raises:
+            HilError: what a target says that cannot be used at all.
+        """
+        free, busy = [], []
+        for choice in self._choices:
+            target = self._make(choice)
+            try:
+                target.reserve(wait_s=0.0)
+                free.append(choice)
+            except TargetBusy as error:
+                busy.append(error)
+            finally:
+                target.release()
+        return tuple(free), tuple(busy)
 
     @contextmanager
     def lease(self) -> Iterator[Target]:

@@ -77,7 +77,7 @@ def test_an_absent_target_is_told_for_each_model(
     ("options", "said"),
     [
         (["-j", "0", "--native"], "at least 1"),
-        (["-j", "2", "--board", "nucleo_f446re"], "one board"),
+        (["-j", "2", "--board", "nucleo_f446re"], "more than the 1 given"),
         (["-j", "2", "--native", "--record", "link.rec"], "--record holds one session"),
     ],
 )

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from harness.errors import DeviceFault, DeviceReset, LinkClosed, LinkTimeout, MismatchError
+from harness.errors import DeviceFault, DeviceReset, LinkClosed, LinkTimeout, MismatchError, UsageError
+from harness.line_rate import LineRate
+from harness.protocol.baud import ECHO_PATTERN
 from harness.protocol.faults import Locate, address_only, device_fault, is_sound
 from harness.protocol.frame_size import FrameSize
 from harness.protocol.messages import (
     Busy,
     Counters,
     CountersReply,
+    Echo,
     Fault,
     Hello,
     HelloReply,
@@ -29,11 +32,12 @@ from harness.protocol.messages import (
     Reply,
     Request,
     Reset,
+    SetBaud,
     Working,
 )
 from harness.protocol.refusals import DeviceRefused, version_mismatch
 from harness.protocol.session import LinkCounters, Session
-from harness.protocol.wire import PROTOCOL_MAJOR, PROTOCOL_MINOR
+from harness.protocol.wire import BOOT_BAUD, PROTOCOL_MAJOR, PROTOCOL_MINOR
 from harness.transport.base import Transport
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
@@ -126,6 +130,7 @@ class Device:
         self._session = Session(session_id(), self._frame_size, locate)
         self._info: HelloReply | None = None
         self._last_bytes = b""
+        self._rate = LineRate(transport)
 
     @property
     def info(self) -> HelloReply:
@@ -144,6 +149,11 @@ class Device:
         """What payloads should not exceed now, as far as they can be cut: little on a line that errs."""
         return min(self._frame_size.limit_bytes, self.info.max_payload_bytes)
 
+    @property
+    def baud(self) -> int:
+        """The baud of the line, where it has one."""
+        return self._rate.baud
+
     def connect(self, timeout_s: float = _CONNECT_TIMEOUT_S) -> HelloReply:
         """Greet the device and open a session. Ready means answered.
 
@@ -159,12 +169,15 @@ class Device:
         self._session = Session(self._session_id(), self._frame_size, self._locate, counters)
         request = Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR)
         deadline_s = self._clock() + timeout_s
+        greetings = 1
         self._transport.write(self._session.send(request))
         while self._clock() < deadline_s:
             reply = self._wait(self._timing.greeting_interval_s)
             if reply is not None:
                 self._info = _of_our_protocol(cast(HelloReply, reply))
                 return self._info
+            greetings += 1
+            self._rate.before_greeting(greetings)
             self._transport.write(self._session.repeat())
         if self._session.fault is not None:
             raise device_fault(self._session.fault, self._locate)
@@ -241,6 +254,7 @@ class Device:
             attempt = 0 if heard else attempt + 1  # others get through: this one is unlucky, and the line is there
             if attempt == MAX_ATTEMPTS or attempts == MAX_UNLUCKY_ATTEMPTS:
                 raise self._timed_out(type(request).__name__, waited_s)
+            self._rate.before_repeat(attempt)
             self._transport.write(self._session.repeat())
 
     def recover(self, error: LinkClosed | DeviceReset) -> None:
@@ -254,12 +268,14 @@ class Device:
         """
         if isinstance(error, DeviceFault):
             raise error
+        baud = self.baud
         if isinstance(error, LinkClosed):
             line = self._reopen()
             if line is None:
                 raise error
             self._transport.close()
             self._transport = line
+            self._rate = LineRate(line)
         before, counters = self.info, self._session.counters
         now = self._greet(_CONNECT_TIMEOUT_S, counters)
         counters.recoveries += 1
@@ -269,6 +285,8 @@ class Device:
                 code="another_device",
                 remedy="run again",
             )
+        if self.baud != baud:
+            self.set_baud(baud)
 
     def counters(self) -> CountersReply:
         """The device's own link counters."""
@@ -289,10 +307,42 @@ class Device:
         self.request(ReadFault(clear_crc32=fault.crc32))
 
     def reset(self) -> HelloReply:
-        """Restart the device and greet it again. Image and state are gone."""
+        """Restart the device and greet it again. Image and state are gone; the baud is that of the boot."""
         with suppress(DeviceReset):  # its reply was lost, and the repeat met a device that had restarted
             self.request(Reset())
+        if self._rate.baud != BOOT_BAUD:
+            self._rate.go_to(BOOT_BAUD)
         return self.connect()
+
+    def set_baud(self, baud: int) -> int:
+        """Change the baud of both ends, and keep it if an echo comes back at once. The session goes on in any case.
+
+        Args:
+            baud: wanted, bits per second.
+
+        Returns:
+            The baud in force then: the wanted one, or BOOT_BAUD, where they meet if it does not work.
+
+        Raises:
+            UsageError: the line has no baud, or the device's clock gives nothing near it; nothing was changed then. Or
+                the port has not this one: then both are at BOOT_BAUD.
+            DeviceRefused: the device does not want it; nothing was changed.
+            LinkTimeout, LinkClosed, DeviceReset: see `request`.
+        """
+        self._rate.check(baud, self.info.uart_clock_hz)
+        self._rate.switching_to = baud
+        try:
+            self.request(SetBaud(baud=baud))
+        finally:
+            self._rate.switching_to = None
+        try:
+            self._rate.go_to(baud)
+        except UsageError:
+            self._rate.call()
+            self.request(Echo())
+            raise
+        self.request(Echo(data=ECHO_PATTERN))
+        return self._rate.baud
 
     def close(self) -> None:
         """Give the line back."""
@@ -327,7 +377,7 @@ class Device:
     def _line_time_s(self, size_bytes: int) -> float:
         # Emulators and processes announce a baud that nothing paces: the allowance is then merely generous.
         is_paced = self._timing.is_paced and self.info.baud
-        return size_bytes * _BITS_PER_BYTE / self.info.baud if is_paced else 0.0
+        return size_bytes * _BITS_PER_BYTE / self._rate.baud if is_paced else 0.0
 
     def _timed_out(self, what: str, waited_s: float) -> LinkTimeout:
         counters = self._session.counters

@@ -16,9 +16,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.protocol import messages
+from harness.protocol.baud import is_possible, real_baud
 from harness.protocol.framing import BadFrame, Frame, FrameDecoder, FrameFault, encode_frame
 from harness.protocol.image import ImageHeader
 from harness.protocol.wire import (
+    BAUD_FALLBACK_BYTES,
+    BOOT_BAUD,
     FAULT_MAGIC,
     MAX_PAYLOAD_BYTES,
     PROTOCOL_MAJOR,
@@ -39,7 +42,8 @@ _FAKE_HELLO = messages.HelloReply(
     max_payload_bytes=MAX_PAYLOAD_BYTES,
     rx_frames=WINDOW,
     arena_bytes=118000,
-    baud=115200,
+    uart_clock_hz=45_000_000,
+    baud=BOOT_BAUD,
     max_nodes=32,
     version="fake",
 )
@@ -89,6 +93,7 @@ class FakeDevice:
         image: the image in force.
         fault: the record of the last fault, until a host clears it.
         to_log: LOGs that it sends behind its next reply.
+        baud: what it has by now; behind the reply to SET_BAUD another one.
     """
 
     hello: messages.HelloReply = _FAKE_HELLO
@@ -100,28 +105,36 @@ class FakeDevice:
     image: bytes = b""
     fault: messages.Fault | None = None
     to_log: list[messages.Log] = field(default_factory=list)
+    baud: int = BOOT_BAUD
 
     def __post_init__(self) -> None:
         """Boot."""
         self._decoder = FrameDecoder()
         self._counters = messages.CountersReply()
         self._replies = 0
+        self._unheard_bytes = 0
         self._memory: dict[tuple[Region, int], bytearray] = {}
         self._restart()
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the host, in pieces of any size; what the device sends back."""
         sent = b""
+        self._unheard_bytes += len(data)
         for item in self._decoder.feed(data):
             if isinstance(item, BadFrame):
                 self._count("crc_errors" if item.fault == FrameFault.BAD_CRC else "framing_errors")
             else:
                 self._count("frames_received")
+                self._unheard_bytes = 0
                 self.heard.append(item)
                 sent += b"".join(map(self._on_the_line, self._answers(item))) + self._logs()
+        if self._unheard_bytes >= BAUD_FALLBACK_BYTES:
+            self.baud = BOOT_BAUD
         return sent
 
     def _restart(self) -> None:
+        self.baud = BOOT_BAUD
+        self._unheard_bytes = 0
         self._tells_of_fault = False
         self._memory.clear()
         self._forget_session(SESSION_NONE, 0)
@@ -269,6 +282,8 @@ class FakeDevice:
             return self._counters
         if isinstance(request, messages.Reset):
             return messages.ResetReply()
+        if isinstance(request, messages.SetBaud):
+            return self._set_baud(request)
         if isinstance(request, messages.ReadFault):
             return self._read_fault(request)
         if isinstance(request, messages.StateReset):
@@ -278,6 +293,14 @@ class FakeDevice:
                 return ErrorCode.NO_MODEL, 0, 0
             return messages.RunReply(steps=request.steps, data=self.run(request, self.image))
         return self._work_on_memory(request)
+
+    def _set_baud(self, request: messages.SetBaud) -> messages.Message | tuple[ErrorCode, int, int]:
+        clock_hz = self.hello.uart_clock_hz
+        real = int((real_baud(clock_hz, request.baud) or 0) + 0.5)
+        if not is_possible(clock_hz, request.baud):
+            return ErrorCode.BAD_BAUD, real, clock_hz
+        self.baud = request.baud
+        return messages.SetBaudReply(baud=real)
 
     def _read_fault(self, request: messages.ReadFault) -> messages.ReadFaultReply:
         fault = self.fault

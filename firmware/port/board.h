@@ -34,7 +34,7 @@ typedef struct {
     uint32_t bytes_sent;     // bytes taken by board_uart_write
 } board_uart_counters_t;
 
-// Clocks, FPU, USART2 at 115200 8N1, tick counter. Called once, first.
+// Clocks, FPU, USART2 at WIRE_BOOT_BAUD 8N1, tick counter. Called once, first.
 void board_init(void);
 
 // What runs here. The struct lives as long as the program.
@@ -52,6 +52,10 @@ size_t board_uart_room(void);
 
 // Waits until all queued bytes have left the line.
 void board_uart_flush(void);
+
+// Waits until all queued bytes have left the line, then changes its baud, and board_info()->baud with it. Bytes that
+// arrive meanwhile may be lost. Only where board_info()->uart_clock_hz is not 0.
+void board_uart_set_baud(uint32_t baud);
 
 board_uart_counters_t board_uart_counters(void);
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.protocol.framing import Frame, FrameDecoder
-from harness.transport.base import Transport
+from harness.transport.base import Transport, baud_of, set_baud
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,15 @@ class Tap:
         if data:
             self._note(data, is_to_device=False)
         return data
+
+    @property
+    def baud(self) -> int | None:
+        """That of the line."""
+        return baud_of(self._inner)
+
+    def set_baud(self, baud: int) -> None:
+        """Change that of the line."""
+        set_baud(self._inner, baud)
 
     def close(self) -> None:
         """Close the line."""

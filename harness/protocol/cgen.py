@@ -17,6 +17,8 @@ HEADER_PATH = Path(__file__).parents[2] / "firmware" / "lib" / "wire" / "wire_de
 _CONSTANTS = (
     "PROTOCOL_MAJOR", "PROTOCOL_MINOR", "MAX_PAYLOAD_BYTES", "WINDOW", "MAX_NODES", "MAX_SOURCES", "NO_NODE",
     "SESSION_NONE", "FRAME_DELIMITER", "REPLY_BIT", "IMAGE_MAGIC", "IMAGE_VERSION", "FAULT_MAGIC",
+    "BOOT_BAUD", "MAX_BAUD", "MAX_BAUD_ERROR_PER_MILLE", "MIN_BAUD_DIVISOR", "MAX_BAUD_DIVISOR",
+    "BAUD_FALLBACK_BYTES",
 )  # fmt: skip
 
 ENUMS: tuple[tuple[str, type[IntEnum | IntFlag]], ...] = (

@@ -169,6 +169,27 @@ class Reset(Request[ResetReply]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SetBaudReply(Reply):
+    """Sent at the old baud, with the new one in force behind its last bit."""
+
+    TYPE: ClassVar = MessageType.SET_BAUD
+    C_NAME: ClassVar[str] = "set_baud_reply"
+
+    baud: int = u32("the baud that the device really has, rounded")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetBaud(Request[SetBaudReply]):
+    """Changes the baud, until the next restart or until the device hears nothing valid (since 1.1)."""
+
+    TYPE: ClassVar = MessageType.SET_BAUD
+    REPLY: ClassVar = SetBaudReply
+    C_NAME: ClassVar[str] = "set_baud"
+
+    baud: int = u32("bits per second")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fault(Reply):
     """A fault ended the program, and the device has restarted. Unasked, in session 0; see *Faults*."""
 
@@ -410,7 +431,7 @@ class ErrorReply(Reply):
 
 
 REQUESTS: tuple[type[Request[Any]], ...] = (
-    Hello, Echo, Counters, Reset, ReadFault, ImageBegin, ImageCommit, Write, Read, StateReset, Run,
+    Hello, Echo, Counters, Reset, SetBaud, ReadFault, ImageBegin, ImageCommit, Write, Read, StateReset, Run,
 )  # fmt: skip
 """Every request, in the order of docs/PROTOCOL.md."""
 

@@ -15,6 +15,7 @@ _TEXTS = {
     ErrorCode.BAD_REGION: "there is no region {detail} of node {detail2} to use so",
     ErrorCode.OUT_OF_RANGE: "offset {detail} leaves the region of {detail2} bytes",
     ErrorCode.BAD_FLAGS: "it does not know the flags {detail:#x}",
+    ErrorCode.BAD_BAUD: "its USART can at best do {detail} baud instead (0: none at all)",
     ErrorCode.TOO_LARGE: "it needs {detail} bytes, {detail2} are free",
     ErrorCode.NO_LOAD: "no image was announced",
     ErrorCode.CRC_MISMATCH: "the image's CRC-32 is {detail:#010x}, computed was {detail2:#010x}",

@@ -38,6 +38,27 @@ FRAME_DELIMITER = 0
 """COBS leaves this byte out of the frame, so it can only mean a frame's border."""
 
 
+BOOT_BAUD = 115200
+"""What every device begins with, and where a host and a device that have lost each other meet again."""
+
+MAX_BAUD = 1_500_000
+"""Highest baud of SET_BAUD: 6.7 us a byte, for which docs/LINK.md shows that the receive interrupt is in time."""
+
+MAX_BAUD_ERROR_PER_MILLE = 15
+"""How far the device's rate may be off. A receiver takes 3.3 % from both sides together (RM0390 25.4.5), and the other
+side rounds too."""
+
+MIN_BAUD_DIVISOR = 16
+"""Cycles of the USART's clock in a bit, at least: it samples a bit 16 times (RM0390 25.4.4)."""
+
+MAX_BAUD_DIVISOR = 0xFFFF
+"""And at most: BRR has 16 bits."""
+
+BAUD_FALLBACK_BYTES = 8192
+"""A device at another baud than BOOT_BAUD goes back there after so many bytes without a valid frame: about eight of the
+largest. A host makes it do so within 0.7 s, with as many zeros at BOOT_BAUD."""
+
+
 def crc32(data: bytes, start: int = 0) -> int:
     """CRC-32/ISO-HDLC: polynomial 0x04C11DB7 reflected, init and xorout 0xFFFFFFFF; check value 0xCBF43926.
 
@@ -56,6 +77,7 @@ class MessageType(IntEnum):
     ECHO = 0x02
     COUNTERS = 0x03
     RESET = 0x04
+    SET_BAUD = 0x05
     READ_FAULT = 0x06
     IMAGE_BEGIN = 0x10
     IMAGE_COMMIT = 0x11
@@ -95,6 +117,7 @@ class ErrorCode(IntEnum):
     BAD_REGION = 7
     OUT_OF_RANGE = 8
     BAD_FLAGS = 9
+    BAD_BAUD = 10
     TOO_LARGE = 16
     NO_LOAD = 17
     CRC_MISMATCH = 18

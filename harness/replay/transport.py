@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from harness import errors
 from harness.errors import HilError, LinkClosed, LinkError, ReplayDeviation
 from harness.protocol.framing import Frame, FrameDecoder
-from harness.protocol.wire import MessageType
+from harness.protocol.wire import BOOT_BAUD, MessageType
 from harness.transport.link_record import Entry, EntryKind
+from harness.transport.recording import BAUD_NOTE
 
 _LEFT_SHARE = 0.5
 """How much of a wait is left, at least, when bytes come that the record says came in time."""
@@ -41,9 +42,15 @@ class ReplayTransport:
 
     Args:
         entries: of one line; notes are left out.
+
+    Attributes:
+        baud: that of the host's end; None where the line had none.
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
+        entries = tuple(entries)
+        has_baud = any(entry.kind == EntryKind.NOTE and entry.data == BAUD_NOTE.encode() for entry in entries)
+        self.baud = BOOT_BAUD if has_baud else None
         kinds = (EntryKind.SENT, EntryKind.RECEIVED, EntryKind.FAILED, EntryKind.CLOSED, EntryKind.END)
         self._entries = deque(entry for entry in entries if entry.kind in kinds)
         self._now_s = self._entries[0].time_s if self._entries else 0.0
@@ -109,6 +116,10 @@ class ReplayTransport:
         if entry is not None:
             self._now_s = max(self._now_s, entry.time_s)
         return b""
+
+    def set_baud(self, baud: int) -> None:
+        """Take note of it: a record holds bytes."""
+        self.baud = baud
 
     def close(self) -> None:
         """Nothing to give back."""

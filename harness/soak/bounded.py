@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from harness.transport.base import Transport
+from harness.transport.base import Transport, baud_of, set_baud
 
 FOREVER = math.inf
 
@@ -39,6 +39,16 @@ class Bounded:
         """Whatever has arrived within `timeout_s`; raises Overdue beyond the deadline."""
         self._check()
         return self._inner.read(timeout_s)
+
+    @property
+    def baud(self) -> int | None:
+        """That of the line."""
+        return baud_of(self._inner)
+
+    def set_baud(self, baud: int) -> None:
+        """Change that of the line; raises Overdue beyond the deadline."""
+        self._check()
+        set_baud(self._inner, baud)
 
     def close(self) -> None:
         """Give the line back."""

@@ -35,6 +35,7 @@ class ChildProcess:
         line: descriptors that become its standard input and output.
         env: its whole environment; None: ours.
         ends_with_input: it ends in order when its standard input ends, which is held open until then.
+        pass_fds: descriptors that it inherits, under the same numbers.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ChildProcess:
         env: dict[str, str] | None = None,
         *,
         ends_with_input: bool = False,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self._log_path = log_path
         closed = subprocess.PIPE if ends_with_input else subprocess.DEVNULL
@@ -57,6 +59,7 @@ class ChildProcess:
                     stdout=log if line is None else line[1],
                     stderr=log,
                     env=env,
+                    pass_fds=pass_fds,
                     # Its own session: Ctrl-C reaches us alone, and we end it in order.
                     start_new_session=True,
                     preexec_fn=_death_signal(),  # noqa: PLW1509 - one prctl call, safe after fork
@@ -130,13 +133,14 @@ def start_on_pipes(
     *,
     env: dict[str, str] | None = None,
     gather_s: float = 0.0,
+    pass_fds: Sequence[int] = (),
 ) -> tuple[ChildProcess, Pipes]:
     """A child and the line to its standard input and output. See `ChildProcess` and `Pipes`."""
     its_input, writer = os.pipe()
     reader, its_output = os.pipe()
     line = Pipes(reader, writer, peer, gather_s=gather_s)
     try:
-        return ChildProcess(argv, log_path, (its_input, its_output), env), line
+        return ChildProcess(argv, log_path, (its_input, its_output), env, pass_fds=pass_fds), line
     except BaseException:
         line.close()
         raise

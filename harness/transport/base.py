@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
+
+
+class WithBaud(Protocol):
+    """What a line may have besides: a baud that can be changed."""
+
+    @property
+    def baud(self) -> int | None:
+        """That of this end; None where there is none, as where a pipe is wrapped."""
+
+    def set_baud(self, baud: int) -> None:
+        """Go on at another baud, once all bytes have left that were written.
+
+        Raises:
+            UsageError: the port has not this one.
+            LinkClosed: the other end is gone.
+        """
+
+
+def baud_of(line: Transport) -> int | None:
+    """The baud of a line; None where it has none that could be changed."""
+    return getattr(line, "baud", None)
+
+
+def set_baud(line: Transport, baud: int) -> None:
+    """Change the baud of a line that has one; errors: see `WithBaud.set_baud`."""
+    cast(WithBaud, line).set_baud(baud)
 
 
 class Transport(Protocol):

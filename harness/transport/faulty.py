@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from harness.errors import LinkClosed
-from harness.transport.base import Transport
+from harness.transport.base import Transport, baud_of, set_baud
 from harness.transport.fault_rates import FaultRates
 
 LONGEST_DELAY_S = 0.03
@@ -124,6 +124,16 @@ class FaultyTransport:
                 if piece:
                     self._held.append((due_s, piece))
             self._strike(strike)
+
+    @property
+    def baud(self) -> int | None:
+        """That of the line."""
+        return baud_of(self._inner)
+
+    def set_baud(self, baud: int) -> None:
+        """Change that of the line."""
+        self._check()
+        set_baud(self._inner, baud)
 
     def close(self) -> None:
         """Give the line back."""

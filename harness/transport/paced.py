@@ -1,5 +1,7 @@
 """A line at the pace of a UART behind USB: emulators and processes move bytes as fast as they can.
 
+Where it knows the device's baud too, a byte that was sent at another one than it is received at arrives as garbage.
+
 Bytes of each direction leave one after another, ten bits each, and show at the other end of the USB cable in the frames
 of a full-speed device. When a byte arrives is computed from what went before it, never slept for byte by byte: somebody
 who comes late finds all that has arrived until then, and the rate stays that of the line.
@@ -14,7 +16,9 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from random import Random
 from typing import Protocol
 
 from harness.transport.base import Transport
@@ -25,10 +29,20 @@ USB_FRAME_S = 0.001
 RESOLUTION_S = 0.00025
 """Bytes arrive in pieces of so much line time, all of a piece with its last byte: a quarter of a USB frame."""
 
+NOT_SENT_YET = 2**62
+"""Number of a byte that no device ever sends."""
+
+_TOLERATED_DIFFERENCE = 0.03
+"""Of the two bauds: a UART takes about so much."""
+
 _BITS_PER_BYTE = 10  # 8N1: a start bit, eight data bits, a stop bit
 
 _ROUNDING = 1e-6
 """Of a USB frame: what sums of floats may be off."""
+
+
+Receiver = Callable[[int, bytes], bytes]
+"""Given the baud at which bytes were sent, and the bytes: what is received."""
 
 
 class LineTime(Protocol):
@@ -91,10 +105,28 @@ class PacedTransport:
         baud: bits per second.
         line_time: what it is paced by; who waits on this line needs the same clock.
         usb_frame_s: bytes pass USB at multiples of it; 0: without USB.
+        device_baud: the device's own baud for the byte that it sends as number n, the first being 0; for one that it
+            has not sent yet the present one. None: always that of the host's end.
+        seed: what garbage is made from.
+
+    Attributes:
+        baud: of the host's end.
     """
 
-    def __init__(self, inner: Transport, baud: int, line_time: LineTime, *, usb_frame_s: float = USB_FRAME_S) -> None:
+    def __init__(
+        self,
+        inner: Transport,
+        baud: int,
+        line_time: LineTime,
+        *,
+        usb_frame_s: float = USB_FRAME_S,
+        device_baud: Callable[[int], int] | None = None,
+        seed: int = 0,
+    ) -> None:
         self.baud = baud
+        self._device_baud = device_baud
+        self._from_device_bytes = 0
+        self._garbage = Random(seed)
         self._inner = inner
         self._time = line_time
         self._usb_frame_s = usb_frame_s
@@ -123,19 +155,46 @@ class PacedTransport:
         while True:
             self._pass_on()
             now_s = self._time.now_s()
-            shown = self._from_device.arrived(now_s, self._next_usb_frame_s)
+            shown = self._from_device.arrived(now_s, self._received_at(self.baud), self._next_usb_frame_s)
             if shown or now_s >= deadline_s:
                 return shown
             until_s = min(deadline_s, self._to_device.next_s(), self._next_usb_frame_s(self._from_device.next_s()))
             data = self._time.listen(self._inner, until_s)
-            self._from_device.send(data, self._time.now_s(), self.baud)
+            for baud, piece in self._by_baud(data):
+                self._from_device.send(piece, self._time.now_s(), baud)
+
+    def set_baud(self, baud: int) -> None:
+        """Go on at another baud; what was written before leaves at the old one."""
+        self.baud = baud
 
     def close(self) -> None:
         """Give the line back."""
         self._inner.close()
 
+    def _by_baud(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """What the device has sent, in pieces of one baud each."""
+        first, self._from_device_bytes = self._from_device_bytes, self._from_device_bytes + len(data)
+        rate = self._device_baud
+        if rate is None or not data:
+            yield self.baud, data
+            return
+        numbers = range(first, first + len(data))
+        for baud, of_baud in groupby(numbers, rate):
+            indices = list(of_baud)
+            yield baud, data[indices[0] - first : indices[-1] + 1 - first]
+
+    def _received_at(self, baud: int) -> Receiver:
+        """What a receiver makes of bytes that were sent at some baud."""
+
+        def received(sent_at: int, data: bytes) -> bytes:
+            is_near = abs(sent_at - baud) <= _TOLERATED_DIFFERENCE * baud
+            return data if is_near else self._garbage.randbytes(len(data))
+
+        return received
+
     def _pass_on(self) -> None:
-        data = self._to_device.arrived(self._time.now_s())
+        receiver = self.baud if self._device_baud is None else self._device_baud(NOT_SENT_YET)
+        data = self._to_device.arrived(self._time.now_s(), self._received_at(receiver))
         if data:
             self._inner.write(data)
 
@@ -149,7 +208,7 @@ class _Direction:
     """Bytes on their way: pieces with the time at which the last byte of each has arrived."""
 
     def __init__(self) -> None:
-        self._pieces: deque[tuple[float, bytes]] = deque()
+        self._pieces: deque[tuple[float, int, bytes]] = deque()
         self._busy_until_s = 0.0
 
     def send(self, data: bytes, from_s: float, baud: int) -> None:
@@ -159,16 +218,22 @@ class _Direction:
         size = max(int(RESOLUTION_S / byte_s), 1)
         for first in range(0, len(data), size):
             piece = data[first : first + size]
-            self._pieces.append((start_s + (first + len(piece)) * byte_s, piece))
+            self._pieces.append((start_s + (first + len(piece)) * byte_s, baud, piece))
         self._busy_until_s = start_s + len(data) * byte_s
 
     def next_s(self) -> float:
         """When the next piece arrives; infinite: none is on its way."""
         return self._pieces[0][0] if self._pieces else math.inf
 
-    def arrived(self, now_s: float, shown_s: Callable[[float], float] = lambda at_s: at_s) -> bytes:
-        """What has arrived, and is shown by now."""
+    def arrived(
+        self,
+        now_s: float,
+        received: Callable[[int, bytes], bytes],
+        shown_s: Callable[[float], float] = lambda at_s: at_s,
+    ) -> bytes:
+        """What has arrived and is shown by now, as it is received."""
         data = b""
         while self._pieces and shown_s(self._pieces[0][0]) <= now_s:
-            data += self._pieces.popleft()[1]
+            _, baud, piece = self._pieces.popleft()
+            data += received(baud, piece)
         return data

@@ -17,12 +17,15 @@ from typing import Any
 
 from harness import __version__
 from harness.errors import HilError, UsageError
-from harness.transport.base import Transport
+from harness.transport.base import Transport, baud_of, set_baud
 from harness.transport.link_record import MAX_DATA_BYTES, OVERHEAD_BYTES, EntryKind, header_line, packed
 
 LIMIT_BYTES = 256 * 2**20
 """Where a recording stops by itself: six hours of a full line at 115200 baud, and nobody's disk. What is kept is the
 beginning, since the end means nothing without the greeting and the image before it."""
+
+BAUD_NOTE = "a line with a baud"
+"""A host that may change the baud does more than others to find a device that is silent."""
 
 _LAST_WORDS_BYTES = 1024
 """Room that is kept for the entries LIMIT and END."""
@@ -87,6 +90,8 @@ class Recording:
         if isinstance(line, _RecordedLine):
             return line
         self.add(EntryKind.OPENED, name.encode())
+        if baud_of(line) is not None:
+            self.note(BAUD_NOTE)
         return _RecordedLine(line, self)
 
     def note(self, text: str) -> None:
@@ -173,6 +178,16 @@ class _RecordedLine:
         if data:
             self._recording.add(EntryKind.RECEIVED, data)
         return data
+
+    @property
+    def baud(self) -> int | None:
+        """That of the line."""
+        return baud_of(self._line)
+
+    def set_baud(self, baud: int) -> None:
+        """Change that of the line, with a remark: what is recorded are bytes, not bits."""
+        set_baud(self._line, baud)
+        self._recording.note(f"{baud} baud")
 
     def close(self) -> None:
         """Close the line; the recording goes on for the next one."""

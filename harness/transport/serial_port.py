@@ -31,6 +31,9 @@ _WRITE_TIMEOUT_S = 10.0
 
 _LARGEST_READ_BYTES = 65536
 
+_WITH_BAUD = ("rfc2217:", "spy:", "alt:", "hwgrep:")
+"""URLs of pyserial behind which is a port with a baud. socket:// and loop:// take one, and do nothing with it."""
+
 
 @dataclass(frozen=True)
 class Address:
@@ -111,6 +114,23 @@ class SerialPort:
                 if data or time.monotonic() >= deadline_s:
                     return data
         except (OSError, TypeError) as error:  # TypeError: pyserial's answer to a port that was closed
+            raise self._closed(error) from error
+
+    @property
+    def baud(self) -> int | None:
+        """That of the port; None where its URL tells that there is none."""
+        return int(self._port.baudrate) if "://" not in self._url or self._url.startswith(_WITH_BAUD) else None
+
+    def set_baud(self, baud: int) -> None:
+        """Go on at another baud, once all bytes have left that were written."""
+        before = self._port.baudrate
+        try:
+            self._port.flush()
+            self._port.baudrate = baud
+        except (OSError, ValueError) as error:
+            if isinstance(error, ValueError):  # SerialException is an OSError
+                self._port.baudrate = before
+                raise UsageError(f"{self._url} has no {baud} baud: {error}", code="port_without_this_baud") from error
             raise self._closed(error) from error
 
     def close(self) -> None:

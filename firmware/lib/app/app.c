@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "baud.h"
 #include "board.h"
 #include "handlers.h"
 
@@ -220,6 +221,7 @@ bool app_poll(app_t *app) {
     if (received) {
         notices_watch_link(&app->notices, &app->link);
     }
+    baud_watch(app);
     if (received && !receive(app, &frame)) {
         link_release(&app->link, frame.slot);
     }

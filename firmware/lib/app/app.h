@@ -45,6 +45,8 @@ typedef struct {
     app_reply_t replies[WIRE_WINDOW];
     app_reply_t *reply; // the latest one, which may still be in the making
     uint32_t duplicates;
+    uint32_t baud_frames; // valid frames up to the last one, and
+    uint32_t baud_bytes;  // bytes received up to then; see baud.h
 } app_t;
 
 // Takes the board's arena. Call after board_init.

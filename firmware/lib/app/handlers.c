@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "baud.h"
 #include "board.h"
 
 #ifdef __clang__
@@ -131,6 +132,7 @@ static void handle_state_reset(app_t *app) {
 // Bytes that a request has at least. What stands behind them is its tail, or a field of a later version.
 static size_t least_bytes(uint8_t type) {
     switch (type) {
+        case WIRE_MSG_SET_BAUD: return sizeof(wire_set_baud_t);
         case WIRE_MSG_READ_FAULT: return sizeof(wire_read_fault_t);
         case WIRE_MSG_IMAGE_BEGIN: return sizeof(wire_image_begin_t);
         case WIRE_MSG_IMAGE_COMMIT: return sizeof(wire_image_commit_t);
@@ -155,6 +157,7 @@ void handle_request(app_t *app, const link_frame_t *frame) {
             app_send_reply(app, WIRE_MSG_RESET, 0);
             board_uart_flush();
             board_reset();
+        case WIRE_MSG_SET_BAUD: handle_set_baud(app, frame); break;
         case WIRE_MSG_IMAGE_BEGIN: handle_image_begin(app, frame); break;
         case WIRE_MSG_IMAGE_COMMIT: handle_image_commit(app, frame); break;
         case WIRE_MSG_WRITE: handle_write(app, frame); break;

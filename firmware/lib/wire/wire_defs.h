@@ -22,6 +22,12 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire is little-end
 #define WIRE_IMAGE_MAGIC 0x4D4C4948u
 #define WIRE_IMAGE_VERSION 3u
 #define WIRE_FAULT_MAGIC 0x464C4948u
+#define WIRE_BOOT_BAUD 0x1C200u
+#define WIRE_MAX_BAUD 0x16E360u
+#define WIRE_MAX_BAUD_ERROR_PER_MILLE 15u
+#define WIRE_MIN_BAUD_DIVISOR 16u
+#define WIRE_MAX_BAUD_DIVISOR 0xFFFFu
+#define WIRE_BAUD_FALLBACK_BYTES 0x2000u
 
 // First byte of every frame. A reply is its request's type with bit 7 set.
 enum wire_msg {
@@ -29,6 +35,7 @@ enum wire_msg {
     WIRE_MSG_ECHO = 2u,
     WIRE_MSG_COUNTERS = 3u,
     WIRE_MSG_RESET = 4u,
+    WIRE_MSG_SET_BAUD = 5u,
     WIRE_MSG_READ_FAULT = 6u,
     WIRE_MSG_IMAGE_BEGIN = 16u,
     WIRE_MSG_IMAGE_COMMIT = 17u,
@@ -60,6 +67,7 @@ enum wire_err {
     WIRE_ERR_BAD_REGION = 7u,
     WIRE_ERR_OUT_OF_RANGE = 8u,
     WIRE_ERR_BAD_FLAGS = 9u,
+    WIRE_ERR_BAD_BAUD = 10u,
     WIRE_ERR_TOO_LARGE = 16u,
     WIRE_ERR_NO_LOAD = 17u,
     WIRE_ERR_CRC_MISMATCH = 18u,
@@ -344,6 +352,18 @@ typedef struct {
     uint32_t logs_dropped; // LOGs for which there was no room (since 1.1)
 } wire_counters_reply_t;
 static_assert(sizeof(wire_counters_reply_t) == 48, "layout of wire_counters_reply_t");
+
+// Changes the baud, until the next restart or until the device hears nothing valid (since 1.1).
+typedef struct {
+    uint32_t baud; // bits per second
+} wire_set_baud_t;
+static_assert(sizeof(wire_set_baud_t) == 4, "layout of wire_set_baud_t");
+
+// Sent at the old baud, with the new one in force behind its last bit.
+typedef struct {
+    uint32_t baud; // the baud that the device really has, rounded
+} wire_set_baud_reply_t;
+static_assert(sizeof(wire_set_baud_reply_t) == 4, "layout of wire_set_baud_reply_t");
 
 // Reads the fault record, and clears it if it is the one that the host has read.
 typedef struct {

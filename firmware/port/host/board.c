@@ -24,11 +24,19 @@
 // Where a restarted program finds the store of the one before: a number of a file descriptor.
 #define STORE_VARIABLE "LSTM_HIL_STORE"
 
+// For tests: the number of a file descriptor. The line then has a baud, and each change of it is told there as two
+// uint32: the baud, and how many bytes had been sent by then.
+#define BAUD_VARIABLE "LSTM_HIL_BAUD_LOG"
+#define UART_CLOCK_HZ 45000000u // that of the chip
+
 static _Alignas(8) uint8_t arena[ARENA_BYTES];
 static uint8_t *store;
 
 static board_info_t info;
 static board_uart_counters_t counters;
+
+static int baud_log = -1;
+static uint32_t sent_before; // bytes, by the programs before the last restarts
 
 // As if the cable were pulled. Whoever started us sees the pipe close.
 static _Noreturn void hang_up(void) {
@@ -88,6 +96,30 @@ static void open_store(void) {
     info.capabilities |= WIRE_CAP_STORE_WRITE;
 }
 
+static void tell_baud(uint32_t baud) {
+    const uint32_t entry[2] = {baud, sent_before + counters.bytes_sent};
+    info.baud = baud;
+    if (baud_log < 0 || write(baud_log, entry, sizeof entry) != (ssize_t)sizeof entry) {
+        baud_log = -1;
+    }
+}
+
+// A restarted program goes on where the one before has told how many bytes it had sent.
+static void open_baud_log(void) {
+    const char *const number = getenv(BAUD_VARIABLE);
+    if (number == NULL) {
+        return;
+    }
+    uint32_t last[2];
+    baud_log = atoi(number);
+    const off_t end = lseek(baud_log, 0, SEEK_END);
+    if (end >= (off_t)sizeof last && pread(baud_log, last, sizeof last, end - (off_t)sizeof last) == sizeof last) {
+        sent_before = last[1];
+    }
+    info.uart_clock_hz = UART_CLOCK_HZ;
+    tell_baud(WIRE_BOOT_BAUD);
+}
+
 void board_init(void) {
     (void)signal(SIGPIPE, SIG_IGN); // a reader that goes away is seen at the write
     info.runs_on = WIRE_RUNS_ON_NATIVE;
@@ -97,6 +129,7 @@ void board_init(void) {
     info.capabilities = WIRE_CAP_SANITIZERS;
 #endif
     open_store();
+    open_baud_log();
     (void)dl_iterate_phdr(visit_program, NULL);
 }
 
@@ -150,6 +183,10 @@ size_t board_uart_room(void) {
 
 void board_uart_flush(void) {
     // board_uart_write leaves nothing queued.
+}
+
+void board_uart_set_baud(uint32_t baud) {
+    tell_baud(baud);
 }
 
 board_uart_counters_t board_uart_counters(void) {
@@ -208,6 +245,9 @@ void board_idle(void) {
 
 // A new program image, so that the memory is as after power-on.
 _Noreturn void board_reset(void) {
+    if (baud_log >= 0) {
+        tell_baud(WIRE_BOOT_BAUD);
+    }
     char name[] = "firmware";
     char *arguments[] = {name, NULL};
     (void)execv("/proc/self/exe", arguments);

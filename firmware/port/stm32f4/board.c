@@ -69,7 +69,7 @@ void board_init(void) {
     info.clock_source = clock.source;
     info.sysclk_hz = clock.sysclk_hz;
     info.uart_clock_hz = clock.apb1_hz;
-    info.baud = USART_BAUD;
+    info.baud = WIRE_BOOT_BAUD;
     info.capabilities = WIRE_CAP_FPU;
     if (info.runs_on == WIRE_RUNS_ON_CHIP && flash_is_writable()) { // Renode's sectors 4 and 5 have wrong sizes
         info.capabilities |= WIRE_CAP_STORE_WRITE;
@@ -82,6 +82,11 @@ void board_init(void) {
     if (info.runs_on == WIRE_RUNS_ON_CHIP || info.runs_on == WIRE_RUNS_ON_RENODE) {
         watchdog_start();
     }
+}
+
+void board_uart_set_baud(uint32_t baud) {
+    usart_set_baud(baud);
+    info.baud = baud;
 }
 
 const board_info_t *board_info(void) {

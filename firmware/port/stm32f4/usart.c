@@ -3,6 +3,7 @@
 #include "board.h"
 #include "registers.h"
 #include "ring.h"
+#include "wire_defs.h"
 #include "wire_framing.h"
 
 #define TX_PIN 2u
@@ -28,6 +29,13 @@ static uint32_t bytes_received; // these two by the main loop only
 static uint32_t bytes_sent;
 
 static bool sends_at_once;
+static uint32_t usart_clock_hz;
+
+// RM0390 25.4.4: with oversampling by 16, BRR is the clock's cycles per bit. Rounded, 45 MHz misses 115200 baud by 0.1
+// % and 16 MHz by as much; a UART takes about 3 %.
+static uint32_t cycles_per_bit(uint32_t baud) {
+    return (usart_clock_hz + baud / 2u) / baud;
+}
 
 void usart_start(uint32_t clock_hz, bool dr_is_always_free) {
     sends_at_once = dr_is_always_free;
@@ -35,9 +43,8 @@ void usart_start(uint32_t clock_hz, bool dr_is_always_free) {
     RCC_APB1ENR |= RCC_APB1ENR_USART2EN;
     (void)RCC_APB1ENR; // RM0390 6.2: a peripheral answers two bus cycles after its clock is enabled
 
-    // RM0390 25.4.4: with oversampling by 16, BRR is the clock's cycles per bit. Rounded, 45 MHz misses 115200 baud by
-    // 0.1 % and 16 MHz by as much; a UART takes about 3 %.
-    USART2_BRR = (clock_hz + USART_BAUD / 2u) / USART_BAUD;
+    usart_clock_hz = clock_hz;
+    USART2_BRR = cycles_per_bit(WIRE_BOOT_BAUD);
 
     // The transmitter drives its line high before the pin shows it, and the receiver starts after its pin is connected:
     // otherwise either side could see a start bit that is none. 8N1 is what the other bits' reset value says.
@@ -84,7 +91,7 @@ void usart_interrupt(void) {
 
 static void start_sending(void) {
     // The handler may run between this read and this write, and clear TXEIE. Then it is set again for an empty ring,
-    // and the handler clears it once more. No other bit of CR1 ever changes.
+    // and the handler clears it once more. No other bit of CR1 changes while there is anything to send.
     USART2_CR1 |= USART_CR1_TXEIE;
     // QEMU 7.2 raises no interrupt for TXE. On the chip this is one that TXEIE has pended anyway.
     NVIC_ISPR(USART2_IRQ) = NVIC_BIT(USART2_IRQ);
@@ -120,6 +127,15 @@ void board_uart_flush(void) {
     // TC falls with the write to DR, so it cannot be seen set between the ring's last byte and its way onto the line.
     while (!ring_is_empty(&tx_ring) || (USART2_SR & USART_SR_TC) == 0u) {
     }
+}
+
+void usart_set_baud(uint32_t baud) {
+    board_uart_flush();
+    // The line is idle and TXEIE off, so the handler writes nothing to CR1 here. Only the receiver is stopped: without
+    // UE the pin would be let go, which the other side could take for a start bit.
+    USART2_CR1 &= ~USART_CR1_RE;
+    USART2_BRR = cycles_per_bit(baud);
+    USART2_CR1 |= USART_CR1_RE;
 }
 
 board_uart_counters_t board_uart_counters(void) {

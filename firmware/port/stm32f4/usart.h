@@ -6,11 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define USART_BAUD 115200u
-
+// At WIRE_BOOT_BAUD.
+//
 // `dr_is_always_free`: bytes leave as soon as they are written, so TXE need not be asked. So it is on QEMU, never on a
 // chip.
 void usart_start(uint32_t clock_hz, bool dr_is_always_free);
+
+// Waits until all is sent, then goes on at another baud.
+void usart_set_baud(uint32_t baud);
 
 // True while a received byte waits to be read.
 bool usart_has_received(void);

@@ -22,6 +22,7 @@ static bool has_fault;
 static uint8_t line[1u << 14];
 static size_t line_end;
 static size_t line_next;
+static uint32_t bytes_received;
 
 static wire_decoder_t decoder;
 static uint8_t frame[WIRE_MAX_FRAME_BYTES];
@@ -42,7 +43,8 @@ void fuzz_board_open(size_t arena_bytes, size_t store_bytes) {
     store = store_bytes == 0 ? NULL : new_memory(store_bytes, ERASED);
     store_size = store_bytes;
     store_result = 0;
-    info = (board_info_t){.capabilities = store == NULL ? 0 : WIRE_CAP_STORE_WRITE};
+    info = (board_info_t){
+        .capabilities = store == NULL ? 0 : WIRE_CAP_STORE_WRITE, .uart_clock_hz = 45000000, .baud = WIRE_BOOT_BAUD};
     // Every board has had a fault: its frames come unasked, until somebody clears the record.
     info.reset_cause = WIRE_RESET_FAULT;
     fault = (wire_fault_t){.magic = WIRE_FAULT_MAGIC, .cause = WIRE_FAULT_CAUSE_HARD_FAULT, .crc32 = 7};
@@ -105,6 +107,7 @@ size_t board_uart_read(uint8_t *data, size_t size) {
     const size_t count = size < there ? size : there;
     memcpy(data, line + line_next, count);
     line_next += count;
+    bytes_received += (uint32_t)count;
     return count;
 }
 
@@ -137,8 +140,15 @@ size_t board_uart_room(void) {
 void board_uart_flush(void) {
 }
 
+void board_uart_set_baud(uint32_t baud) {
+    if (baud == 0) {
+        abort();
+    }
+    info.baud = baud;
+}
+
 board_uart_counters_t board_uart_counters(void) {
-    return (board_uart_counters_t){.bytes_received = 0};
+    return (board_uart_counters_t){.bytes_received = bytes_received};
 }
 
 uint8_t *board_arena(size_t *size) {

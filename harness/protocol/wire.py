@@ -55,8 +55,9 @@ MAX_BAUD_DIVISOR = 0xFFFF
 """And at most: BRR has 16 bits."""
 
 BAUD_FALLBACK_BYTES = 8192
-"""A device at another baud than BOOT_BAUD goes back there after so many bytes without a valid frame: about eight of the
-largest. A host makes it do so within 0.7 s, with as many zeros at BOOT_BAUD."""
+"""A device at another baud than BOOT_BAUD goes back there after so many bytes without a valid frame: four of the largest,
+and a host on a line that errs sends shorter ones. It makes the device go there in 0.7 s, with as many zeros at BOOT_BAUD.
+"""
 
 
 def crc32(data: bytes, start: int = 0) -> int:

@@ -131,6 +131,7 @@ class Device:
         self._info: HelloReply | None = None
         self._last_bytes = b""
         self._rate = LineRate(transport)
+        self._wanted_baud: int | None = None
 
     @property
     def info(self) -> HelloReply:
@@ -268,7 +269,6 @@ class Device:
         """
         if isinstance(error, DeviceFault):
             raise error
-        baud = self.baud
         if isinstance(error, LinkClosed):
             line = self._reopen()
             if line is None:
@@ -285,8 +285,8 @@ class Device:
                 code="another_device",
                 remedy="run again",
             )
-        if self.baud != baud:
-            self.set_baud(baud)
+        if self._wanted_baud not in (None, self.baud):
+            self.set_baud(self._wanted_baud)
 
     def counters(self) -> CountersReply:
         """The device's own link counters."""
@@ -330,6 +330,7 @@ class Device:
             LinkTimeout, LinkClosed, DeviceReset: see `request`.
         """
         self._rate.check(baud, self.info.uart_clock_hz)
+        self._wanted_baud = baud
         self._rate.switching_to = baud
         try:
             self.request(SetBaud(baud=baud))

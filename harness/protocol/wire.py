@@ -55,8 +55,8 @@ MAX_BAUD_DIVISOR = 0xFFFF
 """And at most: BRR has 16 bits."""
 
 BAUD_FALLBACK_BYTES = 8192
-"""A device at another baud than BOOT_BAUD goes there after so many bytes without a valid frame: four of the largest, and
-a host on a line that errs sends shorter ones. As many zeros at BOOT_BAUD, 0.7 s, make the device go there too."""
+"""A device at another baud than BOOT_BAUD goes there after so many bytes without a valid frame: four of the largest,
+and a host on a line that errs sends shorter ones. As many zeros at BOOT_BAUD, 0.7 s, make the device go there too."""
 
 
 def crc32(data: bytes, start: int = 0) -> int:

@@ -48,8 +48,12 @@ Call = tuple[Request[Any], Callable[[Any], None]]
 FIRST_TIMEOUT_S = 0.5
 """Wait before a request is sent again: far over an emulator's answer (1 ms), short against a person's patience."""
 
-MAX_ATTEMPTS = 6
-"""With the wait doubled each time, a request is given up after 31 s: a busy machine may stall an emulator for long."""
+MAX_ATTEMPTS = 10
+"""Of a request, without anything heard: it is given up after 31 s, since a busy machine may stall an emulator for long.
+Of small frames at a bit error in 10,000 one in four is not answered: ten in a row, once in a million."""
+
+_LONGEST_WAIT = 8
+"""Times the first one: the wait is doubled until then."""
 
 MAX_UNLUCKY_ATTEMPTS = 100
 """Of a request whose frame never gets through while others do: of the largest ones one in five survives a bit error in
@@ -87,7 +91,11 @@ class Timing:
     @property
     def given_up_s(self) -> float:
         """When a request is given up, the time on the line apart."""
-        return self.first_timeout_s * float(2**MAX_ATTEMPTS - 1)
+        return sum(map(self.timeout_s, range(MAX_ATTEMPTS)))
+
+    def timeout_s(self, attempt: int) -> float:
+        """How long an answer is waited for, attempts counted from 0."""
+        return float(self.first_timeout_s * min(2**attempt, _LONGEST_WAIT))
 
 
 def random_session_id() -> int:
@@ -240,7 +248,7 @@ class Device:
         waited_s = busy_s = 0.0
         frames = self._session.counters.frames_received
         while True:
-            timeout_s = self._timing.first_timeout_s * 2**attempt + line_s + busy_s
+            timeout_s = self._timing.timeout_s(attempt) + line_s + busy_s
             reply = self._wait(timeout_s)
             busy_s = 0.0
             if isinstance(reply, (Working, Busy)):

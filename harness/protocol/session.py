@@ -90,15 +90,13 @@ class _Asked:
     """A request that is under way.
 
     Attributes:
-        first_sent: which of all frames sent it was first.
-        last_sent: which of them it was last.
+        last_sent: which of all frames sent it was last.
         answer: its reply or refusal, while those before it have none.
     """
 
     sequence: int
     request: Request[Any]
     frame: bytes
-    first_sent: int = 0
     last_sent: int = 0
     answer: Reply | HilError | None = None
 
@@ -173,8 +171,7 @@ class Session:
         header = Header(type=request.TYPE, sequence=self._sequence, session=self.session_id)
         asked = _Asked(self._sequence, request, encode_frame(header, payload))
         self._asked.append(asked)
-        asked.first_sent = self._count_sent(asked)
-        return asked.frame
+        return self._on_the_line(asked)
 
     def repeat(self) -> bytes:
         """Bytes of the oldest request under way, once more."""
@@ -267,9 +264,10 @@ class Session:
         return working
 
     def _suspect(self, evidence: _Asked, heard: set[int]) -> None:
-        # Of a request that was sent more than once it is not known which of them was heard: the first one, to be safe.
+        # Of a request that was sent more than once it is not known which of them was heard. The last one, more often
+        # than not: a repeat in vain costs less than a wait.
         for asked in self._asked:
-            is_older = asked.last_sent < evidence.first_sent
+            is_older = asked.last_sent < evidence.last_sent
             if is_older and asked.answer is None and asked.sequence not in heard and asked not in self._lost:
                 self._lost.append(asked)
 
@@ -277,15 +275,13 @@ class Session:
         self.counters.repeats += 1
         if self._greeted:  # before that the device has not booted yet, more likely than not
             self.frame_size.lost()
-        self._count_sent(asked)
-        return asked.frame
+        return self._on_the_line(asked)
 
-    def _count_sent(self, asked: _Asked) -> int:
-        """Which of all frames it is that goes out now."""
+    def _on_the_line(self, asked: _Asked) -> bytes:
         self._frames_sent += 1
-        self.counters.bytes_sent += len(asked.frame)
         asked.last_sent = self._frames_sent
-        return self._frames_sent
+        self.counters.bytes_sent += len(asked.frame)
+        return asked.frame
 
     def _take_unasked(self, frame: Frame) -> bool:
         """Whether it is a frame that answers no request, and is dealt with.

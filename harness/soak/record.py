@@ -46,6 +46,7 @@ class SoakRecord:
         hangs: not ended in time, or after which the device did not answer on a line without faults.
         injected: faults, by the names of `FaultRates`.
         repeats: requests that were sent again.
+        recoveries: loads that went on by themselves after a restart of the device.
         bad_frames: pieces that the host received and that are no frames.
         failures: the first of the wrong ones and the hangs.
         duration_s: of all exchanges, with what it took to bring the device back.
@@ -62,6 +63,7 @@ class SoakRecord:
     hangs: int = 0
     injected: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
+    recoveries: int = 0
     bad_frames: int = 0
     failures: list[SoakFailure] = field(default_factory=list)
     duration_s: float = 0.0
@@ -111,6 +113,7 @@ class SoakRecord:
             "faults": str(self.rates),
             "injected": dict(sorted(self.injected.items())),
             "repeats": self.repeats,
+            "recoveries": self.recoveries,
             "bad_frames": self.bad_frames,
             "failures": [vars(failure) for failure in self.failures],
             "duration_s": round(self.duration_s, 3),

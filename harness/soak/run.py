@@ -124,8 +124,10 @@ class Soak:
         record = self._record
         resets = self._line.injected["reset"]
         outcome, detail = self._outcome(number)
-        record.repeats += self._device.link_counters.repeats
-        record.bad_frames += self._device.link_counters.bad_frames
+        counters = self._device.link_counters
+        record.repeats += counters.repeats
+        record.recoveries += counters.recoveries
+        record.bad_frames += counters.bad_frames
         if outcome != RIGHT or self._line.injected["reset"] > resets:
             stuck = self._brought_back(number + 1)
             if stuck and outcome != WRONG_NUMBERS:

@@ -9,13 +9,12 @@ import pytest
 
 from harness.cli.app import run
 
-EXCHANGES = {"native": 200}
+EXCHANGES = {"native": 200, "renode": 20}
 """Of a test that should take a second or two; CI does more."""
 
 
+@pytest.mark.hil_targets("native", "qemu", "renode")  # a board is one of its own: tests/targets has it
 def test_right_bits_or_typed_errors(hil_kind: str, hil_workbench: object, tmp_path: Path) -> None:
-    if hil_kind not in ("native", "qemu"):
-        pytest.skip("it owns its target; `hil soak` itself can be started on this one")
     exchanges = EXCHANGES.get(hil_kind, 25)
     path = tmp_path / "new" / "soak.json"
     faults = "light,reset=0.04,disconnect=0.02"
@@ -29,7 +28,8 @@ def test_right_bits_or_typed_errors(hil_kind: str, hil_workbench: object, tmp_pa
     assert record["right"] + sum(record["typed_errors"].values()) == exchanges
     assert record["right"] > exchanges / 2
     assert record["injected"]["reset"] > 0
-    assert record["typed_errors"]["device_reset"] > 0
+    seen = record["typed_errors"].get("device_reset", 0) + record["typed_errors"].get("device_no_model", 0)
+    assert seen + record["recoveries"] > 0
 
 
 @pytest.mark.parametrize(

@@ -168,3 +168,14 @@ def test_a_flash_that_fails_is_4(elf: Path, on_pty: Callable[[FakeDevice], str])
         bench.device()
     assert error.value.exit_code == 4
     SerialPort(url).close()  # and the port was given back
+
+
+def test_a_soak_of_a_board(qemu_port: str, tmp_path: Path) -> None:
+    path = tmp_path / "soak.json"
+    arguments = ["--faults", "bits=1e-5,reset=0.3", "--exchanges", "10", "--seed", "2", "--json", str(path)]
+    assert run(["soak", "--port", qemu_port, *arguments]) == 0
+    record = json.loads(path.read_text())
+    assert record["target"]["port"] == qemu_port
+    assert record["wrong_numbers"] == record["hangs"] == 0
+    assert record["right"] + sum(record["typed_errors"].values()) == record["exchanges"] == 10
+    assert record["injected"]["reset"] > 0

@@ -73,7 +73,7 @@ def _print(console: Console, record: SoakRecord, target: TargetChoice) -> None:
     for line in (
         f"done    {record.exchanges} exchanges in {record.duration_s:.1f} s, {rate:.1f} per s",
         f"faults  {injected or 'none happened'}",
-        f"link    requests repeated {record.repeats}, bad frames {record.bad_frames}, loads recovered {record.recoveries}",
+        f"link    repeats {record.repeats}, bad frames {record.bad_frames}, loads recovered {record.recoveries}",
         f"right   {record.right}",
         f"errors  {sum(record.typed_errors.values())}" + (f": {errors}" if errors else ""),
         f"wrong   {record.wrong_numbers}",

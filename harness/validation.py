@@ -17,6 +17,7 @@ from harness.compare.tolerance import Tolerance, check_given, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
 from harness.diagnosis.bisect import Bisection
+from harness.diagnosis.corrupted import find_corrupted_weight
 from harness.diagnosis.explain import Explanation, explain
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
 from harness.inference import LoadedModel as ModelOnDevice
@@ -305,7 +306,7 @@ def _explain(run: Validation) -> None:
     assert run.loaded is not None
     assert run.inputs is not None
     with _Stage(run, "diagnosis"):
-        run.explanation = explain(run.loaded.spec, run.inputs, run.got)
+        run.explanation = explain(run.loaded.spec, run.inputs, run.got, search=find_corrupted_weight)
 
 
 def _bisect(run: Validation, device_for: Callable[[ModelImage], Device], kernel: Kernel) -> None:

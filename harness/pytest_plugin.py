@@ -4,6 +4,7 @@
     pytest --native        only that one; an error where it is not there; --qemu, --renode likewise
     pytest --board=nucleo_f446re [--port=URL] [--hil-sn=SERIAL] [--no-flash]    only on that board
     pytest --hil-sn=A --hil-sn=B -n 2    on these boards: every worker of pytest-xdist takes one, or waits for it
+    pytest --labgrid PLACE    on the board of a labgrid place
     --hil-native, --hil-qemu, --hil-renode, --hil-board, --hil-port, --hil-flash
                            the same by names that no other plugin owns
 
@@ -65,6 +66,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "SERIAL",
         "help": "the board's USB serial number; once for each board",
     },
+    "labgrid": {
+        "action": "append",
+        "dest": "hil_labgrid",
+        "metavar": "PLACE",
+        "help": "run on the board of a labgrid place; once for each",
+    },
     "flash": {"dest": "hil_flash", "metavar": "if-changed|always|never", "help": "when to flash the board"},
     "wait": {
         "type": float,
@@ -78,7 +85,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _SHORT_OPTIONS: dict[str, dict[str, Any]] = {
     **{
         f"--{name}": {**_OPTIONS[name], "help": f"the same as --hil-{name}"}
-        for name in ("native", "qemu", "renode", "board", "port")
+        for name in ("native", "qemu", "renode", "board", "port", "labgrid")
     },
     "--no-flash": {"action": "store_const", "const": "never", "dest": "hil_flash", "help": "--hil-flash=never"},
 }
@@ -298,7 +305,7 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
 def _asked_for(config: pytest.Config) -> tuple[str, ...]:
     """The kinds of targets that the command line names."""
     kinds = [kind for kind in (*KINDS, "renode") if config.getoption(f"hil_{kind}")]
-    board_options = (config.getoption(f"hil_{name}") for name in ("board", "port", "sn", "flash", "wait"))
+    board_options = (config.getoption(f"hil_{name}") for name in ("board", "port", "sn", "labgrid", "flash", "wait"))
     return (*kinds, *(["board"] if any(value is not None for value in board_options) else []))
 
 
@@ -319,6 +326,7 @@ def _choices(config: pytest.Config) -> dict[str, tuple[TargetChoice, ...]]:
         boards=config.getoption("hil_board") or (),
         ports=config.getoption("hil_port") or (),
         serial_numbers=config.getoption("hil_sn") or (),
+        labgrid_places=config.getoption("hil_labgrid") or (),
         flash=config.getoption("hil_flash"),
         wait_s=wait_s,
     )

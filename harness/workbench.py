@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from harness.build.paths import work_dir
 from harness.device import Device
 from harness.errors import DeviceError, HilError, LinkError, LocalProtocolError, MismatchError, TargetUnavailable
+from harness.lab.place import LabPlace
+from harness.lab.target import LabgridTarget
 from harness.renode.find import find_renode
 from harness.targets.base import Target
 from harness.targets.board import BoardTarget, Running
@@ -76,17 +78,26 @@ def make_target(choice: TargetChoice, say: Say, recording: Recording | None = No
         launcher = find_renode()  # before anything is built for it
         return RenodeTarget(firmware_elf(say), log_path, launcher)
     if choice.kind == "board":
+        return _board_target(choice, say, recording)
+    raise ValueError(f"unknown target {choice.kind}")
+
+
+def _board_target(choice: TargetChoice, say: Say, recording: Recording | None) -> Target:
+    def board_at(port: str | None) -> BoardTarget:
         return BoardTarget(
             board(choice.board),
             ChipProgram(say, board(choice.board).platformio_environment),
-            port=choice.port,
+            port=port,
             serial_number=choice.serial_number,
             flash=choice.flash,
             wait_s=choice.wait_s,
             say=say,
             open_line=SerialPort if recording is None else lambda url, baud: recording.line(SerialPort(url, baud), url),
         )
-    raise ValueError(f"unknown target {choice.kind}")
+
+    if choice.labgrid_place is None:
+        return board_at(choice.port)
+    return LabgridTarget(LabPlace(choice.labgrid_place), board_at, choice.board, wait_s=choice.wait_s, say=say)
 
 
 def _written_s(path: Path) -> float:

@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "soak": {"compare", "device", "errors", "inference", "model", "protocol", "targets", "transport"},
     "spread": set(),
     "doctor": {"device", "errors", "findings", "protocol", "transport"},
+    "lab": {"errors", "targets", "transport"},
     "targets": {"errors", "findings", "transport"},
     "build": {"errors", "findings"},
     "bootstrap": {"errors"},
@@ -52,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "tasks": {"bootstrap", "errors", "renode"},
     "cycles": {"build", "errors"},
     # The composers: they wire the parts together, and nobody imports them.
-    "workbench": {"build", "device", "errors", "inference", "model", "renode", "targets", "transport"},
+    "workbench": {"build", "device", "errors", "inference", "lab", "model", "renode", "targets", "transport"},
     "bench": {
         "build",
         "cycles",
@@ -85,6 +86,7 @@ ALLOWED: dict[str, set[str]] = {
         "errors",
         "export",
         "findings",
+        "lab",
         "link_bench",
         "model",
         "oracle",

@@ -20,7 +20,8 @@ LATER_DEV_PARTS = ("libclang-rt-dev",)
 
 def setup_command(
     extra: Annotated[
-        list[str] | None, typer.Argument(metavar="[renode]", help="Also Renode, in a cache of this user.")
+        list[str] | None,
+        typer.Argument(metavar="[renode] [labgrid]", help="Also Renode, or labgrid's client, in a cache of this user."),
     ] = None,
     dev: Annotated[bool, typer.Option("--dev", help="Also what the project's own checks need.")] = False,
     source: Annotated[
@@ -42,6 +43,8 @@ def setup_command(
         from harness.renode.install import install
 
         install(package, say)
+    if "labgrid" in (extra or []) or dev:
+        _install_labgrid(needed="labgrid" in (extra or []))
     # In a clone the launcher has made .venv already, with or without the tools of --dev; else pip has installed us.
     ensure_system_parts((*all_parts(), *(DEV_PARTS if dev else ())), say)
     ensure_system_parts(LATER_DEV_PARTS if dev else (), say)
@@ -57,13 +60,27 @@ def _renode_package(extra: list[str], source: str | None, sha256: str | None) ->
     from harness.errors import UsageError
     from harness.renode.release import package_from, release_package
 
-    if set(extra) - {"renode"}:
-        raise UsageError(f"set-up has no part {', '.join(extra)}", remedy="the only one is renode")
-    if not extra and (source is not None or sha256 is not None):
+    unknown = sorted(set(extra) - {"renode", "labgrid"})
+    if unknown:
+        raise UsageError(f"set-up has no part {', '.join(unknown)}", remedy="there are renode and labgrid")
+    if "renode" not in extra and (source is not None or sha256 is not None):
         raise UsageError("--from and --sha256 are for Renode", remedy="write `hil setup renode --from ...`")
-    if not extra:
+    if "renode" not in extra:
         return None
     return release_package() if source is None and sha256 is None else package_from(source, sha256)
+
+
+def _install_labgrid(*, needed: bool) -> None:
+    """For its own sake, or for the project's tests, which say what they leave out without it."""
+    from harness.errors import TargetUnavailable
+    from harness.lab.install import install
+
+    try:
+        install(say)
+    except TargetUnavailable as error:
+        if needed:
+            raise
+        say(f"{error.message}\nTests of labgrid are left out. What to do: {error.remedy}")
 
 
 def run_tests_command(

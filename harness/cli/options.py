@@ -62,6 +62,10 @@ def _target_options(
             help="The board's USB serial number; once for each board, in the order of --board.",
         ),
     ] = None,
+    labgrid_places: Annotated[
+        list[str] | None,
+        typer.Option("--labgrid", metavar="PLACE", help="A labgrid place with the board's serial port (docs/LAB.md)."),
+    ] = None,
     flash: Annotated[
         str | None, typer.Option("--flash", metavar="|".join(FLASH_POLICIES), help="When to flash the board.")
     ] = None,
@@ -78,6 +82,7 @@ def _target_options(
         boards=boards or (),
         ports=ports or (),
         serial_numbers=serial_numbers or (),
+        labgrid_places=labgrid_places or (),
         flash=flash,
         no_flash=no_flash,
         wait_s=wait_s,

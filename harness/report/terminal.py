@@ -138,9 +138,9 @@ def _print_target(console: Console, target: Described) -> None:
 
 
 def board_name_of(target: Described) -> str:
-    """`nucleo_f446re 0669FF...`, or with its port where it has no serial number."""
+    """`nucleo_f446re 0669FF...`, or with its place in a lab or its port where it has no serial number."""
     known = target.description()
-    return f"{known['name']} {known['serial_number'] or known['port']}"
+    return f"{known['name']} {known['serial_number'] or known.get('labgrid_place') or known['port']}"
 
 
 def print_summary(console: Console, runs: Sequence[Validation], boards: Sequence[str] | None = None) -> None:

@@ -25,6 +25,7 @@ class TargetChoice:
         serial_number: of its probe; None: whichever is there.
         flash: one of FLASH_POLICIES.
         wait_s: how long to wait for a board that somebody else uses.
+        labgrid_place: where a lab has it, in place of a port.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class TargetChoice:
     serial_number: str | None = None
     flash: str = FLASH_POLICIES[0]
     wait_s: float = 0.0
+    labgrid_place: str | None = None
 
     @property
     def name(self) -> str:
@@ -45,6 +47,7 @@ class TargetChoice:
         parts = [f"{self.kind} {self.board}" if self.board else self.kind]
         parts += [f"port {self.port}"] if self.port else []
         parts += [f"serial number {self.serial_number}"] if self.serial_number else []
+        parts += [f"labgrid place {self.labgrid_place}"] if self.labgrid_place else []
         return ", ".join(parts) + (" (default)" if self.is_default else "")
 
 
@@ -56,6 +59,7 @@ def chosen_targets(
     boards: Sequence[str] = (),
     ports: Sequence[str] = (),
     serial_numbers: Sequence[str] = (),
+    labgrid_places: Sequence[str] = (),
     flash: str | None = None,
     no_flash: bool = False,
     wait_s: float | None = None,
@@ -71,6 +75,7 @@ def chosen_targets(
         boards: names of boards.
         ports: of boards.
         serial_numbers: of their probes.
+        labgrid_places: where a lab has them, in place of ports and serial numbers.
         flash: one of FLASH_POLICIES.
         no_flash: the same as "never".
         wait_s: how long to wait for a board that somebody else uses; None: not at all.
@@ -78,7 +83,7 @@ def chosen_targets(
     Raises:
         UsageError: two kinds of targets, an unknown board, or options that do not go together.
     """
-    board_options = {"--board": boards, "--port": ports, "--sn": serial_numbers}
+    board_options = {"--board": boards, "--port": ports, "--sn": serial_numbers, "--labgrid": labgrid_places}
     board_option = next((option for option, values in board_options.items() if values), None)
     without_board = {"qemu": qemu, "native": native, "renode": renode}
     asked = [
@@ -98,6 +103,8 @@ def chosen_targets(
     for port in ports:
         parse_address(port)
     policy = _flash_policy(flash, no_flash)
+    if labgrid_places:
+        return _in_a_lab(labgrid_places, boards, [*ports, *serial_numbers], policy, wait_s or 0.0)
     return tuple(
         TargetChoice("board", False, name, port, number, policy, wait_s or 0.0)
         for name, port, number in _places(boards, ports, serial_numbers)
@@ -115,6 +122,37 @@ def one_target(choices: Sequence[TargetChoice]) -> TargetChoice:
             f"{len(choices)} boards were given, and this uses one", remedy="name one; `hil validate` uses several"
         )
     return choices[0]
+
+
+def _in_a_lab(
+    places: Sequence[str], boards: Sequence[str], elsewhere: Sequence[str], policy: str, wait_s: float
+) -> tuple[TargetChoice, ...]:
+    """The boards of labgrid places: one name for all of them, or as many."""
+    if elsewhere:
+        raise UsageError(
+            f"--labgrid {places[0]} and {elsewhere[0]} were both given",
+            remedy="leave out --port and --sn: the place names the port",
+        )
+    if policy == "always":
+        raise UsageError(
+            "--flash always and --labgrid were both given",
+            remedy="leave out --flash: labgrid lends the serial port, and nothing can be flashed through that",
+        )
+    if "" in places or len(set(places)) < len(places):
+        raise UsageError("--labgrid names no place, or the same one twice", remedy="name each place once")
+    names = list(boards) or [DEFAULT_BOARD]
+    if len(names) not in (1, len(places)):
+        raise UsageError(
+            f"{len(names)} --board and {len(places)} --labgrid do not go together",
+            remedy="give one --board for all places, or as many as there are places, in the same order",
+        )
+    for name in names:
+        board(name)
+    names = names * len(places) if len(names) == 1 else names
+    return tuple(
+        TargetChoice("board", False, name, None, None, policy, wait_s, place)
+        for name, place in zip(names, places, strict=True)
+    )
 
 
 def _places(

@@ -114,13 +114,16 @@ class BoardLock:
         )
 
 
-def retry_while_busy(attempt: Callable[[], Got], wait_s: float, say: Callable[[str], None]) -> Got:
+def retry_while_busy(
+    attempt: Callable[[], Got], wait_s: float, say: Callable[[str], None], *, poll_s: float = _POLL_S
+) -> Got:
     """What `attempt` gives, tried again for up to `wait_s` while it raises TargetBusy.
 
     Args:
         attempt: takes what somebody else may have.
         wait_s: 0 tries once.
         say: told who is waited for, once each.
+        poll_s: between two tries.
 
     Raises:
         TargetBusy: the last one, when the time is up.
@@ -136,7 +139,7 @@ def retry_while_busy(attempt: Callable[[], Got], wait_s: float, say: Callable[[s
             if busy.message != said:
                 said = busy.message
                 say(f"waiting up to {wait_s:g} s: {said}")
-        time.sleep(_POLL_S)
+        time.sleep(poll_s)
 
 
 def lock_folder() -> Path:

@@ -50,6 +50,7 @@ class HilError(Exception):
         message: what happened, in one or two sentences.
         code: a stable identifier for scripts, lower case with underscores.
         remedy: what the person who reads it can do next.
+        first: the error that made somebody look closer and find this one; None: it is the first.
     """
 
     exit_code: ExitCode = ExitCode.DEVICE
@@ -60,6 +61,7 @@ class HilError(Exception):
         self.message = message
         self.code = code or _snake_case(type(self).__name__)
         self.remedy = remedy
+        self.first: HilError | None = None
 
     def __str__(self) -> str:
         """What happened, and what to do: all that a failed test shows."""

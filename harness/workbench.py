@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 
 from harness.build.paths import work_dir
 from harness.device import Device
-from harness.errors import DeviceError, HilError, LinkError, LocalProtocolError, MismatchError, TargetUnavailable
+from harness.errors import (
+    DeviceError,
+    FlashError,
+    HilError,
+    LinkError,
+    LinkTimeout,
+    LocalProtocolError,
+    MismatchError,
+    TargetUnavailable,
+)
 from harness.lab.place import LabPlace
 from harness.lab.target import LabgridTarget
 from harness.renode.find import find_renode
@@ -167,7 +176,10 @@ class Workbench:
             reason = self.target.unavailable()
             if reason is not None:
                 raise reason
-            line = self.target.start()
+            try:
+                line = self.target.start()
+            except HilError as error:
+                raise explained(self.target, error) from error
             device = Device(self._recorded(line), reopen=self._reopened)
             try:
                 device.connect()
@@ -219,7 +231,7 @@ class Workbench:
         if death is None:
             if isinstance(error, LinkError) and log is not None:
                 return type(error)(f"{error.message}; log {log}", code=error.code, remedy=error.remedy)
-            return error
+            return explained(self.target, error)
         return DeviceError(
             f"{self.target.kind} ended in the middle of the run: {death}",
             code="target_died",
@@ -245,3 +257,31 @@ class Workbench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def explained(target: Target, error: HilError) -> HilError:
+    """The error to report where a board did not answer: what is found by looking at its port, for a few seconds.
+
+    Args:
+        target: whose line is closed.
+        error: with which the run ended. Others than a silence, or an answer that makes no sense, say enough themselves.
+
+    Returns:
+        The finding, with the error as its `first`; the error itself where there is nothing to be found.
+    """
+    is_puzzling = isinstance(error, LinkTimeout) or error.code in ("wrong_reply", "flash_not_verified")
+    if not isinstance(target, BoardTarget) or not is_puzzling:
+        return error
+    from harness.doctor.line import examine
+
+    try:
+        place = target.place()
+        examine(place.url, place.baud, target.open_line)
+    except HilError as finding:
+        if isinstance(error, FlashError):  # which it stays; the finding says why
+            error.message, error.remedy = f"{error.message}; {finding.message}", finding.remedy
+            return error
+        finding.first = error
+        return finding
+    error.message += "; asked once more, it answers"
+    return error

@@ -53,7 +53,18 @@ ALLOWED: dict[str, set[str]] = {
     "tasks": {"bootstrap", "errors", "renode"},
     "cycles": {"build", "errors"},
     # The composers: they wire the parts together, and nobody imports them.
-    "workbench": {"build", "device", "errors", "inference", "lab", "model", "renode", "targets", "transport"},
+    "workbench": {
+        "build",
+        "device",
+        "doctor",
+        "errors",
+        "inference",
+        "lab",
+        "model",
+        "renode",
+        "targets",
+        "transport",
+    },
     "bench": {
         "build",
         "cycles",

@@ -96,6 +96,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _say(error: HilError) -> None:
     sys.stderr.write(f"error ({error.fault}): {error.message}\n")
+    if error.first is not None:
+        sys.stderr.write(f"at first: {error.first.message}\n")
     if error.remedy:
         sys.stderr.write(f"what to do: {error.remedy}\n")
 

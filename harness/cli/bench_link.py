@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.cli.options import ready_target, say
+from harness.errors import HilError
 from harness.targets.base import Target
 from harness.targets.choice import TargetChoice
 from harness.targets.native import NativeTarget
@@ -37,10 +38,14 @@ def bench_link(choice: TargetChoice, json_path: Path | None) -> int:
 
     from harness.report.record import write_record
     from harness.report.terminal import make_console
+    from harness.workbench import explained
 
     console = make_console()
     console.print(f"target  {choice}", markup=False)
-    rows = _measured(target, choice)
+    try:
+        rows = _measured(target, choice)
+    except HilError as error:
+        raise explained(target, error) from error
     console.print(_table(rows))
     for line in _remarks(choice):
         console.print(line, markup=False, highlight=False)

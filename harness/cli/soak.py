@@ -48,6 +48,7 @@ def soak_command(
     from harness.report.record import write_record
     from harness.report.terminal import make_console, print_error, progress_of
     from harness.soak.run import Soak
+    from harness.workbench import explained
 
     ready = ready_target(target)
     console = make_console()
@@ -55,6 +56,8 @@ def soak_command(
     console.print(f"faults  {rates}; seed {seed}", markup=False)
     with progress_of(console, "exchanges") as progress:
         record = Soak(ready, rates, seed).run(exchanges, first, progress)
+    if record.error is not None:
+        record.error = explained(ready, record.error)
     _print(console, record, target)
     if json_path is not None:
         write_record(

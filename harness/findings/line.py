@@ -12,10 +12,9 @@ LINE_FINDINGS = (
         LinkTimeout,
         "nothing answers at the port",
         "{port} is silent: no byte came in {seconds} s, to greetings at {bauds} baud",
-        "press the black reset button and run again; is LD3 (red) lit, are both jumpers of CN2 and JP6 in, JP5 "
-        "on U5V; is "
-        "the firmware on the board at all: `hil flash`; another port than the probe's must be wired to PA2 and "
-        "PA3, crossed",
+        "press the black reset button and run again; look at its power (LD3 is red) and its jumpers (CN2 both in, "
+        "JP6 in, JP5 on U5V); flash it if nobody ever did: `hil flash`; another port than its own probe's is to be "
+        "wired to PA2 and PA3, crossed, with ground",
         {
             "port": "/dev/ttyACM0",
             "seconds": "3.4",

@@ -158,10 +158,11 @@ def tick_unit(hello: HelloReply) -> str | None:
     return None
 
 
-def _error(error: HilError | None) -> dict[str, str] | None:
+def _error(error: HilError | None) -> dict[str, Any] | None:
     if error is None:
         return None
-    return {"code": error.code, "fault": error.fault, "message": error.message, "remedy": error.remedy}
+    first = None if error.first is None else {"code": error.first.code, "message": error.first.message}
+    return {"code": error.code, "fault": error.fault, "message": error.message, "remedy": error.remedy, "first": first}
 
 
 def _run(run: Validation, command: Sequence[str]) -> dict[str, Any]:

@@ -179,6 +179,8 @@ def progress_of(console: Console, what: str) -> Iterator[Progress]:
 def print_error(console: Console, error: HilError) -> None:
     """An error with who is at fault and what to do."""
     console.print(f"[bold red]error[/] ({error.fault}): {escape(error.message)}")
+    if error.first is not None:
+        console.print(f"at first: {escape(error.first.message)}")
     if error.remedy:
         console.print(f"what to do: {escape(error.remedy)}")
 

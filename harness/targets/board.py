@@ -122,6 +122,9 @@ class BoardTarget:
         list_ports: gives the ports of this machine; tests bring their own.
         list_probes: gives the probes, with and without a port; likewise.
         open_line: opens a port; likewise.
+
+    Attributes:
+        open_line: the same, for who looks at a board that does not answer.
     """
 
     kind = "board"
@@ -149,7 +152,7 @@ class BoardTarget:
         self._say = say
         self._list_ports = list_ports
         self._list_probes = list_probes
-        self._open_line = open_line
+        self.open_line = open_line
         self._place: Place | None = None
         self._lock: BoardLock | None = None
         self._flashed: bool | None = None
@@ -189,7 +192,7 @@ class BoardTarget:
                 remedy="leave out --flash, or leave out --port to have the board found on USB",
             )
         self._place = place
-        line = self._open_line(place.url, place.baud)
+        line = self.open_line(place.url, place.baud)
         try:
             return self._with_firmware(line, place)
         except BaseException:
@@ -205,7 +208,7 @@ class BoardTarget:
         while True:
             try:
                 self._place = place = self._again(place)
-                return self._open_line(place.url, place.baud)
+                return self.open_line(place.url, place.baud)
             except HilError:
                 if time.monotonic() >= deadline_s:
                     raise
@@ -342,7 +345,7 @@ class BoardTarget:
         while True:
             try:
                 self._place = place = self._again(place)
-                line = self._open_line(place.url, place.baud)
+                line = self.open_line(place.url, place.baud)
                 try:
                     running = self._program.running_on(line, _ASK_TIMEOUT_S)
                 except BaseException:

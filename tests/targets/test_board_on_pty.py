@@ -113,10 +113,10 @@ def test_a_silent_port(on_pty: Callable[[FakeDevice], str], capsys: pytest.Captu
 
 @pytest.mark.usefixtures("impatient")
 def test_another_firmware(on_pty: Callable[[FakeDevice], str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["info", "--port", on_pty(FakeDevice(faults=Faults(babble=b"Hello World!\r\n")))]) == 5
+    assert run(["info", "--port", on_pty(FakeDevice(faults=Faults(babble=b"Hello World!\r\n")))]) == 6
     captured = capsys.readouterr().err
     assert "Hello World!" in captured
-    assert "another firmware" in captured
+    assert "something else than our firmware" in captured
 
 
 @pytest.mark.parametrize("major", [PROTOCOL_MAJOR - 1, PROTOCOL_MAJOR + 1])

@@ -115,7 +115,7 @@ def run(device: Device) -> bytes:
 def test_a_load_is_right_wherever_it_is_interrupted(strike: Strike, line: Transport, hil_kind: str) -> None:
     device = Device(line, timing=QUICK)
     device.connect()
-    span_bytes = min(load_bytes(device) for _ in range(5))  # of which some, on a busy machine, has a repeat in it
+    span_bytes = min(load_bytes(device) for _ in range(5))
     right = run(device)
     recoveries = told = 0
     places = range(0, span_bytes, STRIDE_BYTES * (1 if hil_kind == "native" else SLOWER))
@@ -125,10 +125,11 @@ def test_a_load_is_right_wherever_it_is_interrupted(strike: Strike, line: Transp
         device.connect()
         struck.after_bytes = place
         load_packed(device, SPEC, IMAGE)
+        left_bytes = struck.after_bytes  # on a busy machine a load without any repeat may be shorter than the span
         recoveries += device.link_counters.recoveries
         try:
             assert run(device) == right, f"after byte {place}"
         except (DeviceReset, LinkClosed):
             told += 1
-            assert place >= span_bytes - BORDER_BYTES, f"after byte {place}"
+            assert left_bytes >= -BORDER_BYTES, f"after byte {place}"
     assert recoveries + told > 0.9 * len(places)

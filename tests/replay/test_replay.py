@@ -171,7 +171,7 @@ def test_a_device_that_dies_later_times_out_again(tmp_path: Path) -> None:
         recorded(tmp_path / "a.link", fake, talk)
     entries = entries_of(tmp_path / "a.link")
     _, (conclusion,) = concluded(entries)
-    assert conclusion.text.startswith("no answer to Counters, sent 6 times in 3")
+    assert conclusion.text.startswith("no answer to Counters, sent 10 times in 3")
     with pytest.raises(LinkTimeout) as now:
         replayed(entries, talk)
     assert now.value.message == then.value.message

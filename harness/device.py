@@ -36,7 +36,7 @@ from harness.protocol.messages import (
     Working,
 )
 from harness.protocol.refusals import DeviceRefused, version_mismatch
-from harness.protocol.session import LinkCounters, Session
+from harness.protocol.session import MOST_LOGS, LinkCounters, Session
 from harness.protocol.wire import BOOT_BAUD, PROTOCOL_MAJOR, PROTOCOL_MINOR
 from harness.transport.base import Transport
 
@@ -136,6 +136,7 @@ class Device:
         self._session_id = session_id
         self._frame_size = FrameSize()
         self._session = Session(session_id(), self._frame_size, locate)
+        self._logs: deque[Log] = deque(maxlen=MOST_LOGS)
         self._info: HelloReply | None = None
         self._last_bytes = b""
         self._rate = LineRate(transport)
@@ -287,6 +288,10 @@ class Device:
         before, counters = self.info, self._session.counters
         now = self._greet(_CONNECT_TIMEOUT_S, counters)
         counters.recoveries += 1
+        if now.fault_crc32 not in (0, before.fault_crc32):  # the frame that tells so was lost
+            fault = self.read_fault()
+            if fault is not None:
+                raise device_fault(fault, self._locate)
         if (now.unique_id, now.build_id) != (before.unique_id, before.build_id):
             raise MismatchError(
                 "after the line was lost another device or another program answers there",
@@ -299,6 +304,12 @@ class Device:
     def counters(self) -> CountersReply:
         """The device's own link counters."""
         return self.request(Counters())
+
+    def take_logs(self) -> tuple[Log, ...]:
+        """What the device has told since this was last asked, oldest first."""
+        logs = tuple(self._logs)
+        self._logs.clear()
+        return logs
 
     def read_fault(self) -> Fault | None:
         """The record of a fault that ended the program before and was not cleared yet; None: there is none.
@@ -372,6 +383,7 @@ class Device:
                 event = self._session.next_event()
             finally:
                 while self._session.logs:
+                    self._logs.append(self._session.logs[0])
                     self._on_log(self._session.logs.popleft())
             lost = self._session.lost()
             if lost:

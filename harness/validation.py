@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from harness.model.whole import WholeInputs, load_whole_inputs, random_whole_inp
 from harness.oracle.cache import Oracle
 from harness.oracle.keras_oracle import Expected
 from harness.oracle.load import LoadedModel
-from harness.protocol.messages import CountersReply, HelloReply
+from harness.protocol.messages import CountersReply, HelloReply, Log
 from harness.protocol.session import LinkCounters
 from harness.protocol.wire import Kernel
 from harness.teacher_forced import bisect
@@ -81,6 +82,8 @@ class Validation:
         ticks: ticks spent in the time steps.
         link: what the host saw of the link while the weights and the sequences went over it, also where that failed.
         counters: what the device counted since it was started.
+        logs: what the device told unasked, since it was greeted or since the run before on the same session.
+        earlier_fault: record of a fault that the device had before it was greeted for this run (docs/REPORT.md).
         started: when.
         times_s: seconds by stage.
         error: why there are no results.
@@ -108,6 +111,8 @@ class Validation:
     ticks: int = 0
     link: LinkCounters | None = None
     counters: CountersReply | None = None
+    logs: tuple[Log, ...] = ()
+    earlier_fault: dict[str, Any] | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     times_s: dict[str, float] = field(default_factory=dict)
     error: HilError | None = None
@@ -298,7 +303,9 @@ def _run_on_device(
     finally:
         now = device.link_counters
         run.link = now.since(before) if now is counters else now  # a new session counts anew
+        run.logs = device.take_logs()
     run.counters = device.counters()
+    run.logs += device.take_logs()
 
 
 def _explain(run: Validation) -> None:

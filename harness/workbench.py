@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.build.paths import work_dir
 from harness.device import Device
 from harness.errors import (
     DeviceError,
+    DeviceFault,
+    DeviceReset,
     FlashError,
     HilError,
     LinkError,
@@ -26,6 +29,9 @@ from harness.errors import (
 )
 from harness.lab.place import LabPlace
 from harness.lab.target import LabgridTarget
+from harness.protocol.faults import device_fault, fault_fields
+from harness.protocol.messages import Log
+from harness.protocol.wire import ResetCause
 from harness.renode.find import find_renode
 from harness.targets.base import Target
 from harness.targets.board import BoardTarget, Running
@@ -40,12 +46,16 @@ from harness.transport.serial_port import SerialPort
 
 if TYPE_CHECKING:
     from harness.model.pack import ModelImage
+    from harness.protocol.messages import Fault
 
 TARGET_KINDS = ("qemu", "native")
 """Every target for which set-up gets all that it needs, the default one first."""
 
 _KEPT_LOGS = 50
 """A log is of use as long as somebody remembers the run."""
+
+_FAULT_TIMEOUT_S = 3.0
+"""For a device that has just restarted to be greeted once more: it boots in some 0.1 s."""
 
 _DEVICE_ID_MASK = 0xFFF
 """Of DBGMCU_IDCODE; the rest is the revision (RM0390 33.6.1)."""
@@ -117,6 +127,13 @@ def _written_s(path: Path) -> float:
         return 0.0
 
 
+def locate(build_id: bytes, address: int) -> str:
+    """The place of an address in the source of a program that was built here. What finds it is imported when needed."""
+    from harness.build import places
+
+    return places.locate(build_id, address)
+
+
 class ChipProgram:
     """The firmware for the chip: what a board target wants to know of it, and to have done.
 
@@ -139,7 +156,7 @@ class ChipProgram:
 
     def running_on(self, line: Transport, timeout_s: float) -> Running:
         """What the device on a line says of itself."""
-        hello = Device(line).connect(timeout_s)
+        hello = Device(line, locate=locate).connect(timeout_s)
         return Running(hello.build_id, hello.board, hello.idcode & _DEVICE_ID_MASK)
 
     def upload(self, serial_number: str | None) -> None:
@@ -157,10 +174,22 @@ class Workbench:
     Args:
         target: ended with the workbench.
         recording: every line to the target goes in here; not closed with the workbench.
+        on_log: told each LOG of the device.
+        on_fault: told of a fault that was there before, in the fields of docs/REPORT.md; that clears its record. None:
+            it is left where it is.
     """
 
-    def __init__(self, target: Target, recording: Recording | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        recording: Recording | None = None,
+        *,
+        on_log: Callable[[Log], None] = lambda _: None,
+        on_fault: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
         self.target = target
+        self._on_log = on_log
+        self._on_fault = on_fault
         self._recording = recording
         self._device: Device | None = None
 
@@ -180,9 +209,12 @@ class Workbench:
                 line = self.target.start()
             except HilError as error:
                 raise explained(self.target, error) from error
-            device = Device(self._recorded(line), reopen=self._reopened)
+            device = Device(self._recorded(line), reopen=self._reopened, locate=locate, on_log=self._on_log)
             try:
                 device.connect()
+                if self._on_fault is not None and (fault := device.read_fault()) is not None:
+                    self._on_fault(fault_fields(fault, locate))
+                    device.clear_fault(fault)
             except HilError as error:
                 device.close()
                 raise self._not_greeted(error) from error
@@ -227,6 +259,8 @@ class Workbench:
             return error
         death = self.target.post_mortem() if isinstance(error, LinkError) else None
         log = self.target.log_path()
+        if isinstance(error, DeviceReset):
+            error = self._told(error)
         self.end()
         if death is None:
             if isinstance(error, LinkError) and log is not None:
@@ -237,6 +271,19 @@ class Workbench:
             code="target_died",
             remedy="run again; unless something else killed it (out of memory?), report it with its log",
         )
+
+    def _told(self, error: DeviceReset) -> DeviceReset:
+        """What to report of a restart: the fault behind it, also where its frame was lost. That clears its record."""
+        if self._device is None:
+            return error
+        fault: Fault | None = None
+        with suppress(HilError):
+            info = self._device.connect(_FAULT_TIMEOUT_S)
+            if info.reset_cause & ResetCause.FAULT or isinstance(error, DeviceFault):
+                fault = self._device.read_fault()
+            if fault is not None:
+                self._device.clear_fault(fault)
+        return error if fault is None or isinstance(error, DeviceFault) else device_fault(fault, locate)
 
     def close(self) -> None:
         """End device and target, and let others have it. May be called twice."""

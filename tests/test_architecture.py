@@ -61,6 +61,7 @@ ALLOWED: dict[str, set[str]] = {
         "inference",
         "lab",
         "model",
+        "protocol",
         "renode",
         "targets",
         "transport",

@@ -346,3 +346,15 @@ def test_one_by_one_leaves_the_line_alone_until_the_answer() -> None:
     heard_before: list[int] = []
     device.exchange([(Run(steps=1), lambda _: heard_before.append(len(line.device.heard)))] * 2, one_by_one=True)
     assert [frame.header.sequence for frame in line.device.heard[1:]] == [2] * 4 + [3] * 4
+
+
+def test_a_restart_behind_which_there_is_a_fault_is_no_way_back() -> None:
+    device, _ = greeted(faults=Faults(fault_at=2))
+    with pytest.raises(DeviceFault):
+        device.request(Echo())
+    with pytest.raises(DeviceFault, match="division by zero"):
+        device.recover(DeviceReset("the frame that told of the fault was lost"))
+    device.clear_fault(device.read_fault() or pytest.fail("it stays until somebody has told of it"))
+    device.connect()
+    device.recover(DeviceReset("a power dip"))
+    assert device.link_counters.recoveries == 1

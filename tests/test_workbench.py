@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 import seeds
-from harness.errors import HilError, ModelRefused
-from harness.fake import FakeDevice, FakeTransport
+from harness.errors import DeviceFault, DeviceReset, HilError, ModelRefused
+from harness.fake import FakeDevice, FakeTransport, Faults
 from harness.inference import load_model
 from harness.model.pack import pack_model
-from harness.protocol.wire import Capability
+from harness.protocol.messages import Echo, Log
+from harness.protocol.wire import Capability, ResetCause
 from harness.workbench import Workbench
 
 LARGE = seeds.random_lstm(28, 76)
@@ -28,6 +29,7 @@ class FakeTarget:
     starts: int = 0
     preloaded: list[tuple[bytes, int]] = field(default_factory=list)
     kind: str = "fake"
+    device: FakeDevice = field(default_factory=FakeDevice)
 
     def unavailable(self) -> HilError | None:
         return None
@@ -41,7 +43,8 @@ class FakeTarget:
             store_address=0x08010000,
             capabilities=self.capabilities,
         )
-        return FakeTransport(FakeDevice(hello=hello))
+        self.device.hello = hello
+        return FakeTransport(self.device)
 
     def preload(self, data: bytes, address: int) -> bool:
         if self.takes_image:
@@ -100,3 +103,62 @@ def test_a_board_whose_firmware_cannot_write_flash_refuses_with_that_reason() ->
     assert target.starts == 1
     with pytest.raises(ModelRefused, match=rf"room for {STORE_BYTES} bytes of weights, and cannot be written here"):
         load_model(device, LARGE)
+
+
+def faulting() -> FakeTarget:
+    """A device that faults at the request behind its greeting."""
+    return FakeTarget(Capability(0), takes_image=False, device=FakeDevice(faults=Faults(fault_at=2)))
+
+
+def test_an_earlier_fault_is_told_once_to_whoever_wants_to_know() -> None:
+    target = faulting()
+    with pytest.raises(DeviceFault):
+        Workbench(target).device().request(Echo())
+    Workbench(target).device()
+    told: list[dict[str, Any]] = []
+    for _ in range(2):
+        Workbench(target, on_fault=told.append).device()
+    assert [fault["cause"] for fault in told] == ["usage_fault"], "not for ever, and not unless somebody is told"
+    assert "no line: it ran build" in told[0]["pc_at"]
+
+
+def test_a_fault_that_was_reported_is_not_told_again() -> None:
+    target = faulting()
+    bench = Workbench(target)
+    with pytest.raises(DeviceFault) as caught:
+        bench.device().request(Echo())
+    assert bench.failed(caught.value) is caught.value
+    assert target.device.fault is None
+
+
+def test_behind_a_restart_whose_frame_was_lost_the_fault_is_found() -> None:
+    target = faulting()
+    bench = Workbench(target)
+    bench.device()
+    with pytest.raises(DeviceFault):
+        bench.device().request(Echo())
+    target.device.hello = replace(target.device.hello, reset_cause=ResetCause.FAULT)
+    error = bench.failed(DeviceReset("its frames carry session id 0"))
+    assert isinstance(error, DeviceFault)
+    assert "division by zero" in error.message
+    assert target.device.fault is None
+
+
+def test_another_restart_is_not_blamed_on_an_old_fault() -> None:
+    target = faulting()
+    bench = Workbench(target)
+    with pytest.raises(DeviceFault):
+        bench.device().request(Echo())
+    error = DeviceReset("its frames carry session id 0")
+    assert bench.failed(error) is error
+    assert target.device.fault is not None
+
+
+def test_logs_are_handed_on() -> None:
+    target = FakeTarget(Capability(0), takes_image=False, device=FakeDevice(to_log=[Log(number=1)]))
+    logs: list[Log] = []
+    device = Workbench(target, on_log=logs.append).device()
+    device.request(Echo())
+    assert [log.number for log in logs] == [1]
+    assert device.take_logs() == tuple(logs)
+    assert device.take_logs() == ()

@@ -165,13 +165,12 @@ def _check_board_if_there(examination: Examination) -> None:
 
 def _check_board(examination: Examination, target: TargetChoice) -> None:
     from harness.doctor.board import BoardRig, check_board
-    from harness.protocol.faults import address_only
     from harness.targets.board import BoardTarget, Place
     from harness.targets.boards import board
     from harness.targets.identity import check_chip, check_program
     from harness.transport.serial_port import SerialPort
     from harness.transport.usb import usb_devices
-    from harness.workbench import ChipProgram, make_target
+    from harness.workbench import ChipProgram, locate, make_target
 
     made = make_target(target, say)
     assert isinstance(made, BoardTarget)
@@ -200,7 +199,7 @@ def _check_board(examination: Examination, target: TargetChoice) -> None:
                 our_build=lambda: ChipProgram(say, board(target.board).platformio_environment).build_id(
                     may_build=False
                 ),
-                locate=address_only,
+                locate=locate,
                 open_line=SerialPort,
                 clock=time.monotonic,
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import ready_target, say
 from harness.errors import DeviceError, HilError, LinkError, MismatchError, TargetUnavailable, UsageError
@@ -184,6 +184,7 @@ class Settings:
             run.error = target.failed(run.error)
         elif run.bisect_error is not None:
             run.bisect_error = target.failed(run.bisect_error)
+        run.earlier_fault = target.take_earlier_fault()
         if run.loaded is not None:  # Keras' own objects have no use after the run, and cannot be pickled
             run.loaded = replace(run.loaded, keras_model=None, layers=())
         return Outcome(run, None if target.target is None else snapshot_of(target.target))
@@ -209,6 +210,7 @@ class LazyWorkbench:
         self._lease = ExitStack()
         self.recording = recording
         self._workbench: Workbench | None = None
+        self._faults: list[dict[str, Any]] = []
         self._unavailable: TargetUnavailable | None = None
 
     @property
@@ -228,7 +230,7 @@ class LazyWorkbench:
             raise self._unavailable
         if self._workbench is None:
             try:
-                self._workbench = Workbench(self._taken(), self.recording)
+                self._workbench = Workbench(self._taken(), self.recording, on_fault=self._faults.append)
             except TargetUnavailable as error:
                 self._unavailable = error
                 raise
@@ -244,6 +246,10 @@ class LazyWorkbench:
     def device_for(self, image: ModelImage) -> Device:
         """A greeted device for an image. Errors: see `Workbench.device_for`."""
         return self.workbench().device_for(image)
+
+    def take_earlier_fault(self) -> dict[str, Any] | None:
+        """The record of a fault that a device had before it was greeted, once."""
+        return self._faults.pop() if self._faults else None
 
     def failed(self, error: HilError) -> HilError:
         """What to report of an error. See `Workbench.failed`."""

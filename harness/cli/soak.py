@@ -48,14 +48,14 @@ def soak_command(
     from harness.report.record import write_record
     from harness.report.terminal import make_console, print_error, progress_of
     from harness.soak.run import Soak
-    from harness.workbench import explained
+    from harness.workbench import explained, locate
 
     ready = ready_target(target)
     console = make_console()
     console.print(f"target  {target}", markup=False)
     console.print(f"faults  {rates}; seed {seed}", markup=False)
     with progress_of(console, "exchanges") as progress:
-        record = Soak(ready, rates, seed).run(exchanges, first, progress)
+        record = Soak(ready, rates, seed, locate=locate).run(exchanges, first, progress)
     if record.error is not None:
         record.error = explained(ready, record.error)
     _print(console, record, target)

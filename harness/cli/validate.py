@@ -13,6 +13,7 @@ import typer
 from harness.cli.files import PerModel, start_recording
 from harness.cli.options import ready_target, takes_target
 from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings, pool_of
+from harness.cli.telling import tell_of_run
 from harness.errors import ExitCode, HilError, InternalError, TargetBusy, TargetUnavailable, UsageError
 from harness.spread.events import Event, Finished, Lost, Progressed, Started
 from harness.spread.here import run_here
@@ -181,6 +182,9 @@ def validate_command(
             help="So many models at once, each on an emulator or a board of its own. Default: 1, or all boards given.",
         ),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show all that the device tells, not only its warnings.")
+    ] = False,
 ) -> int:
     """Validate Keras models on the firmware: every h and c of every step, within a tolerance with a reason."""
     from harness.validation import Limits
@@ -199,7 +203,7 @@ def validate_command(
     computation.check()
     count = checked_workers(workers, targets, record)
     settings = Settings(targets, Limits(atol, rtol), random, computation, layer)
-    runs = run_models(models, settings, files, workers=count)
+    runs = run_models(models, settings, files, workers=count, verbose=verbose)
     return worst_exit_code([run.exit_code for run in runs])
 
 
@@ -233,6 +237,8 @@ def run_models(
     settings: Settings,
     files: Files,
     workers: int = 1,
+    *,
+    verbose: bool = False,
 ) -> list[Validation]:
     """Validate every model and print each as it is done; a verdict, or a table of all, ends the output.
 
@@ -241,6 +247,7 @@ def run_models(
         settings: the target, and what else is the same for all of them.
         files: what to read and to write.
         workers: how many are validated at once; each worker has one target session.
+        verbose: show all that the devices tell.
     """
     from harness.report.progress import RunsProgress
     from harness.report.terminal import board_name_of, make_console, print_files, print_summary, print_verdict
@@ -260,6 +267,7 @@ def run_models(
 
     def conclude(place: int, outcome: Outcome) -> None:
         _conclude(console, outcome, settings, files, recording)
+        tell_of_run(outcome.run, verbose=verbose)
         if len(models) > 1:
             print_verdict(console, outcome.run)
         runs[place] = outcome.run

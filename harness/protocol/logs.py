@@ -32,4 +32,4 @@ def level_name(log: Log) -> str:
 def reset_text(cause: ResetCause) -> str:
     """Why a device restarted: `power_on, pin`."""
     names = [flag.name.lower() for flag in ResetCause if flag and cause & flag and flag.name]
-    return ", ".join(names) or "a reset of unknown cause"
+    return ", ".join(names) or "unknown"

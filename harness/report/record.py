@@ -17,13 +17,14 @@ import numpy as np
 
 from harness import __version__
 from harness.compare.verdict import json_number
-from harness.errors import HilError
+from harness.errors import DeviceFault, HilError
 from harness.inference import CameBy
 from harness.model.spec import Float32Array, LstmNode, Node
 from harness.oracle.load import gate_parameters
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS
-from harness.protocol.messages import HelloReply
-from harness.protocol.wire import Capability, RunsOn, TickSource
+from harness.protocol.logs import level_name, log_text, reset_text
+from harness.protocol.messages import HelloReply, Log
+from harness.protocol.wire import Capability, ResetCause, RunsOn, TickSource
 from harness.targets.choice import TargetChoice
 from harness.targets.snapshot import Described
 from harness.validation import Validation
@@ -148,6 +149,7 @@ def device_fields(hello: HelloReply) -> dict[str, Any]:
         "arena_bytes": hello.arena_bytes,
         "store_bytes": hello.store_bytes,
         "max_payload_bytes": hello.max_payload_bytes,
+        "reset_cause": reset_text(ResetCause(hello.reset_cause)),
     }
 
 
@@ -279,12 +281,24 @@ def _memory(run: Validation, program: Mapping[str, int] | None) -> dict[str, Any
     }
 
 
+def log_fields(log: Log) -> dict[str, Any]:
+    """A LOG, in words and as it came."""
+    values = [log.value, log.value2, log.value3]
+    return {"number": log.number, "level": level_name(log), "event": log.event, "values": values, "text": log_text(log)}
+
+
 def _link(run: Validation) -> dict[str, Any] | None:
     if run.link is None:
         return None
     host = {each.name: getattr(run.link, each.name) for each in fields(run.link) if each.name != "last_bad"}
     names = () if run.counters is None else [each.name for each in fields(run.counters) if each.name != "stack_bytes"]
-    return {"host": host, "device": {name: getattr(run.counters, name) for name in names} or None}
+    return {
+        "host": host,
+        "device": {name: getattr(run.counters, name) for name in names} or None,
+        "log": [log_fields(log) for log in run.logs],
+        "fault": run.error.record if isinstance(run.error, DeviceFault) else None,
+        "earlier_fault": run.earlier_fault,
+    }
 
 
 def _timing(run: Validation) -> dict[str, Any]:

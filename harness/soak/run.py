@@ -17,9 +17,10 @@ import numpy as np
 
 from harness.compare.bits import compare_bits
 from harness.device import Device, Timing, random_session_id
-from harness.errors import DeviceError, HilError, LinkClosed, LinkError, LocalProtocolError
+from harness.errors import DeviceError, DeviceFault, HilError, LinkClosed, LinkError, LocalProtocolError
 from harness.inference import SequenceRunner, load_packed
 from harness.model.spec import Float32Array
+from harness.protocol.faults import Locate, address_only, device_fault
 from harness.protocol.frame_size import LEAST_BYTES
 from harness.protocol.messages import Reset
 from harness.soak.bounded import FOREVER, Bounded, Overdue
@@ -59,6 +60,7 @@ class Soak:
         timing: how long a request waits; None: what suits the target.
         clock: seconds that only go forward.
         sleep: lets seconds go by.
+        locate: finds the place of an address in the program's source, for a device that faults.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class Soak:
         timing: Timing | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        locate: Locate = address_only,
     ) -> None:
+        self._locate = locate
         self._target = target
         self._rates = rates
         self._seed = seed
@@ -80,6 +84,7 @@ class Soak:
         self._record = SoakRecord(rates, seed)
         self._session_id: Callable[[], int] = random_session_id
         self._greeting = Cost(0, 0)
+        self._old_fault_crc32 = 0
         self._cases: list[Case] = []
         self._to_close = ExitStack()
 
@@ -114,7 +119,7 @@ class Soak:
         if reason is not None:
             raise reason
         self._open()
-        self._patient.connect()
+        self._old_fault_crc32 = self._patient.connect().fault_crc32
         self._greeting = cost_so_far(self._patient)
         self._cases = all_cases(self._patient)
         self._set_up(first)
@@ -155,8 +160,8 @@ class Soak:
             return (WRONG_NUMBERS, difference) if difference else (RIGHT, "")
         except Overdue:
             return HANG, f"not ended after {bound_s:.0f} s"
-        except LocalProtocolError:
-            raise  # a bug of ours, which no fault excuses
+        except (LocalProtocolError, DeviceFault):
+            raise  # a bug of ours, which no fault of the line excuses
         except HilError as error:
             if isinstance(error, LinkClosed) and not self._line.is_gone:
                 raise self._death(error, number) from error
@@ -170,7 +175,11 @@ class Soak:
         """Greet, load and run; what is wrong with the numbers, if anything is."""
         # A new one: what it has learned of the line in other exchanges would be missing when this one is played alone.
         self._device = self._hasty_device()
-        self._device.connect(CONNECT_TIMEOUT_S)
+        info = self._device.connect(CONNECT_TIMEOUT_S)
+        if info.fault_crc32 not in (0, self._old_fault_crc32):  # one during the greeting ends no session
+            fault = self._device.read_fault()
+            if fault is not None:
+                raise device_fault(fault, self._locate)
         if loads:
             load_packed(self._device, case.spec, case.image)
         runner = SequenceRunner(self._device, case.spec, case.image.plan)
@@ -237,11 +246,17 @@ class Soak:
         self._line.injected = self._record.injected
         self._bounded = Bounded(self._line, self._clock)
         # Without faults nothing is gained by short waits, and a busy machine must not look like a hang.
-        self._patient = Device(self._bounded, self._clock)
+        self._patient = Device(self._bounded, self._clock, locate=self._locate)
         self._device = self._hasty_device()
 
     def _hasty_device(self) -> Device:
-        return Device(self._bounded, self._clock, timing=self._timing, session_id=self._next_session_id)
+        return Device(
+            self._bounded,
+            self._clock,
+            timing=self._timing,
+            session_id=self._next_session_id,
+            locate=self._locate,
+        )
 
     def _next_session_id(self) -> int:
         return self._session_id()

@@ -12,6 +12,7 @@ import pytest
 
 from faulty_firmware import Provoke, Provoked, faulty_elf
 from harness.build.elf import build_id, symbols
+from harness.build.places import locate
 from harness.device import Device
 from harness.errors import DeviceFault
 from harness.protocol.messages import Echo, Fault, Reset
@@ -19,6 +20,7 @@ from harness.protocol.refusals import DeviceRefused
 from harness.protocol.wire import FaultCause, ResetCause
 from harness.targets.qemu import QemuTarget
 from harness.transport.base import Transport
+from harness.workbench import Workbench
 
 pytestmark = pytest.mark.hil_targets("qemu")
 
@@ -66,10 +68,14 @@ def function_at(elf: Path, address: int) -> str:
 @pytest.mark.parametrize("what", EXPECTED, ids=lambda what: what.name.lower())
 def test_a_fault_is_told_at_once_and_kept(line: Transport, faulty: Path, what: Provoked) -> None:
     cause, said, function = EXPECTED[what]
-    device = Device(line)
+    device = Device(line, locate=lambda program_id, address: locate(program_id, address, [faulty]))
     device.connect()
     error = faulted(device, what)
     assert said in error.message
+    if function is not None:
+        assert f"at {function} at firmware/test/provoke.c:" in error.message
+        assert error.record["pc_at"] in error.message
+    assert ", called from __wrap_handle_request at firmware/test/provoke.c:" in error.message
     info = device.connect()
     assert info.reset_cause == ResetCause.FAULT
     fault = record_of(device)
@@ -114,6 +120,14 @@ def test_the_record_survives_resets_and_goes_when_it_was_read(line: Transport) -
     assert (second.cause, second.count) == (FaultCause.BUS_FAULT, 2), "what nobody has read stays"
     device.clear_fault(second)
     assert device.connect().fault_crc32 == 0
+
+
+def test_a_program_that_was_not_built_here_gets_no_line(hil_kind: str, faulty: Path, tmp_path: Path) -> None:
+    """As on a board whose program somebody else has flashed."""
+    with Workbench(QemuTarget(faulty, tmp_path / "log")) as bench:
+        error = bench.failed(faulted(bench.device(), Provoked.DIVISION_BY_ZERO))
+    assert f"(no line: it ran build {build_id(faulty).hex()[:12]}, and the ELF here is " in error.message
+    assert ".c:" not in error.message
 
 
 class LosingTransport:

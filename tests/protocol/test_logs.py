@@ -26,7 +26,7 @@ def test_an_event_of_a_later_firmware_is_shown_by_its_numbers() -> None:
 
 def test_the_cause_of_a_reset() -> None:
     assert reset_text(ResetCause.POWER_ON | ResetCause.PIN) == "pin, power_on"
-    assert reset_text(ResetCause.UNKNOWN) == "a reset of unknown cause"
+    assert reset_text(ResetCause.UNKNOWN) == "unknown"
 
 
 @given(st.binary(min_size=Log.size_bytes(), max_size=Log.size_bytes()))

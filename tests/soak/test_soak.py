@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cobs import cobs
 
-from harness.errors import ExitCode, HilError, LinkClosed, TargetUnavailable
+from harness.errors import DeviceFault, ExitCode, HilError, LinkClosed, TargetUnavailable
 from harness.fake import FakeDevice, FakeTransport, Faults
 from harness.model.pack import ModelImage, pack_model
 from harness.model.replies import end_record, step_record
@@ -279,3 +279,12 @@ def test_a_target_that_is_not_there_is_in_the_record() -> None:
     target = FakeTarget(well)
     target.unavailable = lambda: TargetUnavailable("no")  # type: ignore[method-assign]
     assert soaked(target, FaultRates(), 1).exit_code == ExitCode.TARGET
+
+
+@pytest.mark.parametrize("frame", range(100, 110))
+def test_a_fault_of_the_firmware_ends_the_soak(frame: int) -> None:
+    """It is a typed error, and all the same a bug that no fault of the line excuses. At a greeting too."""
+    record = soaked(FakeTarget(lambda: FakeDevice(run=Numbers(), faults=Faults(fault_at=frame))), FaultRates(), 50)
+    assert isinstance(record.error, DeviceFault)
+    assert record.exit_code == ExitCode.DEVICE
+    assert record.exchanges < 50

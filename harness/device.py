@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from harness.errors import DeviceFault, DeviceReset, LinkClosed, LinkTimeout, MismatchError, UsageError
+from harness.errors import DeviceFault, DeviceReset, HilError, LinkClosed, LinkTimeout, MismatchError, UsageError
 from harness.line_rate import LineRate
 from harness.protocol.baud import ECHO_PATTERN
 from harness.protocol.faults import Locate, address_only, device_fault, is_sound
@@ -67,6 +67,9 @@ _CONNECT_TIMEOUT_S = 15.0
 
 MOST_BUSY_S = 30.0
 """Longest announced silence that is waited out at once: erasing all of the flash store takes 7.1 s at most."""
+
+_GOODBYE_TIMEOUT_S = 0.1
+"""For the answer to the last request, which nobody needs."""
 
 _SHOWN_BYTES = 32
 """Of what came last, to show what kind of firmware it is."""
@@ -185,6 +188,7 @@ class Device:
             reply = self._wait(self._timing.greeting_interval_s)
             if reply is not None:
                 self._info = _of_our_protocol(cast(HelloReply, reply))
+                self._wanted_baud = self._wanted_baud or self.baud
                 return self._info
             greetings += 1
             self._rate.before_greeting(greetings)
@@ -298,7 +302,7 @@ class Device:
                 code="another_device",
                 remedy="run again",
             )
-        if self._wanted_baud not in (None, self.baud):
+        if self._wanted_baud is not None and self._wanted_baud != self.baud:
             self.set_baud(self._wanted_baud)
 
     def counters(self) -> CountersReply:
@@ -365,7 +369,11 @@ class Device:
         return self._rate.baud
 
     def close(self) -> None:
-        """Give the line back."""
+        """Give the line back, with a device that the next host finds where it looks first."""
+        if self._rate.baud != BOOT_BAUD:
+            with suppress(HilError):  # of no use on a dead line; then it is found by the next host's call
+                self._transport.write(self._session.send(SetBaud(baud=BOOT_BAUD)))
+                self._wait(_GOODBYE_TIMEOUT_S)
         self._transport.close()
 
     def __enter__(self) -> Device:

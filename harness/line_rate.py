@@ -12,9 +12,9 @@ from harness.protocol.baud import COMMON_BAUDS, baud_error, is_possible
 from harness.protocol.wire import BAUD_FALLBACK_BYTES, BOOT_BAUD, MAX_BAUD, MAX_BAUD_ERROR_PER_MILLE
 from harness.transport.base import Transport, baud_of, set_baud
 
-FIRST_CALL_GREETING, CALL_EVERY_GREETINGS = 13, 50
-"""A device at BOOT_BAUD answers the first greeting after it has booted: half a second is long enough to wait for it. A
-call takes the line 0.7 s."""
+FIRST_CALL_GREETING, CALL_EVERY_GREETINGS = 25, 50
+"""A device at BOOT_BAUD answers the first greeting after it has booted: a second is long enough to wait for it. A call
+takes the line 0.7 s."""
 
 _SPARE_BYTES = 64
 """More than are needed, since some may be lost."""

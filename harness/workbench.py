@@ -109,6 +109,7 @@ def _board_target(choice: TargetChoice, say: Say, recording: Recording | None) -
             port=port,
             serial_number=choice.serial_number,
             flash=choice.flash,
+            baud=choice.baud,
             wait_s=choice.wait_s,
             say=say,
             open_line=SerialPort if recording is None else lambda url, baud: recording.line(SerialPort(url, baud), url),
@@ -158,6 +159,12 @@ class ChipProgram:
         """What the device on a line says of itself."""
         hello = Device(line, locate=locate).connect(timeout_s)
         return Running(hello.build_id, hello.board, hello.idcode & _DEVICE_ID_MASK)
+
+    def set_baud(self, line: Transport, baud: int) -> int:
+        """Change the baud of both ends of a line."""
+        device = Device(line)
+        device.connect()
+        return device.set_baud(baud)
 
     def upload(self, serial_number: str | None) -> None:
         """Write our ELF to the board whose probe has this serial number."""

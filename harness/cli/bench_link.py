@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.cli.options import ready_target, say
-from harness.errors import HilError
+from harness.errors import HilError, UsageError
+from harness.protocol.baud import real_baud
+from harness.protocol.wire import BOOT_BAUD
 from harness.targets.base import Target
 from harness.targets.choice import TargetChoice
-from harness.targets.native import NativeTarget
-from harness.transport.paced import USB_FRAME_S, RealTime, VirtualTime
-from harness.transport.serial_port import parse_address
+from harness.targets.native import UART_CLOCK_HZ, NativeTarget
+from harness.transport.base import Transport
+from harness.transport.paced import USB_FRAME_S, PacedTransport, RealTime, VirtualTime
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,7 +46,7 @@ def bench_link(choice: TargetChoice, json_path: Path | None) -> int:
     console = make_console()
     console.print(f"target  {choice}", markup=False)
     try:
-        rows = _measured(target, choice)
+        rows = _measured(target)
     except HilError as error:
         raise explained(target, error) from error
     console.print(_table(rows))
@@ -68,20 +71,38 @@ def _time_of(choice: TargetChoice) -> str:
     return "virtual" if choice.kind == "native" else "real"
 
 
-def _measured(target: Target, choice: TargetChoice) -> list[Goodput]:
-    from harness.link_bench.run import BAUDS, measure, measure_paced
+def _measured(target: Target) -> list[Goodput]:
+    from harness.link_bench.run import BAUDS, measure
 
     rows: list[Goodput] = []
-    if choice.kind == "board":
-        with _Ended(target):
-            return measure(target.start(), parse_address(choice.port).baud, time.monotonic)
     for baud in BAUDS:
         say(f"{baud} baud ...")
         with _Ended(target):
-            line = target.start()
-            line_time = VirtualTime(target.is_settled) if isinstance(target, NativeTarget) else RealTime()
-            rows += measure_paced(line, baud, line_time)
+            line, now_s = _line(target, baud)
+            try:
+                rows += measure(line, baud, now_s)
+            except UsageError as error:
+                line.close()
+                say(f"{baud} baud: {error.message}")
     return rows
+
+
+def _line(target: Target, baud: int) -> tuple[Transport, Callable[[], float]]:
+    """A line to a target that has just been started, and its clock."""
+    if target.kind == "board":
+        return target.start(), time.monotonic
+    if not isinstance(target, NativeTarget):
+        real = RealTime()
+        return PacedTransport(target.start(), baud, real), real.now_s
+    target.give_baud()
+    line, virtual = target.start(), VirtualTime(target.is_settled)
+
+    def device_baud(number: int) -> int:
+        nominal = target.baud_of(number)
+        return round(real_baud(UART_CLOCK_HZ, nominal) or nominal)
+
+    # It begins at the baud of the boot, and goes to the other one as a board does.
+    return PacedTransport(line, BOOT_BAUD, virtual, device_baud=device_baud), virtual.now_s
 
 
 class _Ended:

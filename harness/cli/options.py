@@ -74,6 +74,10 @@ def _target_options(
         float | None,
         typer.Option("--wait", metavar="SECONDS", help="Wait for a board that somebody else uses. Default: an error."),
     ] = None,
+    baud: Annotated[
+        int | None,
+        typer.Option("--baud", metavar="N", help="Of a board's line. Default: 1000000 over an ST-LINK, else 115200."),
+    ] = None,
 ) -> tuple[TargetChoice, ...]:
     return chosen_targets(
         qemu=qemu,
@@ -86,6 +90,7 @@ def _target_options(
         flash=flash,
         no_flash=no_flash,
         wait_s=wait_s,
+        baud=baud,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.device import Device
-from harness.errors import DeviceError
+from harness.errors import DeviceError, UsageError
 from harness.inference import SequenceRunner, load_packed
 from harness.link_bench.record import TO_DEVICE, TO_HOST, Goodput, goodput_of
 from harness.link_bench.tap import Tap
@@ -17,7 +17,6 @@ from harness.model.pack import pack_model
 from harness.model.samples import random_lstm
 from harness.protocol.wire import MessageType
 from harness.transport.base import Transport
-from harness.transport.paced import LineTime, PacedTransport
 
 BAUDS = (115200, 921600, 1_000_000, 1_500_000)
 
@@ -31,34 +30,25 @@ STREAMED_STEPS = 800
 """205 KB of h and c."""
 
 
-def measure_paced(line: Transport, baud: int, line_time: LineTime) -> list[Goodput]:
-    """Goodput in both directions over a line that is paced here.
-
-    Args:
-        line: to a device that has just been started; closed in the end.
-        baud: the rate.
-        line_time: what it is paced by.
-
-    Raises:
-        LinkError, DeviceError, MismatchError: see `Device.request`.
-    """
-    return measure(PacedTransport(line, baud, line_time), baud, line_time.now_s)
-
-
 def measure(line: Transport, baud: int, now_s: Callable[[], float]) -> list[Goodput]:
-    """Goodput in both directions over a line as it is.
+    """Goodput in both directions.
 
     Args:
         line: to a device; closed in the end.
-        baud: its rate.
-        now_s: the clock that it goes by.
+        baud: the rate; one that the line has not yet is negotiated.
+        now_s: the clock that the line goes by.
 
     Raises:
+        UsageError: the line and the device cannot have this rate together.
         LinkError, DeviceError, MismatchError: see `Device.request`.
     """
     tap = Tap(line, now_s)
     with Device(tap, now_s) as device:
         device.connect()
+        if device.baud != baud and device.set_baud(baud) != baud:
+            raise UsageError(
+                f"nothing came back at {baud} baud", code="baud_not_kept", remedy="the cable or the probe is too slow"
+            )
         return [_load(device, tap, baud), _stream(device, tap, baud)]
 
 

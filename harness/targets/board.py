@@ -74,6 +74,15 @@ class Program(Protocol):
             LinkError, MismatchError: our firmware does not answer, or one of another protocol does.
         """
 
+    def set_baud(self, line: Transport, baud: int) -> int:
+        """Change the baud of both ends of a line; the one in force then, see `Device.set_baud`.
+
+        Raises:
+            UsageError: it cannot be.
+            DeviceError: the firmware does not want it.
+            LinkError: the device does not answer any more.
+        """
+
     def upload(self, serial_number: str | None) -> None:
         """Write our ELF to the board whose probe has this serial number.
 
@@ -88,7 +97,7 @@ class Place:
 
     Attributes:
         url: its port.
-        baud: to open it with.
+        baud: to open it with: that of the boot.
         has_probe: whether the port is that of a probe.
         serial_number: of the probe; None where it has none.
     """
@@ -117,6 +126,7 @@ class BoardTarget:
         port: pyserial's URL or ST's descriptor; None: found by its USB ids.
         serial_number: of the probe, where several boards are there.
         flash: "if-changed", "always" (once) or "never".
+        baud: of the line; None: the one in `port`, else the board's.
         wait_s: how long to wait for it while somebody else uses it.
         say: told what takes time.
         list_ports: gives the ports of this machine; tests bring their own.
@@ -137,6 +147,7 @@ class BoardTarget:
         port: str | None = None,
         serial_number: str | None = None,
         flash: str = "if-changed",
+        baud: int | None = None,
         wait_s: float = 0.0,
         say: Callable[[str], None] = lambda _: None,
         list_ports: Callable[[], Sequence[PortInfo]] = serial_ports,
@@ -148,6 +159,7 @@ class BoardTarget:
         self._port = port
         self._serial_number = serial_number
         self._flash = flash
+        self._baud = baud
         self._wait_s = wait_s
         self._say = say
         self._list_ports = list_ports
@@ -194,10 +206,29 @@ class BoardTarget:
         self._place = place
         line = self.open_line(place.url, place.baud)
         try:
-            return self._with_firmware(line, place)
+            line = self._with_firmware(line, place)
+            self._set_baud(line)
         except BaseException:
             line.close()
             raise
+        return line
+
+    def _set_baud(self, line: Transport) -> None:
+        """Go on at the baud that was asked for, or at the board's where its own probe carries the line."""
+        assert self._place is not None, "it was started"
+        asked = self._baud or parse_address(self._port).baud
+        wanted = asked or (self._board.link_baud if self._place.has_probe else self._board.baud)
+        if wanted == self._board.baud:
+            return
+        try:
+            got = self._program.set_baud(line, wanted)
+        except (UsageError, DeviceError) as error:
+            if asked:
+                raise
+            self._notes.append(f"the line stays at {self._board.baud} baud: {error.message}")
+            return
+        if got != wanted:
+            self._notes.append(f"the line stays at {got} baud: nothing came back at {wanted}")
 
     def reopen(self) -> Transport:
         """The board's port again, once a cable that was pulled is back; the probe may have got another port by then."""
@@ -250,9 +281,10 @@ class BoardTarget:
             HilError: it is not there, or several are.
         """
         address = parse_address(self._port)
+        baud = self._board.baud
         if address.url is None:
             port = self._only_candidate()
-            return Place(port.device, address.baud, True, port.serial_number)
+            return Place(port.device, baud, True, port.serial_number)
         port_or_none = self._usb_port(address.url) if address.is_device else None
         if self._serial_number is not None and not _has_number(port_or_none, self._serial_number):
             has = "no USB serial number" if port_or_none is None else f"serial number {port_or_none.serial_number}"
@@ -260,8 +292,8 @@ class BoardTarget:
                 f"--sn is {self._serial_number}, and {address.url} has {has}", remedy="leave out --port or --sn"
             )
         if port_or_none is None or not self._board.may_be_at(port_or_none):
-            return Place(address.url, address.baud)
-        return Place(address.url, address.baud, True, port_or_none.serial_number)
+            return Place(address.url, baud)
+        return Place(address.url, baud, True, port_or_none.serial_number)
 
     def _only_candidate(self) -> PortInfo:
         ports = self._list_ports()
@@ -295,8 +327,6 @@ class BoardTarget:
 
     def _with_firmware(self, line: Transport, place: Place) -> Transport:
         self._notes.clear()
-        if place.baud != self._board.baud:
-            self._notes.append(f"opened at {place.baud} baud as asked for; the firmware's is {self._board.baud}")
         if not place.has_probe or self._flash == "never":
             running = self._program.running_on(line, _GREETING_TIMEOUT_S)
             check_chip(self._board, running.device_id, place)

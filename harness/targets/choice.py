@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import UsageError
 from harness.targets.boards import DEFAULT_BOARD, board
@@ -26,6 +26,7 @@ class TargetChoice:
         flash: one of FLASH_POLICIES.
         wait_s: how long to wait for a board that somebody else uses.
         labgrid_place: where a lab has it, in place of a port.
+        baud: of its line; None: see `BoardTarget`.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class TargetChoice:
     flash: str = FLASH_POLICIES[0]
     wait_s: float = 0.0
     labgrid_place: str | None = None
+    baud: int | None = None
 
     @property
     def name(self) -> str:
@@ -63,6 +65,7 @@ def chosen_targets(
     flash: str | None = None,
     no_flash: bool = False,
     wait_s: float | None = None,
+    baud: int | None = None,
 ) -> tuple[TargetChoice, ...]:
     """The targets that these options mean: one, or several boards; QEMU if none is given.
 
@@ -79,6 +82,7 @@ def chosen_targets(
         flash: one of FLASH_POLICIES.
         no_flash: the same as "never".
         wait_s: how long to wait for a board that somebody else uses; None: not at all.
+        baud: of the boards' lines.
 
     Raises:
         UsageError: two kinds of targets, an unknown board, or options that do not go together.
@@ -93,20 +97,25 @@ def chosen_targets(
     if len(asked) > 1:
         raise UsageError(f"{asked[0]} and {asked[1]} were both given", remedy="choose one kind of target")
     if board_option is None:
-        idle = {"--no-flash": no_flash, "--flash": flash is not None, "--wait": wait_s is not None}
-        for option, is_given in idle.items():
-            if is_given:
+        idle = {"--no-flash": no_flash or None, "--flash": flash, "--wait": wait_s, "--baud": baud}
+        for option, given in idle.items():
+            if given is not None:
                 raise UsageError(f"{option} is for boards", remedy=f"name one: --board {DEFAULT_BOARD}")
         return (TargetChoice(asked[0].removeprefix("--")) if asked else TargetChoice("qemu", is_default=True),)
     if wait_s is not None and not 0.0 <= wait_s < float("inf"):
         raise UsageError(f"--wait is {wait_s:g}", remedy="give it seconds, 0 or more")
+    if baud is not None and baud <= 0:
+        raise UsageError(f"--baud is {baud}", remedy="give it bits per second, for example 921600")
     for port in ports:
-        parse_address(port)
+        in_port = parse_address(port).baud
+        if baud is not None and in_port is not None and in_port != baud:
+            raise UsageError(f"--baud is {baud}, and {port} has another one", remedy="give one of them")
     policy = _flash_policy(flash, no_flash)
     if labgrid_places:
-        return _in_a_lab(labgrid_places, boards, [*ports, *serial_numbers], policy, wait_s or 0.0)
+        in_lab = _in_a_lab(labgrid_places, boards, [*ports, *serial_numbers], policy, wait_s or 0.0)
+        return tuple(replace(choice, baud=baud) for choice in in_lab)
     return tuple(
-        TargetChoice("board", False, name, port, number, policy, wait_s or 0.0)
+        TargetChoice("board", False, name, port, number, policy, wait_s or 0.0, baud=baud)
         for name, port, number in _places(boards, ports, serial_numbers)
     )
 

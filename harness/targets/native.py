@@ -12,6 +12,9 @@ from harness.transport.base import Transport
 from harness.transport.pipes import Pipes
 from harness.transport.serial_port import BAUD
 
+UART_CLOCK_HZ = 45_000_000
+"""What it announces where its line has a baud: the chip's (firmware/port/host/board.c)."""
+
 
 class NativeTarget(ProcessTarget):
     """The firmware as a host process.

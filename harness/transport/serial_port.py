@@ -41,11 +41,11 @@ class Address:
 
     Attributes:
         url: a device name or URL for pyserial; None: to be found by its USB ids.
-        baud: bits per second.
+        baud: bits per second that were asked for; None: none.
     """
 
     url: str | None
-    baud: int = BAUD
+    baud: int | None = None
 
     @property
     def is_device(self) -> bool:

@@ -43,12 +43,20 @@ class PlayedProgram:
         self.running = list(running)
         self.ours = ours
         self.uploaded_to: list[str | None] = []
+        self.bauds: list[int] = []
+        self.got_baud: int | HilError = 0
         self.builds = 0
         self.after_upload: list[bytes | Running | HilError] = [OURS]
 
     def build_id(self, *, may_build: bool) -> bytes | None:
         self.builds += may_build
         return self.ours
+
+    def set_baud(self, line: Transport, baud: int) -> int:
+        self.bauds.append(baud)
+        if isinstance(self.got_baud, HilError):
+            raise self.got_baud
+        return self.got_baud or baud
 
     def running_on(self, line: Transport, timeout_s: float) -> Running:
         said = self.running.pop(0) if len(self.running) > 1 else self.running[0]
@@ -249,11 +257,45 @@ def test_the_port_of_a_probe_can_be_named(tmp_path: Path) -> None:
     assert program.uploaded_to == ["0669FF02"]
 
 
-def test_another_baud_is_noted() -> None:
-    bench = Bench(PlayedProgram(OURS), port="serial::921600")
+@pytest.mark.parametrize(
+    ("options", "baud"),
+    [
+        ({}, 1_000_000),
+        ({"port": "serial::921600"}, 921_600),
+        ({"baud": 1_500_000}, 1_500_000),
+        ({"baud": 115_200}, None),
+    ],
+    ids=["by its probe", "in the port", "by --baud", "as it boots"],
+)
+def test_the_line_is_opened_as_it_boots_and_goes_on_faster(options: dict[str, Any], baud: int | None) -> None:
+    program = PlayedProgram(OURS)
+    bench = Bench(program, **options)
     bench.target.start()
-    assert bench.opened == [("/dev/ttyACM0", 921600)]
-    assert "921600" in bench.target.notes()[0]
+    assert bench.opened == [("/dev/ttyACM0", 115200)]
+    assert program.bauds == ([] if baud is None else [baud])
+    assert bench.target.notes() == ()
+
+
+def test_a_port_without_a_probe_stays_as_it_boots() -> None:
+    program = PlayedProgram(OURS)
+    Bench(program, port="socket://localhost:1").target.start()
+    assert program.bauds == []
+
+
+@pytest.mark.parametrize("got", [115_200, UsageError("its clock gives nothing near it")])
+def test_a_baud_that_nobody_asked_for_may_fail(got: int | HilError) -> None:
+    program = PlayedProgram(OURS)
+    program.got_baud = got
+    bench = Bench(program)
+    bench.target.start()
+    assert "the line stays at 115200 baud" in bench.target.notes()[0]
+
+
+def test_a_baud_that_was_asked_for_may_not() -> None:
+    program = PlayedProgram(OURS)
+    program.got_baud = UsageError("its clock gives nothing near it")
+    with pytest.raises(UsageError, match="nothing near"):
+        Bench(program, baud=2_000_000).target.start()
 
 
 F411 = Running(OURS, "nucleo_f411re", 0x431)

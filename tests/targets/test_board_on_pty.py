@@ -86,8 +86,13 @@ def test_a_whole_validation_over_a_serial_device_is_bit_equal_with_native(
 def test_info_by_port_alone_and_by_sts_descriptor(qemu_port: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["info", "--port", qemu_port, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["target"]["name"] == "nucleo_f446re"
-    assert run(["info", "--port", f"serial:{qemu_port}:921600", "--json"]) == 0
-    assert "921600" in json.loads(capsys.readouterr().out)["target"]["notes"][0]
+    assert run(["info", "--port", f"serial:{qemu_port}:1000000", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["target"]["baud"] == 1_000_000
+    assert run(["info", "--port", qemu_port, "--baud", "230400", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["target"]["baud"] == 230_400
+    assert run(["info", "--port", f"serial:{qemu_port}:921600"]) == 2, "16 MHz give nothing near it"
+    assert run(["info", "--port", qemu_port, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["target"]["baud"] == 115_200
 
 
 def test_nothing_is_lost_or_held_back_on_the_way(qemu_port: str) -> None:

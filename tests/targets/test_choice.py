@@ -62,3 +62,21 @@ def test_what_takes_one_target_refuses_several() -> None:
     with pytest.raises(UsageError, match="2 boards"):
         one_target(several)
     assert one_target(several[:1]) == several[0]
+
+
+def test_one_baud_for_all_boards() -> None:
+    assert [choice.baud for choice in chosen_targets(serial_numbers=["1", "2"], baud=921600)] == [921600, 921600]
+    assert chosen_targets(ports=["serial:COM4:921600"], baud=921600)[0].baud == 921600
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"native": True, "baud": 921600}, "--baud is for boards"),
+        ({"boards": ["nucleo_f446re"], "baud": 0}, "--baud is 0"),
+        ({"ports": ["serial:COM4:115200"], "baud": 921600}, "has another one"),
+    ],
+)
+def test_a_baud_that_means_nothing(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        chosen_targets(**options)

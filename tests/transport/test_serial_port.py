@@ -6,9 +6,11 @@ import os
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from harness.device import Device
 from harness.errors import LinkClosed, TargetUnavailable, UsageError
 from harness.fake import FakeDevice
 from harness.protocol.messages import Echo
+from harness.transport.base import baud_of, set_baud
 from harness.transport.ports import holders
 from harness.transport.serial_port import Address, SerialPort, parse_address
 from pty_line import PtyDevice
@@ -38,7 +41,7 @@ def fake_on_pty() -> Iterator[PtyDevice]:
         ("serial::921600", Address(None, 921600)),
         ("serial:COM4", Address("COM4")),
         ("serial:COM4:921600", Address("COM4", 921600)),
-        ("serial:/dev/ttyACM0:115200", Address("/dev/ttyACM0")),
+        ("serial:/dev/ttyACM0:115200", Address("/dev/ttyACM0", 115200)),
         ("serial:/dev/serial/by-path/pci-0:14.0-usb-0:1:1.0", Address("/dev/serial/by-path/pci-0:14.0-usb-0:1:1.0")),
         ("COM4", Address("COM4")),
         ("rfc2217://host:4000?ign_set_control", Address("rfc2217://host:4000?ign_set_control")),
@@ -183,3 +186,21 @@ def test_a_closed_port_is_a_closed_link(fake_on_pty: PtyDevice) -> None:
     for use in (lambda: port.write(b"x"), lambda: port.read(0.1)):
         with pytest.raises(LinkClosed):
             use()
+
+
+def test_only_a_port_has_a_baud() -> None:
+    ours, theirs = os.openpty()
+    try:
+        with closing(SerialPort(os.ttyname(theirs))) as port:
+            assert baud_of(port) == 115200
+            set_baud(port, 921600)
+            assert baud_of(port) == 921600
+            assert termios.tcgetattr(theirs)[5] == termios.B921600
+            with pytest.raises(UsageError, match="has no"):
+                set_baud(port, -1)
+            assert baud_of(port) == 921600
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    with closing(SerialPort("loop://")) as loop:
+        assert baud_of(loop) is None

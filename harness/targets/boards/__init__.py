@@ -35,7 +35,8 @@ class Board:
         flash_bytes: size of the chip's flash.
         sram_bytes: size of the chip's SRAM.
         sysclk_hz: the system clock that the firmware sets up.
-        baud: of the firmware's port.
+        baud: that the firmware's port boots with.
+        link_baud: that it goes on with over its probe, unless somebody asks for another one.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Board:
     sram_bytes: int
     sysclk_hz: int
     baud: int
+    link_baud: int
 
     @property
     def usb_ids(self) -> tuple[str, ...]:
@@ -94,6 +96,7 @@ def board(name: str) -> Board:
         sram_bytes=data["memory"]["sram_bytes"],
         sysclk_hz=data["clock"]["sysclk_hz"],
         baud=data["serial"]["baud"],
+        link_baud=data["serial"]["link_baud"],
     )
 
 

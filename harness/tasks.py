@@ -20,6 +20,7 @@ from typing import Final
 
 from harness.bootstrap.system import missing_parts
 from harness.errors import TargetUnavailable, UsageError
+from harness.processes import end_with_us
 from harness.renode.find import find_renode
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -173,7 +174,8 @@ def _run(task: Task, root: Path, say: Say) -> TaskResult:
 
 def _run_to_its_end(command: list[str], root: Path) -> int:
     sys.stdout.flush()  # what we have said comes before what it says
-    with subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL) as child:
+    ends = end_with_us(signal.SIGTERM)
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL, preexec_fn=ends) as child:  # noqa: PLW1509
         try:
             return child.wait()
         except BaseException as ending:

@@ -15,6 +15,7 @@ HARNESS = project_root() / "harness"
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "processes": set(),
     "findings": {"errors"},
     "protocol": {"errors"},
     "model": {"errors", "protocol"},
@@ -25,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "replay": {"errors", "protocol", "transport"},
     "inference": {"device", "errors", "model", "protocol"},
     "compare": {"errors"},
-    "oracle": {"compare", "errors", "model", "protocol"},
+    "oracle": {"compare", "errors", "model", "processes", "protocol"},
     "diagnosis": {"compare", "errors", "model", "oracle", "protocol"},
     "teacher_forced": {"compare", "device", "diagnosis", "inference", "model"},
     "validation": {
@@ -45,12 +46,12 @@ ALLOWED: dict[str, set[str]] = {
     "spread": set(),
     "doctor": {"device", "errors", "findings", "protocol", "transport"},
     "lab": {"errors", "targets", "transport"},
-    "targets": {"errors", "findings", "transport"},
-    "build": {"errors", "findings"},
+    "targets": {"errors", "findings", "processes", "transport"},
+    "build": {"errors", "findings", "processes"},
     "bootstrap": {"errors"},
-    "renode": {"errors"},
+    "renode": {"errors", "processes"},
     "report": {"compare", "errors", "inference", "model", "oracle", "protocol", "spread", "targets", "validation"},
-    "tasks": {"bootstrap", "errors", "renode"},
+    "tasks": {"bootstrap", "errors", "processes", "renode"},
     "cycles": {"build", "errors"},
     # The composers: they wire the parts together, and nobody imports them.
     "workbench": {

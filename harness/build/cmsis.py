@@ -19,6 +19,7 @@ from harness.build import recipe
 from harness.build.paths import work_dir
 from harness.build.recipe import CmsisDsp
 from harness.errors import BuildFailed
+from harness.processes import run_to_its_end
 
 Say = Callable[[str], None]
 
@@ -64,10 +65,8 @@ def _archive(pin: CmsisDsp, scratch: Path, say: Say) -> Path:
     if all(importlib.util.find_spec(module) for module in _METADATA_NEEDS):
         argv += ["--no-build-isolation"]  # otherwise pip fetches them, into an environment of its own
     try:
-        pip = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT_S, check=False
-        )
-        output, failed = pip.stdout + pip.stderr, pip.returncode != 0
+        status, output = run_to_its_end(argv, timeout_s=_DOWNLOAD_TIMEOUT_S)
+        failed = status != 0
     except subprocess.TimeoutExpired:
         output, failed = f"pip did not end within {_DOWNLOAD_TIMEOUT_S:g} s", True
     if failed or not (scratch / name).is_file():

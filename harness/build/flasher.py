@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from harness.build.paths import project_root
 from harness.errors import HilError
 from harness.findings import found
+from harness.processes import run_to_its_end
 
 _SHOWN_LINES = 12
 
@@ -69,31 +69,8 @@ def _failure(flasher: Flasher, serial_number: str | None, status: int | None, ou
 
 
 def _output_of(argv: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> tuple[int | None, str]:
-    """Exit status, None if it took too long, and output."""
-    process = subprocess.Popen(
-        argv,
-        cwd=project_root(),
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,  # so that what it has started can be ended with it: it would keep the probe
-    )
+    """Exit status, None if it took too long, and output. What it has started ends with it: it would keep the probe."""
     try:
-        output, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        _kill_group(process)
-        return None, process.communicate()[0]
-    except BaseException:
-        _kill_group(process)
-        raise
-    return process.returncode, output
-
-
-def _kill_group(process: subprocess.Popen[str]) -> None:
-    if hasattr(os, "killpg"):
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
+        return run_to_its_end(argv, cwd=project_root(), env={**os.environ, **environment}, timeout_s=timeout_s)
+    except subprocess.TimeoutExpired as late:
+        return None, str(late.output)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.build.paths import hil_command
 from harness.errors import BuildFailed
+from harness.processes import run_to_its_end
 
 _SHOWN_LINES = 20
 """As many as a reader takes in; the first error is what matters, and it is always among them."""
@@ -20,7 +20,7 @@ _ERROR = re.compile(r"\berror\b|\bld(\.exe)?: |^\*\*\* |^\w*(Error|Exception): "
 def run_tool(
     argv: Sequence[str | Path], *, what: str, cwd: Path, extra_env: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Run a program to its end, with its input closed.
+    """Run a program to its end, with its input closed. It ends with us, and all that it has started.
 
     Args:
         argv: the program and its arguments.
@@ -35,22 +35,11 @@ def run_tool(
         BuildFailed: it could not be started.
     """
     try:
-        process = subprocess.run(
-            [str(argument) for argument in argv],
-            cwd=cwd,
-            env={**os.environ, **(extra_env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+        return run_to_its_end([str(argument) for argument in argv], cwd=cwd, env={**os.environ, **(extra_env or {})})
     except OSError as error:
         raise BuildFailed(
             f"could not {what}: {argv[0]}: {error.strerror}", remedy=f"run `{hil_command()} setup`"
         ) from error
-    return process.returncode, process.stdout
 
 
 def failure_lines(output: str) -> str:

@@ -11,8 +11,7 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Entry point of the `hil` program. Exit codes: docs/REPORT.md and `hil --help`."""
     try:
-        # SIGTERM ends us as Ctrl-C does: in order, with every process that we started.
-        signal.signal(signal.SIGTERM, _terminate)
+        _end_in_order()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
@@ -23,6 +22,13 @@ def main() -> NoReturn:
         sys.stderr.write("interrupted\n")
         code = 130
     sys.exit(code)
+
+
+def _end_in_order() -> None:
+    """SIGTERM, and a terminal that goes away, end us as Ctrl-C does: with every process that we started."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which nohup asks for
+        signal.signal(signal.SIGHUP, _terminate)
 
 
 def _terminate(number: int, _: object) -> NoReturn:

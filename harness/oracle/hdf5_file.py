@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.processes import end_with_us
+
 READ_TIMEOUT_S = 20.0
 """Longest time for one file. The largest that is read takes 1 s; the rest is for a busy machine."""
 
@@ -75,6 +77,7 @@ class _Reader:
             stderr=subprocess.DEVNULL,
             cwd=_PROJECT,  # where `harness` is found
             env=environment,
+            preexec_fn=end_with_us(),  # noqa: PLW1509 - two system calls; it may hang in libhdf5, past its input's end
         )
 
     @property

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import TargetUnavailable
+from harness.processes import run_to_its_end
 from harness.renode.download import download
 from harness.renode.find import PROGRAM, home, installed, is_program, put_in_force
 from harness.renode.release import Package
@@ -157,16 +158,8 @@ def _program_in(package: Package, tree: Path) -> Path:
 
 def _version(program: Path) -> str:
     try:
-        done = subprocess.run(
-            [program, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_VERSION_TIMEOUT_S,
-            check=False,
-        )
-        output, failed = (done.stdout + done.stderr).strip(), done.returncode != 0
+        status, output = run_to_its_end([str(program), "--version"], timeout_s=_VERSION_TIMEOUT_S)
+        output, failed = output.strip(), status != 0
     except subprocess.TimeoutExpired:
         output, failed = f"no answer within {_VERSION_TIMEOUT_S:g} s", True
     except OSError as error:

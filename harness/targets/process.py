@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HilError, TargetUnavailable
+from harness.processes import end_with_us, kill_all_of
 from harness.transport.pipes import Pipes
 
 _STOP_TIMEOUT_S = 3.0
@@ -22,8 +21,6 @@ _INPUT_END_TIMEOUT_S = 10.0
 _LOG_TAIL_LINES = 15
 _NOT_RUNNING = "SZX"
 """States in proc(5): asleep until something happens, a zombie, dead. D, a wait for a disk, ends by itself."""
-
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class ChildProcess:
@@ -62,7 +59,7 @@ class ChildProcess:
                     pass_fds=pass_fds,
                     # Its own session: Ctrl-C reaches us alone, and we end it in order.
                     start_new_session=True,
-                    preexec_fn=_death_signal(),  # noqa: PLW1509 - one prctl call, safe after fork
+                    preexec_fn=end_with_us(),  # noqa: PLW1509 - two system calls, safe after fork
                 )
             except OSError as error:
                 raise TargetUnavailable(f"{argv[0]} could not be started: {error}") from error
@@ -98,16 +95,10 @@ class ChildProcess:
             self._process.stdin.close()
             self.wait(_INPUT_END_TIMEOUT_S)
         if self._process.poll() is None:
-            self._signal(signal.SIGTERM)
+            kill_all_of(self._process, signal.SIGTERM)  # a launcher may be a script, with the program as its child
             self.wait(_STOP_TIMEOUT_S)
-            self._signal(signal.SIGKILL)
+            kill_all_of(self._process)
             self._process.wait()
-
-    def _signal(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self._process.pid, number)  # a launcher may be a script, with the program as its child
-        except ProcessLookupError:
-            pass  # they have ended
 
     def log_tail(self) -> str:
         """The last lines of its log."""
@@ -211,15 +202,3 @@ class ProcessTarget:
     def log_path(self) -> Path | None:
         """Where its messages are kept, once there are any."""
         return self._log_path if self._log_path.is_file() and self._log_path.stat().st_size else None
-
-
-def _death_signal() -> Callable[[], None] | None:
-    """A hook for the child: the kernel kills it when we die, also by SIGKILL. Linux only."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)  # before the fork: loading a library after it is not safe
-
-    def ask_kernel() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    return ask_kernel

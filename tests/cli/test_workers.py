@@ -17,6 +17,7 @@ import pytest
 import seeds
 from harness.cli.app import run
 from keras_models import save_spec
+from marked_processes import descendants, is_running
 
 HIL = [sys.executable, "-m", "harness"]
 COUNT = 5
@@ -86,24 +87,6 @@ def test_what_workers_cannot_do_is_refused(
 ) -> None:
     assert run(["validate", *map(str, models), *options]) == 2
     assert said in capsys.readouterr().err
-
-
-def descendants(process: int) -> list[int]:
-    """Process ids of all that a process has started."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
-    found = [process]
-    for one in found:
-        found += [pid for pid, parent in parents.items() if parent == one]
-    return found[1:]
-
-
-def is_running(process: int) -> bool:
-    status = Path(f"/proc/{process}/stat")
-    try:
-        return status.read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 TARGET_KINDS = ("qemu", "native")
 """Every target for which set-up gets all that it needs, the default one first."""
 
+FLASH_TOOLS = ("platformio", "pyocd")
+"""What can write a board's flash, the default first."""
+
 _KEPT_LOGS = 50
 """A log is of use as long as somebody remembers the run."""
 
@@ -65,7 +68,9 @@ _numbers = count(1)  # tells the logs of one process apart
 Say = Callable[[str], None]
 
 
-def make_target(choice: TargetChoice, say: Say, recording: Recording | None = None) -> Target:
+def make_target(
+    choice: TargetChoice, say: Say, recording: Recording | None = None, *, tool: str = FLASH_TOOLS[0]
+) -> Target:
     """A target with its firmware built; a board's is built when the board is known to be there.
 
     What builds it is imported only for the target at hand: it takes as long to import as the rest of the program.
@@ -74,6 +79,7 @@ def make_target(choice: TargetChoice, say: Say, recording: Recording | None = No
         choice: which one.
         say: told what takes time.
         recording: of a board every line that it opens by itself, to find out what runs there, goes in here.
+        tool: one of FLASH_TOOLS.
 
     Raises:
         TargetUnavailable: a tool is missing.
@@ -97,15 +103,17 @@ def make_target(choice: TargetChoice, say: Say, recording: Recording | None = No
         launcher = find_renode()  # before anything is built for it
         return RenodeTarget(firmware_elf(say), log_path, launcher)
     if choice.kind == "board":
-        return _board_target(choice, say, recording)
+        return _board_target(choice, say, recording, tool)
     raise ValueError(f"unknown target {choice.kind}")
 
 
-def _board_target(choice: TargetChoice, say: Say, recording: Recording | None) -> Target:
+def _board_target(choice: TargetChoice, say: Say, recording: Recording | None, tool: str) -> Target:
+    named = board(choice.board)
+
     def board_at(port: str | None) -> BoardTarget:
         return BoardTarget(
-            board(choice.board),
-            ChipProgram(say, board(choice.board).platformio_environment),
+            named,
+            ChipProgram(say, named.platformio_environment, named.pyocd_chip if tool == "pyocd" else None),
             port=port,
             serial_number=choice.serial_number,
             flash=choice.flash,
@@ -141,11 +149,13 @@ class ChipProgram:
     Args:
         say: told what takes time.
         environment: section of platformio.ini, named after the board.
+        pyocd_chip: pyOCD's name of the chip, to flash by pyOCD; None: by PlatformIO.
     """
 
-    def __init__(self, say: Say, environment: str) -> None:
+    def __init__(self, say: Say, environment: str, pyocd_chip: str | None = None) -> None:
         self._say = say
         self._environment = environment
+        self._pyocd_chip = pyocd_chip
 
     def build_id(self, *, may_build: bool) -> bytes | None:
         """The build id of our own ELF; None if it is not built and may not be."""
@@ -168,6 +178,12 @@ class ChipProgram:
 
     def upload(self, serial_number: str | None) -> None:
         """Write our ELF to the board whose probe has this serial number."""
+        if self._pyocd_chip is not None:
+            from harness.build import pyocd
+            from harness.build.platformio import firmware_elf
+
+            pyocd.upload(firmware_elf(self._say, self._environment), self._pyocd_chip, serial_number)
+            return
         from harness.build.upload import upload
 
         upload(serial_number, self._environment)
@@ -323,14 +339,15 @@ def explained(target: Target, error: HilError) -> HilError:
     Returns:
         The finding, with the error as its `first`; the error itself where there is nothing to be found.
     """
+    board_there = board_behind(target)
     is_puzzling = isinstance(error, LinkTimeout) or error.code in ("wrong_reply", "flash_not_verified")
-    if not isinstance(target, BoardTarget) or not is_puzzling:
+    if board_there is None or not is_puzzling:
         return error
     from harness.doctor.line import examine
 
     try:
-        place = target.place()
-        examine(place.url, place.baud, target.open_line)
+        place = board_there.place()
+        examine(place.url, place.baud, board_there.open_line)
     except HilError as finding:
         if isinstance(error, FlashError):  # which it stays; the finding says why
             error.message, error.remedy = f"{error.message}; {finding.message}", finding.remedy
@@ -339,3 +356,10 @@ def explained(target: Target, error: HilError) -> HilError:
         return finding
     error.message += "; asked once more, it answers"
     return error
+
+
+def board_behind(target: Target) -> BoardTarget | None:
+    """The board that a target is, or has acquired; None where it is an emulator, or nothing is acquired yet."""
+    if isinstance(target, LabgridTarget):
+        return target.board
+    return target if isinstance(target, BoardTarget) else None

@@ -23,6 +23,9 @@ _PYOCD = flasher.Flasher(
     timeout_s=120.0,  # writing 60 KB takes some 5 s
 )
 
+_BESIDE = Path(sys.executable).with_name("pyocd")
+"""Where pip puts it."""
+
 
 def program() -> Path:
     """The program `pyocd`: beside the Python that runs us, else on the PATH.
@@ -30,10 +33,9 @@ def program() -> Path:
     Raises:
         FlashError: there is none.
     """
-    beside = Path(sys.executable).with_name("pyocd")
     on_path = shutil.which("pyocd")
-    if beside.is_file():
-        return beside
+    if _BESIDE.is_file():
+        return _BESIDE
     if on_path is None:
         raise found("no_pyocd", python=sys.executable)
     return Path(on_path)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from harness import __version__
-from harness.cli import bench, demo, doctor, export, fit, info, listing, maintenance, replay, soak, validate
+from harness.cli import bench, demo, doctor, export, fit, flash, info, listing, maintenance, replay, soak, validate
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable
 
 _EPILOG = (
@@ -46,6 +46,7 @@ for _name, _command in (
     ("bench", bench.bench_command),
     ("soak", soak.soak_command),
     ("info", info.info_command),
+    ("flash", flash.flash_command),
     ("doctor", doctor.doctor_command),
     ("list", listing.list_command),
     ("export", export.export_command),

@@ -25,7 +25,8 @@ _TOOLS_OF = {
     "renode": ("arm-gcc", "platformio", "renode"),
     "board": ("arm-gcc", "platformio", "openocd"),
 }
-"""The tools without which a kind of target does not run; what native needs is told by its start."""
+"""The tools without which a kind of target does not run: a board, only if it may have to be flashed. What native needs
+is told by its start."""
 
 
 @takes_target
@@ -76,10 +77,15 @@ def _check_machine(examination: Examination, target: TargetChoice) -> None:
     examination.check("temporary", lambda: check_folder(Path(tempfile.gettempdir()), "temporary files"))
     for name, look in _tool_checks().items():
         needs = [kind for kind, tools in _TOOLS_OF.items() if name in tools]
-        if target.kind in needs and not (name == "openocd" and target.flash == "never"):
+        if target.kind in needs and (target.kind != "board" or _may_be_flashed(target)):
             examination.check(name, look)
         else:
             _check_optional(examination, name, look, needs)
+
+
+def _may_be_flashed(target: TargetChoice) -> bool:
+    """Whether a run could want to: a port that was named may have no probe, and a lab's has none."""
+    return target.flash != "never" and target.port is None and target.labgrid_place is None
 
 
 def _check_optional(examination: Examination, name: str, look: Callable[[], str], needs: list[str]) -> None:
@@ -163,46 +169,49 @@ def _check_board_if_there(examination: Examination) -> None:
     examination.check("port", not_there)
 
 
-def _check_board(examination: Examination, target: TargetChoice) -> None:
+def _check_board(examination: Examination, choice: TargetChoice) -> None:
     from harness.doctor.board import BoardRig, check_board
-    from harness.targets.board import BoardTarget, Place
+    from harness.doctor.outcomes import NotChecked
+    from harness.targets.board import Place
     from harness.targets.boards import board
     from harness.targets.identity import check_chip, check_program
     from harness.transport.serial_port import SerialPort
     from harness.transport.usb import usb_devices
-    from harness.workbench import ChipProgram, locate, make_target
+    from harness.workbench import ChipProgram, board_behind, locate, make_target
 
-    made = make_target(target, say)
-    assert isinstance(made, BoardTarget)
+    target, named = make_target(choice, say), board(choice.board)
     places: list[Place] = []
 
     def port() -> str:
-        places.append(made.place())
-        made.reserve()
+        target.reserve()
+        reserved = board_behind(target)
+        assert reserved is not None
+        places.append(reserved.place())
         return str(places[0])
 
     def check_identity(hello: HelloReply) -> None:
-        check_chip(board(target.board), hello.idcode & 0xFFF, places[0])
-        check_program(board(target.board), hello.board, places[0])
+        check_chip(named, hello.idcode & 0xFFF, places[0])
+        check_program(named, hello.board, places[0])
 
-    examination.check("port", port)
+    def no_link() -> str:
+        raise NotChecked("there is no port to look at")
+
     try:
-        if places:
-            place = places[0]
-            rig = BoardRig(
-                url=place.url,
-                baud=place.baud,
-                has_probe=place.has_probe,
-                serial_number=place.serial_number,
-                check_identity=check_identity,
-                usb=usb_devices,
-                our_build=lambda: ChipProgram(say, board(target.board).platformio_environment).build_id(
-                    may_build=False
-                ),
-                locate=locate,
-                open_line=SerialPort,
-                clock=time.monotonic,
-            )
-            check_board(examination, rig)
+        if not examination.check("port", port):
+            examination.check("link", no_link)
+            return
+        rig = BoardRig(
+            url=places[0].url,
+            baud=places[0].baud,
+            has_probe=places[0].has_probe,
+            serial_number=places[0].serial_number,
+            check_identity=check_identity,
+            usb=usb_devices,
+            our_build=lambda: ChipProgram(say, named.platformio_environment).build_id(may_build=False),
+            locate=locate,
+            open_line=SerialPort,
+            clock=time.monotonic,
+        )
+        check_board(examination, rig)
     finally:
-        made.release()
+        target.release()

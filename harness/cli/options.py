@@ -17,6 +17,7 @@ from harness.build.platformio import firmware_elf
 from harness.errors import BuildFailed
 from harness.renode.find import find_renode
 from harness.targets.base import Target
+from harness.targets.boards import DEFAULT_BOARD
 from harness.targets.choice import FLASH_POLICIES, TargetChoice, chosen_targets, one_target
 from harness.transport.recording import Recording
 from harness.workbench import make_target
@@ -99,21 +100,41 @@ def takes_target(command: Callable[..., int]) -> Callable[..., int]:
 
     `target` is one TargetChoice, and several boards are refused; `targets` is a tuple of them.
     """
-    ours = inspect.signature(_target_options, eval_str=True).parameters
+    its_own = inspect.signature(command, eval_str=True).parameters
+    if "targets" in its_own:
+        return _with_options(command, "targets", tuple(_TARGET_OPTIONS), lambda chosen: _target_options(**chosen))
+    return _with_options(
+        command, "target", tuple(_TARGET_OPTIONS), lambda chosen: one_target(_target_options(**chosen))
+    )
+
+
+def takes_boards(command: Callable[..., int]) -> Callable[..., int]:
+    """The same command with the options that choose boards in place of its parameter `targets`."""
+
+    def boards_of(chosen: dict[str, Any]) -> tuple[TargetChoice, ...]:
+        is_named = any(chosen.get(name) for name in ("boards", "ports", "serial_numbers"))
+        return _target_options(**(chosen if is_named else {**chosen, "boards": [DEFAULT_BOARD]}))
+
+    names = ("boards", "ports", "serial_numbers", "flash", "no_flash", "wait_s")
+    return _with_options(command, "targets", names, boards_of)
+
+
+_TARGET_OPTIONS = inspect.signature(_target_options, eval_str=True).parameters
+
+
+def _with_options(
+    command: Callable[..., int], replaced: str, names: tuple[str, ...], value_of: Callable[[dict[str, Any]], Any]
+) -> Callable[..., int]:
+    """The same command with some of the target's options in place of one parameter, which gets what they mean."""
 
     @wraps(command)
     def wrapped(**given: Any) -> int:
-        chosen = {name: given.pop(name) for name in ours if name in given}
-        targets = _target_options(**chosen)
-        if takes_several:
-            return command(targets=targets, **given)
-        return command(target=one_target(targets), **given)
+        chosen = {name: given.pop(name) for name in names if name in given}
+        return command(**{replaced: value_of(chosen)}, **given)
 
-    its_own = inspect.signature(command, eval_str=True).parameters
-    takes_several = "targets" in its_own
     parameters: list[inspect.Parameter] = []
-    for parameter in its_own.values():
-        parameters += ours.values() if parameter.name in ("target", "targets") else [parameter]
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        parameters += [_TARGET_OPTIONS[name] for name in names] if parameter.name == replaced else [parameter]
     # Typer reads a command's options from these two.
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -16,6 +16,15 @@ BOARD_FINDINGS = (
         {"theirs": "0.9", "ours": "1.0"},
     ),
     Finding(
+        "other_build",
+        "hil flash --flash never",
+        MismatchError,
+        "our firmware, of another build",
+        "the firmware on the board is build {theirs}, and not {ours}, which this hil has built",
+        "`hil flash` puts ours there",
+        {"theirs": "9f31c0de77aa", "ours": "2b1d09e4c35f"},
+    ),
+    Finding(
         "fault_record",
         "faults",
         DeviceFault,

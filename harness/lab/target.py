@@ -46,6 +46,11 @@ class LabgridTarget:
         self._board: BoardTarget | None = None
         self._url = ""
 
+    @property
+    def board(self) -> BoardTarget | None:
+        """The board, once the place was acquired."""
+        return self._board
+
     def unavailable(self) -> HilError | None:
         """Why there can be none, or None. Whether the place is free only its acquisition tells."""
         try:

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from harness.errors import (
     DeviceError,
-    FlashError,
     HilError,
     LinkTimeout,
     MismatchError,
@@ -198,11 +197,7 @@ class BoardTarget:
         self.reserve()
         place = self.place()
         if self._flash == "always" and not place.has_probe:
-            raise UsageError(
-                f"{place.url} belongs to no probe, so nothing can be flashed there",
-                code="port_cannot_flash",
-                remedy="leave out --flash, or leave out --port to have the board found on USB",
-            )
+            raise found("port_cannot_flash", port=place.url)
         self._place = place
         line = self.open_line(place.url, place.baud)
         try:
@@ -406,13 +401,8 @@ class BoardTarget:
             raise TargetUnavailable(f"the probe {place.serial_number} is not on USB any more")
         return Place(port.device, place.baud, True, place.serial_number)
 
-    def _not_verified(self, place: Place, reason: str) -> FlashError:
-        return FlashError(
-            f"{self._board.name} was flashed, and does not answer with our firmware at {place.url}: {reason}",
-            code="flash_not_verified",
-            remedy="press the board's reset button and run again; if it stays silent, look whether its probe's serial "
-            "port is wired to USART2 (PA2, PA3)",
-        )
+    def _not_verified(self, place: Place, reason: str) -> HilError:
+        return found("flash_not_verified", board=self._board.name, port=place.url, reason=reason)
 
 
 def _has_number(port: PortInfo | None, serial_number: str) -> bool:

@@ -71,8 +71,9 @@ class UsbDevice:
         return self.usb_id.upper() + named + number
 
 
-def usb_devices(sysfs: Path = SYSFS, dev: Path = Path("/dev/bus/usb")) -> tuple[UsbDevice, ...]:
+def usb_devices(sysfs: Path | None = None, dev: Path = Path("/dev/bus/usb")) -> tuple[UsbDevice, ...]:
     """All of them but hubs, by their place; none where there is no sysfs."""
+    sysfs = sysfs or SYSFS
     found = []
     for folder in sorted(sysfs.glob("*")) if sysfs.is_dir() else ():
         vendor, product = _read(folder / "idVendor"), _read(folder / "idProduct")
@@ -84,7 +85,7 @@ def usb_devices(sysfs: Path = SYSFS, dev: Path = Path("/dev/bus/usb")) -> tuple[
     return tuple(found)
 
 
-def probes(sysfs: Path = SYSFS) -> tuple[UsbDevice, ...]:
+def probes(sysfs: Path | None = None) -> tuple[UsbDevice, ...]:
     """Those that may be debug probes, or a chip in its boot loader."""
     return tuple(device for device in usb_devices(sysfs) if device.kind)
 

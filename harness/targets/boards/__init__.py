@@ -28,6 +28,7 @@ class Board:
         description: for people.
         platformio_environment: section of platformio.ini that builds and flashes for it.
         chip: name of its chip.
+        pyocd_chip: pyOCD's name of it.
         device_id: the chip's kind, the lower 12 bits of DBGMCU_IDCODE.
         vendor_id: USB vendor of its probe, whose serial port is the board's.
         product_ids: USB products, the usual one first.
@@ -43,6 +44,7 @@ class Board:
     description: str
     platformio_environment: str
     chip: str
+    pyocd_chip: str
     device_id: int
     vendor_id: int
     product_ids: tuple[int, ...]
@@ -88,6 +90,7 @@ def board(name: str) -> Board:
         description=data["description"],
         platformio_environment=data["platformio_environment"],
         chip=data["chip"]["name"],
+        pyocd_chip=data["chip"]["pyocd"],
         device_id=data["chip"]["device_id"],
         vendor_id=data["usb"]["vendor_id"],
         product_ids=tuple(data["usb"]["product_ids"]),

@@ -8,7 +8,11 @@
     --hil-native, --hil-qemu, --hil-renode, --hil-board, --hil-port, --hil-flash
                            the same by names that no other plugin owns
 
-Each test's report has the properties hil_target and, on a board, hil_board (serial number or port).
+Each test's report has the properties hil_target and, on a board, hil_board (serial number or port); those of
+`validate` also hil_model, hil_verdict, hil_build_id, for each tensor its error and tolerance, and hil_command, which
+does the same again. One that fails has a section "hil": where it is wrong, why, and that command.
+
+Markers: see harness.pytest_markers.
 
 Fixtures:
     device     a greeted `harness.device.Device`; the test runs once for each target
@@ -20,6 +24,7 @@ Loaded at every start of pytest in its environment, so it imports nothing heavy 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Generator, Iterator
@@ -29,6 +34,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from harness.pytest_markers import HELP, missing_feature, unknown_features
 
 if TYPE_CHECKING:
     from harness.device import Device
@@ -94,6 +101,9 @@ _XDIST_WAIT_S = 3600.0
 
 _TAKEN_NAMES = pytest.StashKey[list[str]]()
 
+_FAILURES = pytest.StashKey[list[list[str]]]()
+"""What is to be said of validations that did not pass, in lines."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options whose names nobody else has."""
@@ -133,11 +143,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and refuse options that do not go together."""
+    """Register the markers, and refuse options that do not go together."""
     from harness.errors import UsageError
 
-    kinds = ", ".join(ALL_KINDS)
-    config.addinivalue_line("markers", f"hil_targets(*kinds): run the test only on these targets ({kinds})")
+    for marker, text in HELP.items():
+        config.addinivalue_line("markers", f"{marker}: {text}")
     try:
         choices = _choices(config)
     except UsageError as error:
@@ -156,8 +166,37 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("hil_targets")
     if marker is not None and not set(marker.args) <= set(ALL_KINDS):
         raise pytest.UsageError(f"hil_targets{marker.args}: the targets are {', '.join(ALL_KINDS)}")
-    chosen = [kind for kind in kinds if marker is None or kind in marker.args]
+    chosen: list[Any] = [kind for kind in kinds if marker is None or kind in marker.args]
+    boards = metafunc.definition.get_closest_marker("board")
+    if boards is not None:
+        reason = f"needs --board {' or '.join(boards.args)}"
+        chosen = ["board"] if "board" in kinds else [pytest.param("board", marks=pytest.mark.skip(reason=reason))]
+    needs = metafunc.definition.get_closest_marker("needs")
+    if needs is not None and (unknown := unknown_features(needs.args)):
+        raise pytest.UsageError(f"needs{needs.args}: no device has {', '.join(unknown)}")
     metafunc.parametrize("hil_kind", chosen, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what runs on a target; leave out what takes long, unless it is asked for."""
+    for item in items:
+        if "hil_kind" in getattr(item, "fixturenames", ()):
+            item.add_marker("hil")
+        if item.get_closest_marker("soak") and "soak" not in config.getoption("markexpr"):
+            item.add_marker(pytest.mark.skip(reason="takes long: run it with -m soak"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a failed validation is wrong, in the short summary and in a section of its own."""
+    report = yield
+    failures = item.stash.get(_FAILURES, [])
+    if report.when == "call" and report.failed and failures:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None:
+            crash.message = failures[0][0]
+        report.sections += [("hil", "\n".join(lines)) for lines in failures]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -217,6 +256,7 @@ def hil_workbench(
     try:
         bench = hil_workbenches(hil_kind)
         request.node.user_properties += _properties(bench.target)
+        _skip_what_it_cannot(request.node, bench)
         return bench
     except BuildFailed:
         raise  # the tools are there and the firmware is broken: a skip would hide that
@@ -243,7 +283,7 @@ def device(hil_workbench: Workbench) -> Iterator[Device]:
 
 
 @pytest.fixture
-def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
+def validate(hil_workbench: Workbench, request: pytest.FixtureRequest) -> Callable[..., Validation]:
     """Validate a model on the target at hand.
 
     `validate(model, inputs=None, layer=None, atol=None, rtol=None, batch=None, steps=None, seed=0, kernel="arm_math",
@@ -293,6 +333,9 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
             weights=None if weights is None else Path(weights),
             level=trace_named(trace),
         )
+        options = {"layer": layer, "weights": weights, "atol": atol, "rtol": rtol, "batch": batch, "steps": steps}
+        options |= {"seed": seed or None, "kernel": kernel, "trace": trace}
+        _keep_for_report(request, hil_workbench.target, result, inputs, options)
         if result.error is not None:
             raise hil_workbench.failed(result.error) from None
         if result.bisect_error is not None:
@@ -300,6 +343,45 @@ def validate(hil_workbench: Workbench) -> Callable[..., Validation]:
         return result
 
     return run
+
+
+def _keep_for_report(
+    request: pytest.FixtureRequest,
+    target: Target,
+    result: Validation,
+    inputs: str | Path | Inputs | WholeInputs | None,
+    options: dict[str, Any],
+) -> None:
+    """What a test's report says of a validation."""
+    from harness.report.testcase import command_of, failure_lines, properties
+
+    node = request.node
+    if inputs is None or isinstance(inputs, str | Path):
+        command = command_of(result.model_path, _as_options(target), {"inputs": inputs, **options})
+    else:  # they are in the test's memory alone
+        command = f"pytest {shlex.quote(node.nodeid)}"
+    node.user_properties += properties(result, command)
+    if not result:
+        node.stash.setdefault(_FAILURES, []).append(failure_lines(result, command))
+
+
+def _as_options(target: Target) -> str:
+    known = target.description()
+    if target.kind != "board":
+        return f"--{target.kind}"
+    place = f"--sn {known['serial_number']}" if known["serial_number"] else f"--port {known['port']}"
+    return f"--board {known['name']} {place}"
+
+
+def _skip_what_it_cannot(node: pytest.Item, bench: Workbench) -> None:
+    """Leave out a test that is for another board, or needs what this device does not have."""
+    boards, needs = node.get_closest_marker("board"), node.get_closest_marker("needs")
+    name = bench.target.description().get("name")
+    if boards is not None and name not in boards.args:
+        pytest.skip(f"is for {' or '.join(boards.args)}, this board is {name}")
+    missing = "" if needs is None else missing_feature(needs.args, bench.device().info)
+    if missing:
+        pytest.skip(missing)
 
 
 def _asked_for(config: pytest.Config) -> tuple[str, ...]:

@@ -115,7 +115,19 @@ ALLOWED: dict[str, set[str]] = {
         "validation",
         "workbench",
     },
-    "pytest_plugin": {"build", "device", "errors", "model", "oracle", "targets", "validation", "workbench"},
+    "pytest_markers": {"protocol"},
+    "pytest_plugin": {
+        "build",
+        "device",
+        "errors",
+        "model",
+        "oracle",
+        "pytest_markers",
+        "report",
+        "targets",
+        "validation",
+        "workbench",
+    },
     "__main__": {"cli"},
 }
 """Parts of harness/ that each part may import, besides itself and the version in harness/__init__.py."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -95,6 +96,71 @@ def test_validate_is_true_for_a_pass_and_says_why_not(model: Path, project: pyte
     result = project.runpytest_subprocess("--native")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*FAIL seed.keras: lstm.h beyond tolerance at seq*"])
+
+
+def test_a_failure_says_where_why_and_how_to_have_it_again(
+    model: Path, project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # pytest's summary cuts what does not fit a line
+    project.makepyfile(
+        f"""
+        def test_too_strict(validate):
+            assert validate({str(model)!r}, batch=2, steps=3, atol=0, rtol=0)
+        """
+    )
+    result = project.runpytest_subprocess("--native", "--junit-xml=junit.xml", "-rf")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*- hil -*",
+            "seed.keras: seq * step * unit * of lstm.*: expected *, got *, * times what is allowed",
+            "first beyond tolerance is seq *",
+            f"again: hil validate {model} --native --atol 0 --rtol 0 --batch 2 --steps 3*",
+            "FAILED *test_too_strict* - seed.keras: seq * times what is allowed",
+        ]
+    )
+    properties = {each.get("name"): each.get("value") for each in ElementTree.parse("junit.xml").iter("property")}
+    assert properties["hil_target"] == "native"
+    assert properties["hil_verdict"] == "FAIL"
+    assert len(str(properties["hil_build_id"])) == 40
+    assert str(properties["hil_lstm.h"]).startswith("max_abs=")
+    assert "--native" in str(properties["hil_command"])
+
+
+def test_markers_say_what_a_test_is_for(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.board("nucleo_f446re")
+        def test_of_a_board(device): pass
+
+        @pytest.mark.needs("cycles")
+        def test_of_cycles(device): pass
+
+        @pytest.mark.needs("gates", "store")
+        def test_of_what_is_there(device): pass
+
+        @pytest.mark.soak
+        def test_long(device): pass
+
+        def test_without_target(): pass
+        """
+    )
+    result = project.runpytest_subprocess("--native", "-rs", "--strict-markers")
+    result.assert_outcomes(passed=2, skipped=3)
+    result.stdout.fnmatch_lines_random(
+        ["*needs --board nucleo_f446re*", "*counts cycles: emulators count instructions*", "*run it with -m soak*"]
+    )
+    project.runpytest_subprocess("--native", "-m", "soak").assert_outcomes(passed=1, deselected=4)
+    project.runpytest_subprocess("--native", "-m", "not hil").assert_outcomes(passed=1, deselected=4)
+
+
+def test_an_unknown_feature_is_an_error(project: pytest.Pytester) -> None:
+    project.makepyfile("import pytest\n@pytest.mark.needs('wings')\ndef test_it(device): pass\n")
+    result = project.runpytest_subprocess("--native")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*no device has wings*"])
 
 
 def test_collection_imports_nothing_heavy(project: pytest.Pytester) -> None:

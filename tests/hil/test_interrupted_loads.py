@@ -1,11 +1,10 @@
 """Weight loads that meet a restart or an unplugged cable at every single byte end with the right image all the same.
 
-Some bytes of both directions are tried; all of them, which takes minutes, with HIL_STRIDE_BYTES=1.
+Some bytes of both directions are tried; all of them, which takes minutes, with `-m soak`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -31,9 +30,6 @@ QUICK = Timing(first_timeout_s=0.005, greeting_interval_s=0.005, is_paced=False)
 
 BORDER_BYTES = 2
 """The last ones of a load, without which it is complete: a restart there is met by the run behind it."""
-
-STRIDE_BYTES = int(os.environ.get("HIL_STRIDE_BYTES", "29"))
-"""From one byte that is tried to the next."""
 
 SLOWER = 11
 """So many times fewer on what starts more slowly than a process."""
@@ -111,14 +107,17 @@ def run(device: Device) -> bytes:
 
 
 @pytest.mark.hil_targets("native", "qemu", "renode")  # a target of its own is needed
+@pytest.mark.parametrize("stride_bytes", [29, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("strike", [restart, unplug])
-def test_a_load_is_right_wherever_it_is_interrupted(strike: Strike, line: Transport, hil_kind: str) -> None:
+def test_a_load_is_right_wherever_it_is_interrupted(
+    strike: Strike, stride_bytes: int, line: Transport, hil_kind: str, record_property: Callable[[str, object], None]
+) -> None:
     device = Device(line, timing=QUICK)
     device.connect()
     span_bytes = min(load_bytes(device) for _ in range(5))
     right = run(device)
     recoveries = told = 0
-    places = range(0, span_bytes, STRIDE_BYTES * (1 if hil_kind == "native" else SLOWER))
+    places = range(0, span_bytes, stride_bytes * (1 if hil_kind == "native" else SLOWER))
     for place in places:
         restart(line)
         device = Device(struck := Struck(line, strike, 2**40), timing=QUICK, reopen=lambda: line)
@@ -132,4 +131,7 @@ def test_a_load_is_right_wherever_it_is_interrupted(strike: Strike, line: Transp
         except (DeviceReset, LinkClosed):
             told += 1
             assert left_bytes >= -BORDER_BYTES, f"after byte {place}"
+    record_property("places", len(places))
+    record_property("recoveries", recoveries)
+    record_property("told", told)
     assert recoveries + told > 0.9 * len(places)

@@ -1,0 +1,98 @@
+"""`pytest -n N` with several boards: every worker has one of its own, or waits; results say which."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from harness.fake import FakeDevice
+from harness.targets.lock import BoardLock
+from pty_line import PtyDevice
+
+TESTS = """
+    import os, time
+    import pytest
+    from harness.protocol.messages import Echo
+
+    @pytest.mark.parametrize("number", range({count}))
+    def test_echo(device, number):
+        with open({folder!r} + "/" + os.environ.get("PYTEST_XDIST_WORKER", "alone"), "a") as log:
+            log.write("+")
+        time.sleep(0.3)  # time enough for every worker to ask for a board
+        assert device.request(Echo(data=b"hi")).data == b"hi"
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, runtime_folder: Path) -> pytest.Pytester:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:pytest_embedded")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    return pytester
+
+
+@pytest.fixture
+def ports() -> Iterator[list[str]]:
+    devices = [PtyDevice(FakeDevice().receive) for _ in range(2)]
+    yield [device.url for device in devices]
+    for device in devices:
+        device.hang_up()
+
+
+def boards_in(report: Path) -> list[str | None]:
+    """The board of each test."""
+    cases = ElementTree.parse(report).iter("testcase")
+    return [
+        next((each.get("value") for each in case.iter("property") if each.get("name") == "hil_board"), None)
+        for case in cases
+    ]
+
+
+def options(ports: list[str]) -> list[str]:
+    return [f"--port={port}" for port in ports]
+
+
+def test_every_worker_has_a_board_of_its_own(project: pytest.Pytester, ports: list[str]) -> None:
+    project.makepyfile(test_it=TESTS.format(count=8, folder=str(project.path)))
+    report = project.path / "report.xml"
+    result = project.runpytest_subprocess("-n", "2", f"--junitxml={report}", *options(ports))
+    result.assert_outcomes(passed=8)
+    assert set(boards_in(report)) == set(ports)
+    assert None not in boards_in(report)
+
+
+def test_a_worker_without_a_board_waits_and_names_the_holder(project: pytest.Pytester, ports: list[str]) -> None:
+    project.makepyfile(test_it=TESTS.format(count=6, folder=str(project.path)))
+    result = project.runpytest_subprocess("-n", "3", *options(ports))
+    result.assert_outcomes(passed=6)
+    waited = [line for line in result.errlines if line.startswith("hil gw")]
+    assert len(waited) >= 1
+    assert re.search(r"waiting up to 3600 s: nucleo_f446re at /dev/pts/\d+ is in use by pid \d+ ", waited[0])
+    assert len({line.split()[1] for line in waited}) == 1, "two of three workers had a board at once"
+
+
+def test_without_workers_a_board_in_use_is_an_error(project: pytest.Pytester, ports: list[str]) -> None:
+    project.makepyfile(test_it=TESTS.format(count=1, folder=str(project.path)))
+    held = [BoardLock(port, "the board") for port in ports]
+    held[0].take()
+    project.runpytest_subprocess(*options(ports)).assert_outcomes(passed=1)
+    held[1].take()
+    result = project.runpytest_subprocess(*options(ports))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*TargetBusy*{ports[0]} is in use by pid {os.getpid()} *--hil-wait*"])
+    for lock in held:
+        lock.give_back()
+
+
+def test_the_wait_can_be_chosen(project: pytest.Pytester, ports: list[str]) -> None:
+    project.makepyfile(test_it=TESTS.format(count=1, folder=str(project.path)))
+    lock = BoardLock(ports[0], "the board")
+    lock.take()
+    result = project.runpytest_subprocess("--hil-wait=0.2", f"--port={ports[0]}")
+    lock.give_back()
+    result.assert_outcomes(errors=1)
+    result.stderr.fnmatch_lines(["hil: waiting up to 0.2 s: *"])

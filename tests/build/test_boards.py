@@ -19,6 +19,7 @@ from harness.build.platformio import firmware_elf
 from harness.errors import BuildFailed, TargetUnavailable
 from harness.inference import load_model
 from harness.model.inputs import random_inputs
+from harness.protocol.baud import COMMON_BAUDS, baud_error, is_possible
 from harness.protocol.messages import HelloReply
 from harness.protocol.wire import Kernel
 from harness.targets.base import Target
@@ -53,6 +54,7 @@ def test_what_is_known_of_it_is_what_is_built(one: Board) -> None:
     }
     assert numbers["CHIP_DEV_ID"] == one.device_id
     assert numbers["CHIP_PLL_HZ"] == one.sysclk_hz
+    assert numbers["CHIP_PLL_HZ"] == one.uart_clock_hz * numbers["CHIP_APB1_DIVIDER"]
     ini = configparser.ConfigParser()
     ini.read(project_root() / "platformio.ini")
     assert ini[f"env:{one.name}"]["board"] == one.name
@@ -75,6 +77,28 @@ def test_its_memory_is_the_chips(one: Board, elf: Path) -> None:
     assert taken.flash_bytes <= 64 * KIB
     assert taken.ram_bytes <= 28 * KIB
     assert symbol_names(elf) & FORBIDDEN == set()
+
+
+def test_its_line_can_have_the_bauds_that_it_is_given(one: Board) -> None:
+    assert is_possible(one.uart_clock_hz, one.baud)
+    assert is_possible(one.uart_clock_hz, one.link_baud)
+
+
+def test_the_table_of_bauds_is_what_the_clocks_give() -> None:
+    text = (project_root() / "docs" / "NEW_BOARD.md").read_text()
+    head, rows = re.search(r"^\| baud \|(.*)\n\|[-:|]+\n((?:\|.*\n)+)", text, re.MULTILINE).groups()  # type: ignore[union-attr]
+    clocks_hz = [int(mhz) * 1_000_000 for mhz in re.findall(r"(\d+) MHz", head)]
+    assert sorted(clocks_hz) == sorted(board(name).uart_clock_hz for name in board_names())
+    told = {}
+    for row in rows.splitlines():
+        baud, *cells = (cell.strip() for cell in row.strip("|").split("|"))
+        told[int(baud)] = cells
+    assert tuple(told) == COMMON_BAUDS
+    for baud, cells in told.items():
+        for clock_hz, cell in zip(clocks_hz, cells, strict=True):
+            error = baud_error(clock_hz, baud)
+            assert error is not None
+            assert cell == (f"{error * 100:+.2f} %" if is_possible(clock_hz, baud) else "refused"), (baud, clock_hz)
 
 
 def run_on(target: Target) -> tuple[HelloReply, list[dict[str, np.ndarray]]]:

@@ -36,6 +36,7 @@ class Board:
         flash_bytes: size of the chip's flash.
         sram_bytes: size of the chip's SRAM.
         sysclk_hz: the system clock that the firmware sets up.
+        uart_clock_hz: what it gives the USART.
         baud: that the firmware's port boots with.
         link_baud: that it goes on with over its probe, unless somebody asks for another one.
     """
@@ -52,6 +53,7 @@ class Board:
     flash_bytes: int
     sram_bytes: int
     sysclk_hz: int
+    uart_clock_hz: int
     baud: int
     link_baud: int
 
@@ -98,6 +100,7 @@ def board(name: str) -> Board:
         flash_bytes=data["memory"]["flash_bytes"],
         sram_bytes=data["memory"]["sram_bytes"],
         sysclk_hz=data["clock"]["sysclk_hz"],
+        uart_clock_hz=data["clock"]["uart_clock_hz"],
         baud=data["serial"]["baud"],
         link_baud=data["serial"]["link_baud"],
     )

@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
         "teacher_forced",
     },
     "export": {"model"},
-    "link_bench": {"build", "device", "errors", "inference", "model", "protocol", "transport"},
+    "link_bench": {"build", "cycles", "device", "errors", "inference", "model", "protocol", "transport"},
     "soak": {"compare", "device", "errors", "inference", "model", "protocol", "targets", "transport"},
     "spread": set(),
     "doctor": {"device", "errors", "findings", "protocol", "transport"},

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from elftools.dwarf.die import DIE
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection, SymbolTableSection
@@ -121,6 +122,36 @@ def symbols(path: Path) -> tuple[Symbol, ...]:
             and symbol["st_size"] > 0
             and symbol["st_shndx"] != "SHN_UNDEF"
         )
+
+
+def member_sizes(path: Path, struct: str) -> dict[str, int]:
+    """Sizes of a C struct's members in bytes, padding behind each included, from the debug information.
+
+    Args:
+        path: the ELF.
+        struct: name of its typedef.
+
+    Raises:
+        BuildFailed: there is no such struct.
+    """
+    with path.open("rb") as stream:
+        elf = ELFFile(stream)
+        units = elf.get_dwarf_info().iter_CUs() if elf.has_dwarf_info() else ()
+        for unit in units:
+            for entry in unit.iter_DIEs():
+                if entry.tag == "DW_TAG_typedef" and _name_of(entry) == struct:
+                    body = entry.get_DIE_from_attribute("DW_AT_type")
+                    members = [child for child in body.iter_children() if child.tag == "DW_TAG_member"]
+                    starts = [int(member.attributes["DW_AT_data_member_location"].value) for member in members]
+                    ends = [*starts[1:], int(body.attributes["DW_AT_byte_size"].value)]
+                    return {
+                        _name_of(member): end - start for member, start, end in zip(members, starts, ends, strict=True)
+                    }
+    raise BuildFailed(f"{path} has no debug information of {struct}", code="no_debug_info")
+
+
+def _name_of(entry: DIE) -> str:
+    return str(entry.attributes["DW_AT_name"].value.decode()) if "DW_AT_name" in entry.attributes else ""
 
 
 def linked_from(elf: Path, objects: Iterable[Path]) -> tuple[Symbol, ...]:

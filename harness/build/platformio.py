@@ -67,6 +67,16 @@ def engine_objects() -> list[Path]:
     )
 
 
+def firmware_objects(part: str) -> list[Path]:
+    """The object files of a part of the firmware in the last build.
+
+    Args:
+        part: a folder or a file without its suffix, below firmware/.
+    """
+    place = _build_dir(ENVIRONMENT) / part
+    return sorted(place.rglob("*.o")) if place.is_dir() else [place.with_suffix(".o")]
+
+
 def prepare() -> bool:
     """Choose where `pio run` takes its packages from in this project, and put them there if that is here.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
-from harness.cli.options import ready_target, say
+from harness.cli.options import PROGRAMS, ready_target, say
 from harness.errors import HilError, UsageError
 from harness.protocol.baud import real_baud
 from harness.protocol.wire import BOOT_BAUD
@@ -21,6 +22,7 @@ from harness.transport.paced import USB_FRAME_S, PacedTransport, RealTime, Virtu
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from harness.link_bench.chip import ChipLink
     from harness.link_bench.record import Goodput
 
 SCHEMA = "lstm-hil/link-bench/1"
@@ -39,6 +41,7 @@ def bench_link(choice: TargetChoice, json_path: Path | None) -> int:
     if reason is not None:
         raise reason
 
+    from harness.link_bench.chip import lines_of
     from harness.report.record import write_record
     from harness.report.terminal import make_console
     from harness.workbench import explained
@@ -52,6 +55,9 @@ def bench_link(choice: TargetChoice, json_path: Path | None) -> int:
     console.print(_table(rows))
     for line in _remarks(choice):
         console.print(line, markup=False, highlight=False)
+    chip = _chip()
+    for line in ["link on the chip: not known without arm-none-eabi-gcc"] if chip is None else lines_of(chip):
+        console.print(line, markup=False, highlight=False)
     if json_path is not None:
         record: dict[str, Any] = {
             "schema": SCHEMA,
@@ -60,11 +66,23 @@ def bench_link(choice: TargetChoice, json_path: Path | None) -> int:
             "time": _time_of(choice),
             "usb_frame_s": None if choice.kind == "board" else USB_FRAME_S,
             "rows": [row.to_json() for row in rows],
+            "chip": None if chip is None else chip.to_json(),
         }
         json_path.parent.mkdir(parents=True, exist_ok=True)
         write_record(record, json_path)
         console.print(f"written {json_path}", markup=False)
     return 0
+
+
+def _chip() -> ChipLink | None:
+    """What the link takes on the chip; None where its program cannot be built or read."""
+    if any(shutil.which(program) is None for program in PROGRAMS["qemu"][:1]):
+        return None
+
+    from harness.build.platformio import firmware_elf
+    from harness.link_bench.chip import chip_link
+
+    return chip_link(firmware_elf(say))
 
 
 def _time_of(choice: TargetChoice) -> str:

@@ -1,7 +1,7 @@
 // Runs the chip's fault.c and watchdog.c against simulated registers and a simulated stack:
 //
 //   fault_tool fault EXCEPTION CFSR MMFAR SP LR PC COUNT    takes COUNT faults, then boots, and prints the record
-//   fault_tool boot RCC_CSR KNOWS_FLAGS                     boots, and prints the reset's cause and the record
+//   fault_tool boot RCC_CSR RUNS_ON                         boots twice, and prints each reset's cause and the record
 //   fault_tool watchdog                                     starts and feeds it, and prints what was written
 #include <setjmp.h>
 #include <stdbool.h>
@@ -66,15 +66,15 @@ static uint32_t number(const char *text) {
     return (uint32_t)strtoul(text, NULL, 0);
 }
 
-static void boot(bool knows_flags) {
-    printf("reset_cause %u\n", fault_reset_cause(knows_flags));
+static void boot(uint8_t runs_on) {
+    printf("reset_cause %u\n", fault_reset_cause(runs_on));
     const wire_fault_t *const fault = board_fault();
     printf("has_record %d\n", fault != NULL);
     if (fault != NULL) {
         printf("cause %u\npc %u\nlr %u\nxpsr %u\nsp %u\ncount %u\nbuild_id %.20s\n", fault->cause, fault->pc, fault->lr,
                fault->xpsr, fault->sp, fault->count, (const char *)fault->build_id);
     }
-    printf("again %u\n", fault_reset_cause(knows_flags)); // the next boot, of which no fault is the cause
+    printf("again %u\n", fault_reset_cause(runs_on)); // the next boot, of which no fault is the cause
     printf("keeps_record %d\n", board_fault() != NULL);
     board_clear_fault();
     printf("cleared %d\n", board_fault() == NULL);
@@ -101,10 +101,10 @@ int main(int argc, char **argv) {
                 fault_taken(sp, 0xFFFFFFF9u, number(argv[2]));
             }
         }
-        boot(true);
+        boot(WIRE_RUNS_ON_CHIP);
     } else if (strcmp(what, "boot") == 0 && argc == 4) {
         REG32(0x40023874u) = number(argv[2]);
-        boot(number(argv[3]) != 0u);
+        boot((uint8_t)number(argv[3]));
         printf("rcc_csr %u\n", REG32(0x40023874u));
     } else if (strcmp(what, "watchdog") == 0) {
         watchdog_feed(); // before it runs: nothing

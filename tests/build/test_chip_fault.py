@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from build_helpers import run_c_tool
-from harness.protocol.wire import FaultCause, ResetCause
+from harness.protocol.wire import FaultCause, ResetCause, RunsOn
 
 STACK_START, STACK_TOP = 0x20000000, 0x20001000
 CALL = 0x08000104
@@ -80,20 +80,28 @@ def test_a_refused_address_elsewhere_is_no_stack_overflow() -> None:
 
 
 def test_ram_after_power_on_is_no_record() -> None:
-    power_on = tool("boot", (ResetCause.POWER_ON | ResetCause.PIN) << 25, 1)
+    power_on = tool("boot", (ResetCause.POWER_ON | ResetCause.PIN) << 25, RunsOn.CHIP)
     assert power_on["reset_cause"] == ResetCause.POWER_ON | ResetCause.PIN
     assert power_on["has_record"] == 0
     assert power_on["rcc_csr"] >> 24 & 1, "RMVF, or the next reset would find these flags too"
 
 
 def test_a_watchdog_that_bit_is_a_record() -> None:
-    bitten = tool("boot", (ResetCause.WATCHDOG | ResetCause.PIN) << 25, 1)
+    bitten = tool("boot", (ResetCause.WATCHDOG | ResetCause.PIN) << 25, RunsOn.CHIP)
     assert bitten["reset_cause"] == ResetCause.WATCHDOG | ResetCause.PIN | ResetCause.FAULT
     assert (bitten["cause"], bitten["pc"]) == (FaultCause.WATCHDOG, 0)
 
 
 def test_flags_that_mean_nothing_are_not_told() -> None:
-    assert tool("boot", 0x0E000000 | 1 << 29, 0)["reset_cause"] == ResetCause.UNKNOWN
+    assert tool("boot", 0x0E000000 | 1 << 29, RunsOn.QEMU)["reset_cause"] == ResetCause.UNKNOWN
+
+
+def test_on_renode_a_reset_that_nobody_asked_for_is_the_watchdogs() -> None:
+    """Its flags are constants. The second boot of the tool comes without a reset of our own."""
+    first = tool("boot", 0x0E000000, RunsOn.RENODE)
+    assert (first["reset_cause"], first["has_record"]) == (ResetCause.UNKNOWN, 0)
+    assert first["again"] == ResetCause.WATCHDOG | ResetCause.FAULT
+    assert not tool("boot", 0, RunsOn.QEMU)["again"], "which has no watchdog"
 
 
 def test_the_watchdog_waits_for_8_s_of_its_nominal_clock() -> None:

@@ -75,8 +75,7 @@ void board_init(void) {
         info.capabilities |= WIRE_CAP_STORE_WRITE;
     }
     memcpy(info.build_id, ld_build_id, sizeof info.build_id);
-    // QEMU has neither the flags nor the watchdog; Renode's flags are constants.
-    info.reset_cause = fault_reset_cause(info.runs_on == WIRE_RUNS_ON_CHIP);
+    info.reset_cause = fault_reset_cause(info.runs_on);
     start_ticks();
     usart_start(clock.apb1_hz, info.runs_on == WIRE_RUNS_ON_QEMU);
     if (info.runs_on == WIRE_RUNS_ON_CHIP || info.runs_on == WIRE_RUNS_ON_RENODE) {
@@ -134,6 +133,7 @@ void board_idle(void) {
 }
 
 _Noreturn void board_reset(void) {
+    fault_reset_is_ours();
     __asm volatile("dsb" ::: "memory");
     SCB_AIRCR = SCB_AIRCR_VECTKEY | SCB_AIRCR_SYSRESETREQ;
     __asm volatile("dsb" ::: "memory");

@@ -34,12 +34,14 @@ extern const uint8_t ld_build_id[];
 #define LONG_FRAME_BYTES 104u
 #define EXC_RETURN_SHORT_FRAME (1u << 4)
 
-#define FRESH 0x46524553u // any value that RAM does not have after power-on
+#define FRESH 0x46524553u // any values that RAM does not have after power-on
+#define RUNNING 0x52554E4Eu
 
 // Survives a reset: neither startup.c nor a loader touches this section.
 __attribute__((section(".noinit"))) static struct {
     wire_fault_t fault;
-    uint32_t fresh; // FRESH: the reset that follows is this fault's
+    uint32_t fresh;   // FRESH: the reset that follows is this fault's
+    uint32_t running; // RUNNING: nobody here has asked for a reset
 } kept;
 
 void fault_guard(void) {
@@ -141,8 +143,21 @@ _Noreturn void fault_taken(uint32_t sp, uint32_t exc_return, uint32_t exception)
     board_reset();
 }
 
-uint32_t fault_reset_cause(bool knows_flags) {
-    uint32_t cause = knows_flags ? RCC_CSR >> RCC_CSR_FLAGS_SHIFT & RCC_CSR_FLAGS_MASK : WIRE_RESET_UNKNOWN;
+void fault_reset_is_ours(void) {
+    kept.running = 0;
+}
+
+static uint32_t cause_by_hardware(uint8_t runs_on) {
+    if (runs_on == WIRE_RUNS_ON_CHIP) {
+        return RCC_CSR >> RCC_CSR_FLAGS_SHIFT & RCC_CSR_FLAGS_MASK;
+    }
+    // Renode's flags are constants. But nothing else there restarts a program that did not ask for it.
+    const bool was_bitten = runs_on == WIRE_RUNS_ON_RENODE && kept.running == RUNNING;
+    return was_bitten ? WIRE_RESET_WATCHDOG : WIRE_RESET_UNKNOWN;
+}
+
+uint32_t fault_reset_cause(uint8_t runs_on) {
+    uint32_t cause = cause_by_hardware(runs_on);
     RCC_CSR |= RCC_CSR_RMVF; // or the next reset would find them too
     if ((cause & (WIRE_RESET_WATCHDOG | WIRE_RESET_WINDOW_WATCHDOG)) != 0u) {
         keep((wire_fault_t){.cause = WIRE_FAULT_CAUSE_WATCHDOG});
@@ -152,6 +167,7 @@ uint32_t fault_reset_cause(bool knows_flags) {
         cause |= WIRE_RESET_FAULT;
     }
     kept.fresh = 0;
+    kept.running = RUNNING;
     return cause;
 }
 

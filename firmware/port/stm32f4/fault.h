@@ -15,7 +15,9 @@ void fault_guard(void);
 _Noreturn void fault_taken(uint32_t sp, uint32_t exc_return, uint32_t exception);
 
 // Once, at boot: why the chip was reset, as bits of enum wire_reset. A watchdog that bit becomes a record too.
-// `knows_flags` false: RCC_CSR tells nothing here.
-uint32_t fault_reset_cause(bool knows_flags);
+uint32_t fault_reset_cause(uint8_t runs_on);
+
+// To be called before a reset that the program asks for itself.
+void fault_reset_is_ours(void);
 
 #endif

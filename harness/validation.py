@@ -14,12 +14,14 @@ import numpy as np
 
 from harness.compare.bits import BitComparison, compare_bits
 from harness.compare.classes import Classes, check_labels, classify
-from harness.compare.tolerance import Tolerance, check_given, tolerances
+from harness.compare.tolerance import Tolerance, check_given, derived, refuse_below_oracle, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
+from harness.diagnosis.advice import Advice, advise, hidden_by
 from harness.diagnosis.bisect import Bisection
 from harness.diagnosis.corrupted import find_corrupted_weight
 from harness.diagnosis.explain import Explanation, explain
+from harness.diagnosis.score import Score, Unseen, score
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
 from harness.inference import LoadedModel as ModelOnDevice
 from harness.inference import Progress, SequenceInput, SequenceResult, SequenceRunner, load_packed
@@ -54,6 +56,11 @@ class Limits:
     def __post_init__(self) -> None:
         check_given(self.atol, self.rtol)
 
+    @property
+    def are_given(self) -> bool:
+        """Whether a person gave any."""
+        return self.atol is not None or self.rtol is not None
+
 
 @dataclass(repr=False)
 class Validation:
@@ -76,6 +83,9 @@ class Validation:
         results: the comparison, tensor by tensor.
         classes: what the outputs of classifiers say as classes.
         bits: the comparison with a host process, if that was wanted.
+        score: which mistakes the inputs could not have shown.
+        hidden: those of them that the derived tolerances would have shown, and the given ones do not.
+        advice: by tensor, what tolerance the measured distances speak for.
         explanation: of values beyond tolerance, which mistake would give them.
         bisection: where they begin to be wrong.
         bisect_error: why the device did not say more of that; the verdict stands.
@@ -105,6 +115,9 @@ class Validation:
     results: tuple[TensorResult, ...] = ()
     classes: tuple[Classes, ...] = ()
     bits: BitComparison | None = None
+    score: Score | None = None
+    hidden: tuple[Unseen, ...] = ()
+    advice: dict[str, Advice] = field(default_factory=dict)
     explanation: Explanation | None = None
     bisection: Bisection | None = None
     bisect_error: HilError | None = None
@@ -135,10 +148,12 @@ class Validation:
 
     @property
     def verdict(self) -> str:
-        """PASS, FAIL or ERROR."""
+        """PASS, MARGINAL (a pass with an element in the guard band), FAIL or ERROR."""
         if self.error is not None:
             return "ERROR"
-        return "PASS" if self.exit_code == ExitCode.PASS else "FAIL"
+        if self.exit_code != ExitCode.PASS:
+            return "FAIL"
+        return "MARGINAL" if any(result.marginal for result in self.results) else "PASS"
 
     @property
     def summary(self) -> str:
@@ -157,9 +172,12 @@ class Validation:
         if failed is None:
             closest = max(self.results, key=lambda result: result.share)
             nans = sum(result.metrics.nan_expected for result in self.results)
+            nan_text = f"; {nans} elements are NaN on both sides" if nans else ""
+            guarded = ", in the guard band of Keras' own distance from float64" if self.verdict == "MARGINAL" else ""
             return (
                 f"{len(self.results)} tensors within tolerance, closest {closest.name} at {closest.share:.0%} of it"
-            ) + (f"; {nans} elements are NaN on both sides" if nans else "")
+                f"{guarded}{nan_text}"
+            )
         if failed.worst is None:
             return f"{failed.name} {failed.problem}"
         worst = failed.worst
@@ -213,6 +231,7 @@ def validate(
         run.classes = classify(run.expected.tensors, run.got, run.inputs.labels, run.loaded.spec.classifiers)
         if host is not None:
             _compare_with_host(run, host)
+        _judge_vectors(run, limits)
         if look_closer or not all_passed(run.results):
             _explain(run)
             _bisect(run, device_for, kernel)
@@ -278,6 +297,8 @@ def _prepare(
     run.oracle_from_cache = answer.from_cache
     run.max_abs_to_float64 = run.level.of(answer.max_abs_to_float64)
     run.tolerances = tolerances(run.max_abs_to_float64, limits.atol, limits.rtol)
+    if limits.are_given:
+        refuse_below_oracle(run.tolerances, run.expected.tensors, run.max_abs_to_float64)
 
 
 def _run_on_device(
@@ -306,6 +327,19 @@ def _run_on_device(
         run.logs = device.take_logs()
     run.counters = device.counters()
     run.logs += device.take_logs()
+
+
+def _judge_vectors(run: Validation, limits: Limits) -> None:
+    """What the inputs and the tolerances are worth."""
+    assert run.loaded is not None
+    assert run.inputs is not None
+    spec, inputs, gates = run.loaded.spec, run.inputs, run.level >= TraceLevel.GATES
+    with _Stage(run, "vectors"):
+        run.score = score(spec, inputs, run.tolerances)
+        if limits.are_given:
+            run.hidden = tuple(hidden_by(spec, inputs, derived(run.max_abs_to_float64), run.score.unseen))
+        passed = all_passed(run.results)
+        run.advice = advise(spec, inputs, run.max_abs_to_float64, run.got, passed=passed, gates=gates)
 
 
 def _explain(run: Validation) -> None:

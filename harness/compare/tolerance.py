@@ -19,6 +19,10 @@ LEAST_ATOL = 5e-7
 KERAS_FACTOR = 4
 """Keras' own distance from float64 is one sample of what float32 costs here; another order of sums gets another."""
 
+GUARD_SHARE = 0.25
+"""Most of what is allowed that the guard band takes. The default atol is KERAS_FACTOR times Keras' distance or more, so
+that there the guard band is never cut; where a person gave less, a pass must still be possible."""
+
 ILL_CONDITIONED = 1e-3
 """Keras farther from float64 than this: its float32 value says more about rounding than about the model."""
 
@@ -31,16 +35,24 @@ class Tolerance:
         atol: absolute part, 0 or more.
         rtol: part relative to the expected value, 0 or more.
         reason: where the two come from.
+        guard: absolute width of the guard band below what is allowed: the oracle's own distance from float64. An error
+            in it passes, but the oracle's rounding alone may have decided that (JCGM 106:2012, 8.3).
     """
 
     atol: float
     rtol: float
     reason: str
+    guard: float = 0.0
 
     def allowed(self, expected: Array) -> Float64Array:
         """The largest error that passes, for each element. Beside a NaN or an infinity any error is infinite anyway."""
         magnitude = np.abs(expected.astype(np.float64))
         return self.atol + self.rtol * np.where(np.isfinite(magnitude), magnitude, 0.0)
+
+    def guarded(self, expected: Array) -> Float64Array:
+        """The largest error that is clear of the guard band, for each element."""
+        allowed = self.allowed(expected)
+        return allowed - np.minimum(self.guard, GUARD_SHARE * allowed)
 
     def shares(self, expected: Array, got: Array) -> Float64Array:
         """The error of each element as a share of what is allowed there: 0 for none, infinity where none is allowed."""
@@ -73,6 +85,41 @@ def tolerances(
     if atol is None and rtol is None:
         _refuse_ill_conditioned(distances)
     return {name: _tolerance(distance, atol, rtol) for name, distance in distances.items()}
+
+
+def derived(distances: Mapping[str, float]) -> dict[str, Tolerance]:
+    """The default tolerance of each tensor, also where Keras' distance is above ILL_CONDITIONED."""
+    return {name: _tolerance(distance, None, None) for name, distance in distances.items()}
+
+
+def refuse_below_oracle(
+    tolerances: Mapping[str, Tolerance], expected: Mapping[str, Array], distances: Mapping[str, float]
+) -> None:
+    """Refuse what a person gave if it is less than the oracle itself is off by: exact values would fail.
+
+    No error at all may be asked for: that is equality with Keras, which says itself that it is no tolerance.
+
+    Args:
+        tolerances: that are in force, by tensor.
+        expected: the oracle's tensors.
+        distances: Keras' distance from float64 on these very inputs, by tensor name.
+
+    Raises:
+        UsageError: names the tensor where the two are farthest apart, and the distance.
+    """
+    below = []
+    for name, tolerance in tolerances.items():
+        largest = float(tolerance.allowed(expected[name]).max(initial=0.0))
+        if 0 < largest < distances[name] < np.inf:
+            below.append((distances[name] / largest, name, largest))
+    if below:
+        _, name, largest = max(below)
+        raise UsageError(
+            f"{largest:.2g} is the most that the given tolerance allows in '{name}', and there Keras' own values are "
+            f"{distances[name]:.2g} from float64 on these inputs: a device that computed exactly would fail.",
+            code="tolerance_below_oracle",
+            remedy=f"Give an --atol of at least {2 * distances[name]:.2g}, or none: it is then derived.",
+        )
 
 
 def check_given(atol: float | None, rtol: float | None) -> None:
@@ -115,4 +162,6 @@ def _tolerance(distance: float, atol: float | None, rtol: float | None) -> Toler
             "from float64 on these inputs is less"
         )
     reason += f"; rtol is the default {DEFAULT_RTOL:g}" if rtol is None else "; rtol was given"
-    return Tolerance(derived if atol is None else atol, DEFAULT_RTOL if rtol is None else rtol, reason)
+    atol, rtol = derived if atol is None else atol, DEFAULT_RTOL if rtol is None else rtol
+    # Who allows no error at all wants equality, and there is nothing to guard.
+    return Tolerance(atol, rtol, reason, guard=distance if atol or rtol else 0.0)

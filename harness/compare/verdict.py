@@ -66,6 +66,7 @@ class TensorResult:
         shape: of the expected tensor; of the other one where none was expected.
         metrics: the distances; every one is infinite where nothing could be compared.
         passed: within its tolerance everywhere.
+        marginal: it passed, and an element is in the guard band.
         problem: why nothing could be compared (missing, unexpected, shape, dtype), else "".
         worst: None where nothing could be compared.
         tolerance: None of a tensor that was not expected.
@@ -84,6 +85,7 @@ class TensorResult:
     share: float = math.inf
     beyond: int = 0
     first_step_beyond: int | None = None
+    marginal: bool = False
 
     def to_json(self) -> dict[str, Json]:
         """The record of contract and report."""
@@ -99,6 +101,7 @@ class TensorResult:
             "elements": math.prod(self.shape),
             "first_step_beyond": self.first_step_beyond,
             "pass": self.passed,
+            "marginal": self.marginal,
             "problem": self.problem,
             "nan_expected": self.metrics.nan_expected,
             "nan_got": self.metrics.nan_got,
@@ -183,6 +186,7 @@ def _result(
         share=float(share.max()),
         beyond=int(np.count_nonzero(~within)),
         first_step_beyond=int(steps_beyond.min()) if steps_beyond.size else None,
+        marginal=bool(np.all(within) and np.any(errors > tolerance.guarded(expected))),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.compare.metrics import absolute_errors
-from harness.compare.tolerance import ILL_CONDITIONED, Tolerance, distance_to_float64, tolerances
+from harness.compare.tolerance import Tolerance, derived, distance_to_float64
 from harness.compare.verdict import Json, json_number
 from harness.diagnosis.hypotheses import Hypothesis, hypotheses, rows_of, tensor_rows
 from harness.diagnosis.mutations import MUTATIONS, Mutation
@@ -145,9 +145,7 @@ def fit_of(values: Mapping[str, NDArray[Any]], tensors: Mapping[str, Array], all
 
 def float32_tolerances(float64: Mapping[str, Array], float32: Mapping[str, Array]) -> dict[str, Tolerance]:
     """What any correct float32 program may differ by, as the default tolerance is derived from Keras."""
-    distances = distance_to_float64(dict(float32), dict(float64))
-    capped = {name: min(distance, ILL_CONDITIONED) for name, distance in distances.items()}
-    return tolerances(capped)
+    return derived(distance_to_float64(float32, float64))
 
 
 def explain(

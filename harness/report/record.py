@@ -65,11 +65,19 @@ def record_of(
         "kernel": None if run.on_device is None else run.on_device.image.kernel.name.lower(),
         "trace": run.level.name.lower(),
         "tolerance": {
-            name: {"atol": json_number(t.atol), "rtol": json_number(t.rtol), "reason": t.reason}
+            name: {
+                "atol": json_number(t.atol),
+                "rtol": json_number(t.rtol),
+                "reason": t.reason,
+                "guard": json_number(t.guard),
+            }
             for name, t in run.tolerances.items()
         },
         "tensors": [result.to_json() for result in run.results],
         "classification": [classes.to_json() for classes in run.classes],
+        "vectors": None if run.score is None else run.score.to_json(),
+        "tolerance_hides": [each.text for each in run.hidden],
+        "tolerance_advice": {name: advice.to_json() for name, advice in run.advice.items()},
         "diagnosis": [] if run.explanation is None else [each.to_json() for each in run.explanation.found],
         "diagnosis_note": None if run.explanation is None else run.explanation.note,
         "bisect": None if run.bisection is None else run.bisection.to_json(),

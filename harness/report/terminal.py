@@ -24,7 +24,7 @@ from harness.oracle.runtime import HARD_SIGMOID_TEXTS, HARD_SIGMOIDS
 from harness.targets.snapshot import Described
 from harness.validation import Validation, place_of
 
-_STYLES = {"PASS": "green", "FAIL": "bold red", "ERROR": "bold red"}
+_STYLES = {"PASS": "green", "MARGINAL": "yellow", "FAIL": "bold red", "ERROR": "bold red"}
 
 
 _AGAINST_TRUTH = (("keras_vs_truth", "Keras"), ("device_vs_truth", "device"))
@@ -113,12 +113,28 @@ def _print_results(console: Console, run: Validation) -> None:
     for result in run.results:
         if not result.passed and result.tolerance is not None:
             console.print(f"{escape(result.name)}: tolerance {escape(result.tolerance.reason)}")
+    _print_vectors(console, run)
     if run.bisect_error is not None:
         console.print(f"where   not found out: {escape(run.bisect_error.message)}")
     for line in () if run.bisection is None else run.bisection.lines:
         console.print(f"where   {escape(line)}")
     for line in () if run.explanation is None else run.explanation.lines:
         console.print(f"why     {escape(line)}")
+
+
+def _print_vectors(console: Console, run: Validation) -> None:
+    """What inputs and tolerances are worth."""
+    if run.score is not None:
+        console.print(f"vectors {escape(run.score.line)}")
+    if run.hidden:
+        names = ", ".join(each.text for each in run.hidden[:6])
+        more = f" and {len(run.hidden) - 6} more" if len(run.hidden) > 6 else ""
+        console.print(f"        the given tolerance hides {escape(names)}{more}: the derived one does not")
+    asked_for = any("given" in tolerance.reason for tolerance in run.tolerances.values())
+    if run.advice and (asked_for or run.verdict == "MARGINAL"):
+        name, advice = max(run.advice.items(), key=lambda each: each[1].atol)
+        options = f"--atol {advice.atol:g} --rtol {advice.rtol:g}"
+        console.print(f"advice  {options}: in {escape(name)} {escape(advice.reason)}")
 
 
 def print_files(console: Console, paths: Sequence[Path]) -> None:
@@ -235,6 +251,8 @@ def _mark(result: TensorResult) -> str:
         if metrics.nan_expected or metrics.nan_got
         else ""
     )
+    if result.marginal:
+        return f"[yellow]marginal[/]{nans}"
     return ("[green]ok[/]" if result.passed else f"[bold red]FAIL[/] {escape(result.problem)}") + nans
 
 

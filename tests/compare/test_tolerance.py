@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from harness.compare.tolerance import (
     ILL_CONDITIONED,
     Tolerance,
+    derived,
     distance_to_float64,
+    refuse_below_oracle,
     tolerances,
 )
 from harness.errors import ExitCode, OracleError, UsageError
@@ -73,3 +75,28 @@ def test_tolerances_out_of_range(wrong: float) -> None:
 def test_allowed_error() -> None:
     allowed = Tolerance(1e-3, 1e-2, "test").allowed(f32([0, -2, math.inf, math.nan]))
     np.testing.assert_allclose(allowed, [0.001, 0.021, 0.001, 0.001])
+
+
+def test_the_guard_band_is_keras_own_distance() -> None:
+    assert derived({"h": 3e-7})["h"].guard == 3e-7
+    given = tolerances({"h": 3e-7}, atol=1e-6, rtol=0)["h"]
+    np.testing.assert_allclose(given.guarded(np.zeros(1, np.float32)), 7.5e-7)
+    wide = tolerances({"h": 3e-7}, atol=1e-5, rtol=0)["h"]
+    np.testing.assert_allclose(wide.guarded(np.zeros(1, np.float32)), 9.7e-6)
+
+
+def test_a_tolerance_below_keras_own_distance_is_refused() -> None:
+    expected = {"h": np.array([[0.5, -1.0]], np.float32), "c": np.ones((1, 2), np.float32)}
+    distances = {"h": 3e-7, "c": 1e-8}
+
+    def check(atol: float, rtol: float) -> None:
+        refuse_below_oracle(tolerances(distances, atol, rtol), expected, distances)
+
+    check(4e-7, 0)
+    check(0, 4e-7)
+    check(0, 0)  # equality
+    for atol, rtol in ((1e-7, 0.0), (0.0, 1e-7), (1e-7, 1e-7)):
+        with pytest.raises(UsageError, match=r"'h'.*3e-07 from float64") as caught:
+            check(atol, rtol)
+        assert caught.value.code == "tolerance_below_oracle"
+        assert "6e-07" in caught.value.remedy

@@ -1,0 +1,155 @@
+"""Which mistakes inputs cannot show, among them those of the published examples."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import seeds
+from harness.compare.tolerance import Tolerance
+from harness.diagnosis.explain import float32_tolerances
+from harness.diagnosis.score import SEEN, Score, score, to_be_seen
+from harness.model.inputs import Inputs, random_inputs
+from harness.model.spec import LstmNode, ModelSpec
+from harness.oracle.reference import reference
+from planted import cases, classifier, one_lstm
+
+CASES = list(cases())
+
+
+def scored(spec: ModelSpec, inputs: Inputs, factor: float = 1.0) -> Score:
+    float32 = float32_tolerances(reference(spec, inputs), reference(spec, inputs, np.float32))
+    return score(spec, inputs, {name: replace(each, atol=factor * each.atol) for name, each in float32.items()})
+
+
+def unseen(spec: ModelSpec, inputs: Inputs, factor: float = 1.0) -> set[str]:
+    return {each.name for each in scored(spec, inputs, factor).unseen}
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=lambda number: f"{number} {CASES[number][0].name}")
+def test_random_inputs_show_nearly_everything(case: int) -> None:
+    spec, inputs = CASES[case]
+    result = scored(spec, inputs)
+    assert result.mutations > 40
+    allowed = {
+        "weights_5_decimals",
+        "time_reversed",
+        "state_not_reset",
+    }  # the head's; of a repeated vector; given states
+    assert {each.name for each in result.unseen} <= allowed, result.line
+    assert result.seen + len(result.unseen) == result.mutations
+    json.dumps(result.to_json(), allow_nan=False)
+
+
+def test_the_published_example_of_one_step() -> None:
+    """One step from zero states: nothing of the recurrent kernel, of f, of the order of steps."""
+    case = seeds.worked_example()
+    names = unseen(case.spec, case.inputs)
+    assert {"recurrent_kernel_transposed", "recurrent_kernel_reshaped", "forget_bias_twice", "bias_dropped"} <= names
+    assert {"time_reversed", "state_not_reset", "weight_corrupted"} <= names
+    assert "swap_gates_i_o" not in names
+
+
+def test_the_published_example_without_activations() -> None:
+    """A product does not tell its factors apart, and o has the same block as f."""
+    case = seeds.linear_by_hand()
+    assert {"swap_gates_i_c", "swap_gates_f_o", "forget_bias_twice"} <= unseen(case.spec, case.inputs)
+
+
+def test_equal_gates_cannot_be_told_apart() -> None:
+    node = seeds.random_lstm_node(3, 5, 4)
+    kernel, recurrent_kernel = (np.tile(each[:, :5], 4) for each in (node.kernel, node.recurrent_kernel))
+    node = replace(node, kernel=kernel, recurrent_kernel=recurrent_kernel, bias=None)
+    spec = ModelSpec("equal", "x", 3, None, (node,), (0,))
+    result = scored(spec, random_inputs(spec, batch=3, steps=6))
+    assert {"swap_gates_f_c", "swap_gates_i_o", "gate_order_f_i_o_c"} <= set(result.equivalent)
+    assert not {each.name for each in result.unseen} & set(result.equivalent)
+
+
+def test_what_changes_nothing_is_equivalent() -> None:
+    spec = one_lstm()
+    node = spec.nodes[0]
+    assert isinstance(node, LstmNode)
+    without = replace(node, bias=np.zeros(20, np.float32), kernel=node.kernel.round(2).astype(np.float32))
+    rounded = replace(without, recurrent_kernel=node.recurrent_kernel.round(2).astype(np.float32))
+    result = scored(replace(spec, nodes=(rounded,)), random_inputs(spec, batch=2, steps=4))
+    assert {"bias_dropped", "bias_twice", "forget_bias_twice", "weights_2_decimals"} <= set(result.equivalent)
+    assert "weights_1_decimals" not in result.equivalent
+    assert "linear_for_softmax" not in result.equivalent, "there is no softmax"
+
+
+def test_one_sequence_does_not_show_a_state_that_is_not_reset() -> None:
+    spec = one_lstm()
+    assert "state_not_reset" in unseen(spec, random_inputs(spec, batch=1, steps=6))
+    assert "state_not_reset" not in unseen(spec, random_inputs(spec, batch=2, steps=6))
+
+
+def test_an_input_that_is_never_used_hides_its_weights() -> None:
+    spec = one_lstm()
+    x = random_inputs(spec, batch=2, steps=6).x.copy()
+    x[:, :, 1] = 0
+    assert "weight_corrupted" in unseen(spec, Inputs(x))
+
+
+def test_a_wide_tolerance_hides_mistakes() -> None:
+    spec = one_lstm()
+    inputs = random_inputs(spec, batch=3, steps=6)
+    assert unseen(spec, inputs) == set()
+    hidden = unseen(spec, inputs, 1e4)
+    assert {"weights_float16", "weights_3_decimals"} <= hidden
+    assert "swap_gates_f_c" not in hidden
+
+
+def test_a_mistake_in_one_layer_must_be_seen_there() -> None:
+    """Its weights are so small that the second LSTM's output hardly depends on anything."""
+    spec = classifier()
+    second = spec.nodes[1]
+    assert isinstance(second, LstmNode)
+    tiny = replace(second, recurrent_kernel=second.recurrent_kernel * np.float32(1e-9))
+    spec = replace(spec, nodes=(spec.nodes[0], tiny, *spec.nodes[2:]))
+    inputs = random_inputs(spec, batch=3, steps=6)
+    assert ("recurrent_kernel_transposed", "second") in to_be_seen(spec, inputs)
+    found = {each.text for each in scored(spec, inputs).unseen}
+    assert "recurrent_kernel_transposed in second" in found
+    assert "recurrent_kernel_transposed in first" not in found
+
+
+def test_twice_the_tolerance_is_what_counts() -> None:
+    """A mistake that moves by less could be made good by what a right device is off by."""
+    spec = one_lstm()
+    inputs = random_inputs(spec, batch=2, steps=4)
+    right = reference(spec, inputs)
+    node = spec.nodes[0]
+    assert isinstance(node, LstmNode)
+    assert node.bias is not None
+    moved = reference(replace(spec, nodes=(replace(node, bias=None),)), inputs)
+    largest = float(np.abs(moved["output"] - right["output"]).max())
+    for factor, is_seen in ((1.01, False), (0.99, True)):
+        result = score(spec, inputs, {"output": Tolerance(factor * largest / SEEN, 0, "test")})
+        assert ("bias_dropped" not in {each.name for each in result.unseen}) == is_seen
+
+
+def test_what_is_left_when_the_time_is_up_is_said() -> None:
+    spec = one_lstm()
+    inputs = random_inputs(spec, batch=2, steps=4)
+    seconds = iter(range(10**6))
+    result = score(spec, inputs, {"output": Tolerance(1e-6, 0, "")}, limit_s=5, clock=lambda: float(next(seconds)))
+    assert result.not_tried > 30
+    assert f"no time for {result.not_tried} more" in result.line
+
+
+def test_coverage_counts_what_there_was() -> None:
+    spec = one_lstm()
+    x = np.zeros((1, 3, 3), np.float32)
+    x[0, 0] = [1e-40, -2, 3]
+    x[0, 2] = 100
+    coverage = scored(spec, Inputs(x)).coverage
+    assert (coverage.inputs.denormal, coverage.inputs.negative, coverage.inputs.zero) == (1, 1, 3)
+    assert sum(values.saturated_low + values.saturated_high for values in coverage.gates["lstm"].values()) > 0
+    assert set(coverage.gates["lstm"]) == {"i", "f", "c", "o"}
+    calm = scored(spec, random_inputs(spec, batch=1, steps=3)).coverage
+    assert "lstm gate i never saturated_low" in calm.gaps
+    assert "inputs never denormal" in calm.gaps

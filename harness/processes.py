@@ -1,8 +1,9 @@
 """Processes that we start end with us, however we end. Standard library only: PlatformIO's Python runs it too.
 
 In order (the end of a run, an error, Ctrl-C, SIGTERM, SIGHUP) whoever started a process ends it, with all that it has
-started. Where we are killed and can do nothing any more the kernel does it, on Linux: `end_with_us`. That reaches a
-process and not its children, which have to notice by themselves, as by the end of their input.
+started. Where we are killed and can do nothing any more the kernel ends it, on Linux: `end_with_us`. That reaches a
+process and not its children. So a tool that has some, as PlatformIO its compilers, is watched by a shell at the other
+end of a pipe (`run_to_its_end`); Renode ends with its input.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +85,32 @@ def run_to_its_end(
         start_new_session=True,
         preexec_fn=end_with_us(),  # noqa: PLW1509 - two system calls, safe after fork
     )
-    try:
-        output, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired as late:
-        kill_all_of(process)
-        late.output = process.communicate()[0]
-        raise
-    except BaseException:
-        kill_all_of(process)
-        process.wait()
-        raise
+    with _watched(process):
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as late:
+            kill_all_of(process)
+            late.output = process.communicate()[0]
+            raise
+        except BaseException:
+            kill_all_of(process)
+            process.wait()
+            raise
     return process.returncode, output
+
+
+@contextmanager
+def _watched(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Meanwhile a shell waits for our end, to kill a session that the process leads."""
+    if os.name != "posix":
+        yield
+        return
+    reader, writer = os.pipe()  # only we have the writing end, which the kernel closes with us
+    watch = ["/bin/sh", "-c", 'read -r line; kill -9 "-$0"', str(process.pid)]
+    with os.fdopen(writer, "wb"), os.fdopen(reader, "rb") as its_input:
+        guard = subprocess.Popen(watch, stdin=its_input, stderr=subprocess.DEVNULL, start_new_session=True)
+        try:
+            yield
+        finally:
+            guard.kill()
+            guard.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +31,7 @@ is told by its start."""
 
 @takes_target
 def doctor_command(
-    target: TargetChoice,
+    targets: Sequence[TargetChoice],
     json_option: Annotated[
         str | None, typer.Option("--json", metavar="F", help="The record as JSON; a folder gets doctor.json.")
     ] = None,
@@ -42,14 +42,16 @@ def doctor_command(
 
     from harness.doctor.outcomes import Examination
 
-    sys.stdout.write(f"target  {target}\n")
-    examination = Examination(str(target).removesuffix(" (default)"), tell=_print)
-    _check_machine(examination, target)
-    if target.kind == "board":
-        _check_board(examination, target)
-    else:
-        _check_start(examination, target)
-    if target.is_default:
+    named = "; ".join(map(str, targets))
+    sys.stdout.write(f"target  {named}\n")
+    examination = Examination(named.removesuffix(" (default)"), tell=_print)
+    _check_machine(examination, targets[0])
+    for target in targets:
+        if len(targets) > 1:
+            sys.stdout.write(f"{target}\n")
+            examination.board = str(target)
+        (_check_board if target.kind == "board" else _check_start)(examination, target)
+    if targets[0].is_default:
         _check_board_if_there(examination)
     if json_path is not None:
         from harness.report.record import write_record
@@ -70,10 +72,10 @@ def _print(outcome: Outcome) -> None:
 def _check_machine(examination: Examination, target: TargetChoice) -> None:
     import tempfile
 
-    from harness.build.paths import work_dir
+    from harness.build.paths import project_root
     from harness.doctor.machine import check_folder
 
-    examination.check("disk", lambda: check_folder(work_dir(), "what is built, and the oracle's cache"))
+    examination.check("disk", lambda: check_folder(project_root() / ".hil", "what is built, and the oracle's cache"))
     examination.check("temporary", lambda: check_folder(Path(tempfile.gettempdir()), "temporary files"))
     for name, look in _tool_checks().items():
         needs = [kind for kind, tools in _TOOLS_OF.items() if name in tools]

@@ -63,8 +63,10 @@ def _ports() -> list[dict[str, Any]]:
 
 def _problem(device: str) -> str | None:
     # A name like COM4 is no file, and there only opening it would tell.
-    if os.path.exists(device) and not os.access(device, os.R_OK | os.W_OK):
-        return "this user may not open it: `sudo usermod -aG dialout $USER`, then log out and in again"
+    from harness.transport.rights import how_to_open, may_use
+
+    if os.path.exists(device) and not may_use(device):
+        return f"this user may not open it: {how_to_open(device)}"
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from harness.findings import found
 from harness.protocol.faults import Locate, fault_text, is_sound
 from harness.protocol.messages import HelloReply, ReadFault
 from harness.protocol.wire import RunsOn
-from harness.transport.rights import owner_of, user_name
+from harness.transport.rights import may_use, owner_of, user_name
 from harness.transport.usb import UsbDevice
 
 
@@ -89,7 +88,7 @@ def check_probe(rig: BoardRig) -> str:
     if not probes or not probes[0].node.exists():
         raise NotChecked("this system does not say whose the probe is")
     probe = probes[0]
-    if not os.access(probe.node, os.R_OK | os.W_OK):
+    if not may_use(str(probe.node)):
         owner = f" ({probe.node} belongs to {owner_of(str(probe.node))})"
         raise found("probe_permission", probe=f"the probe {probe}", user=user_name(), owner=owner)
     return f"{probe} may be used"

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.doctor.outcomes import NotChecked
 from harness.errors import HilError
-from harness.findings import found
+from harness.findings import BY_ID, found
 from harness.transport.rights import user_name
 
 NEEDED_MB = 64
@@ -113,7 +113,11 @@ def needed_only(look: Callable[[], str], needed_for: str) -> str:
     try:
         return look()
     except HilError as error:
-        raise NotChecked(f"only {needed_for} needs it ({error.code}: {error.message})") from error
+        kind = BY_ID.get(error.code)
+        what = error.message if kind is None else kind.title
+        raise NotChecked(f"{what} ({error.code}), and only {needed_for} needs it") from error
+    except OSError as error:
+        raise NotChecked(f"{error}; only {needed_for} needs it") from error
 
 
 def check_folder(folder: Path, purpose: str, free_bytes: Callable[[Path], int] | None = None) -> str:

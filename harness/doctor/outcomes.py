@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.errors import ExitCode, HilError
+from harness.errors import ExitCode, HilError, TargetUnavailable
 
 SCHEMA = "lstm-hil/doctor/1"
 
@@ -26,12 +26,14 @@ class Outcome:
         state: ok, finding or not checked.
         text: what was seen, or why nothing was.
         error: the finding; None unless it is one.
+        board: which one it is about; empty where it is about the machine, or there is only one.
     """
 
     check: str
     state: State
     text: str
     error: HilError | None = None
+    board: str = ""
 
 
 @dataclass
@@ -39,7 +41,8 @@ class Examination:
     """All checks of one rig.
 
     Attributes:
-        target: what was examined, as the verdict names it.
+        target: what is examined, as the verdict names it.
+        board: which of several boards the next checks are about.
         outcomes: in the order in which the checks were made: what others rest on first.
         tell: told each outcome at once.
     """
@@ -47,6 +50,7 @@ class Examination:
     target: str
     outcomes: list[Outcome] = field(default_factory=list)
     tell: Callable[[Outcome], None] = lambda _: None
+    board: str = ""
 
     def check(self, name: str, look: Callable[[], str]) -> bool:
         """Make a check; whether all is well.
@@ -56,11 +60,18 @@ class Examination:
             look: what it does: gives what it saw, or raises a finding or NotChecked.
         """
         try:
-            outcome = Outcome(name, "ok", look())
+            outcome = Outcome(name, "ok", look(), board=self.board)
         except NotChecked as reason:
-            outcome = Outcome(name, "not checked", str(reason))
+            outcome = Outcome(name, "not checked", str(reason), board=self.board)
         except HilError as error:
-            outcome = Outcome(name, "finding", error.message, error)
+            outcome = Outcome(name, "finding", error.message, error, self.board)
+        except OSError as error:
+            found = TargetUnavailable(
+                f"this machine got in the way: {error}",
+                code="operating_system",
+                remedy="look at the disk and its rights",
+            )
+            outcome = Outcome(name, "finding", found.message, found, self.board)
         self.outcomes.append(outcome)
         self.tell(outcome)
         return outcome.state == "ok"
@@ -97,6 +108,7 @@ class Examination:
                     "name": outcome.check,
                     "state": outcome.state.replace(" ", "_"),
                     "text": outcome.text,
+                    "board": outcome.board or None,
                     "finding": _finding(outcome.error),
                 }
                 for outcome in self.outcomes

@@ -124,7 +124,7 @@ def test_a_missing_tool_is_a_finding_only_where_it_is_needed(
     lines = lines_of(output)
     assert "no_toolchain" in lines["arm-gcc"]
     assert "no_qemu" in lines["qemu"]
-    assert "not checked: only --renode needs it (no_renode" in lines["renode"]
+    assert "not checked: there is no Renode (no_renode), and only --renode needs it" in lines["renode"]
     assert "see arm-gcc and qemu above" in lines["qemu run"]
     assert output.splitlines()[-1].startswith("FINDING no_toolchain qemu: 2 findings, ")
     assert run(["doctor", "--renode"]) == 3
@@ -158,3 +158,28 @@ def test_without_a_target_a_board_that_is_plugged_in_is_looked_at(
     lines = lines_of(capsys.readouterr().out)
     assert lines["port"] == f"port         ok       {url} (serial number 0669FF01)"
     assert "not_our_firmware" in lines["link"]
+
+
+def test_several_boards(on_pty: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = on_pty(FakeDevice().receive), on_pty(lambda _: b"Hello World!\r\n")
+    record_path = tmp_path / "doctor.json"
+    arguments = ["doctor", "--port", good, "--port", bad, "--flash", "never", "--json", str(record_path)]
+    assert run(arguments) == 6
+    output = capsys.readouterr().out
+    assert output.splitlines()[-1].startswith("FINDING not_our_firmware ")
+    first, second = (output.index(f"\nboard nucleo_f446re, port {url}\n") for url in (good, bad))
+    assert first < output.index("link         ok") < second < output.index("link         FINDING")
+    boards = [check["board"] for check in json.loads(record_path.read_text())["checks"]]
+    assert set(boards) == {None, f"board nucleo_f446re, port {good}", f"board nucleo_f446re, port {bad}"}
+
+
+def test_a_folder_that_cannot_be_made_ends_no_examination(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".hil").touch()
+    monkeypatch.setattr("harness.build.paths.project_root", lambda: tmp_path)
+    assert run(["doctor", "--native"]) == 3
+    output = capsys.readouterr().out
+    assert f"FINDING  cache_not_writable: {tmp_path / '.hil'}" in output
+    assert "FINDING" in lines_of(output)["native"]
+    assert output.splitlines()[-1].startswith("FINDING cache_not_writable native: 2 findings, ")

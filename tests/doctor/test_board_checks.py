@@ -165,7 +165,7 @@ def test_a_probe_that_may_be_used(plug: Callable[..., UsbDevice]) -> None:
 
 def test_a_probe_that_may_not_be_used(plug: Callable[..., UsbDevice], monkeypatch: pytest.MonkeyPatch) -> None:
     probe = plug("0483", "374b", "STM32 STLink", "0669ff01")
-    monkeypatch.setattr(os, "access", lambda path, mode: path != probe.node)  # root may use any
+    monkeypatch.setattr(os, "access", lambda path, mode: path != str(probe.node))  # root may use any
     with pytest.raises(HilError) as error:
         check_probe(rig_of(usb=lambda: (probe,)))
     assert (error.value.code, error.value.exit_code) == ("probe_permission", 4)

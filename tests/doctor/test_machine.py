@@ -128,7 +128,7 @@ def test_platformio() -> None:
 
 @pytest.mark.usefixtures("install")
 def test_what_nobody_asked_for_may_be_missing() -> None:
-    with pytest.raises(NotChecked, match=r"only --renode needs it \(no_renode"):
+    with pytest.raises(NotChecked, match=r"there is no Renode \(no_renode\), and only --renode needs it"):
         machine.needed_only(lambda: check_tool(RENODE), "--renode")
 
 

@@ -95,6 +95,15 @@ def test_info_by_port_alone_and_by_sts_descriptor(qemu_port: str, capsys: pytest
     assert json.loads(capsys.readouterr().out)["target"]["baud"] == 115_200
 
 
+def test_the_doctor_finds_the_chips_own_program_healthy(qemu_port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--port", qemu_port, "--flash", "never"]) == 0
+    output = capsys.readouterr().out
+    assert "runs on qemu, no chip" in output
+    assert "the same as ours" in output
+    assert "16 frames of 1000 bytes there and back: none lost" in output
+    assert output.splitlines()[-1].startswith("HEALTHY board nucleo_f446re")
+
+
 def test_nothing_is_lost_or_held_back_on_the_way(qemu_port: str) -> None:
     with Device(SerialPort(qemu_port)) as device:
         device.connect()

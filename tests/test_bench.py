@@ -14,6 +14,7 @@ from harness.cli.app import run
 from harness.protocol.messages import HelloReply
 from harness.protocol.wire import Kernel, RunsOn, TickSource
 from harness.targets.choice import TargetChoice
+from report_schema import check_record
 
 MOST_INSTRUCTIONS = {
     (Kernel.PACKED_FMA, (1, 3)): 310,
@@ -74,6 +75,7 @@ def test_native_has_no_figures_of_the_chip(tmp_path: Path, capsys: pytest.Captur
     path = tmp_path / "new" / "bench.json"
     assert run(["bench", "--native", "--shape", "2,3", "--shape", "1,1", "--json", str(path)]) == 0
     rows = json.loads(path.read_text())
+    check_record(rows, "bench")
     assert [(row["kernel"], row["input_size"], row["units"]) for row in rows] == [
         (kernel.name.lower(), *shape) for shape in ((2, 3), (1, 1)) for kernel in Kernel
     ]

@@ -82,3 +82,51 @@ class PerModel:
         if self._path is None:
             return None
         return self._path / f"{model.stem}{self._suffix}" if self._is_folder else self._path
+
+
+class ReportFolder:
+    """--report: the folder of one model's report, or of many, with a folder for each by its stem.
+
+    Args:
+        path: what was given.
+        models: all models of this run.
+
+    Raises:
+        UsageError: two models of one stem.
+    """
+
+    def __init__(self, path: Path, models: Sequence[Path]) -> None:
+        self.path = path
+        self.holds_many = len(models) > 1
+        twice = [stem for stem, count in Counter(model.stem for model in models).items() if count > 1]
+        if twice:
+            raise UsageError(
+                f"--report names a folder, and several models are called {twice[0]}",
+                remedy="rename one of the models, or validate them one by one",
+            )
+
+    def writable(self) -> ReportFolder:
+        """Itself, with the folder made. Errors: see `PerModel.writable`."""
+        PerModel("--report", f"{self.path}{os.sep}", "", [self.path]).writable()
+        return self
+
+    def of(self, model: Path) -> Path:
+        """The folder of one model's report."""
+        return self.path / model.stem if self.holds_many else self.path
+
+
+def program_sizes(build_id: bytes) -> dict[str, int] | None:
+    """Flash and RAM that the chip's program takes; None where the one with this build id is not ours as it is now."""
+    from harness.build.elf import build_id as build_id_of
+    from harness.build.elf import sizes
+    from harness.build.platformio import current_elf
+
+    elf = current_elf()
+    if elf is None or build_id_of(elf) != build_id:
+        return None
+    of_elf = sizes(elf)
+    return {
+        "flash_bytes": of_elf.flash_bytes,
+        "ram_bytes": of_elf.ram_bytes,
+        "reserved_stack_bytes": of_elf.stack_bytes,
+    }

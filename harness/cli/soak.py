@@ -47,6 +47,7 @@ def soak_command(
 
     from harness.report.record import write_record
     from harness.report.terminal import make_console, print_error, progress_of
+    from harness.soak.record import SCHEMA
     from harness.soak.run import Soak
     from harness.workbench import explained, locate
 
@@ -60,9 +61,8 @@ def soak_command(
         record.error = explained(ready, record.error)
     _print(console, record, target)
     if json_path is not None:
-        write_record(
-            {"target": {"kind": target.kind, "name": target.name, **ready.description()}, **record.to_json()}, json_path
-        )
+        target_fields = {"kind": target.kind, "name": target.name, **ready.description()}
+        write_record({"schema": SCHEMA, "target": target_fields, **record.to_json()}, json_path)
         console.print(f"written {json_path}", markup=False)
     if record.error is not None:
         print_error(console, record.error)

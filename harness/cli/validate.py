@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.files import PerModel, start_recording
+from harness.cli.files import PerModel, ReportFolder, program_sizes, start_recording
 from harness.cli.options import ready_target, takes_target
 from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings, pool_of
 from harness.cli.telling import tell_of_run
-from harness.errors import ExitCode, HilError, InternalError, TargetBusy, TargetUnavailable, UsageError
+from harness.errors import (
+    DeviceError,
+    ExitCode,
+    FlashError,
+    HilError,
+    InternalError,
+    LinkError,
+    MismatchError,
+    TargetBusy,
+    TargetUnavailable,
+    UsageError,
+)
 from harness.spread.events import Event, Finished, Lost, Progressed, Started
 from harness.spread.here import run_here
 from harness.targets.choice import TargetChoice
@@ -56,6 +68,7 @@ class Files:
     save: PerModel
     json: PerModel
     record: Path | None = None
+    report: ReportFolder | None = None
 
     def check(self, models: Sequence[Path]) -> None:
         """Nothing that is written may be something that is read, or written twice.
@@ -88,6 +101,25 @@ class Files:
             if path is not None and path.is_file():
                 with suppress(OSError):  # said when it is written
                     path.unlink()
+        if self.report is not None:
+            from harness.report.folder import forget_report
+
+            forget_report(self.report.of(model))
+
+    def begin(self, choice: TargetChoice, workers: int) -> Recording | None:
+        """Forget the old index, and start the record of the link that is wanted or that a report may keep.
+
+        Args:
+            choice: the target.
+            workers: several have no link in common.
+        """
+        if self.report is not None:
+            from harness.report.folder import LINK_RECORD, forget_index
+
+            forget_index(self.report.path)
+            if self.record is None and workers == 1:
+                return start_recording(self.report.path / LINK_RECORD, choice)
+        return None if self.record is None else start_recording(self.record, choice)
 
     def of(self, model: Path) -> ModelFiles:
         """What is read of one model."""
@@ -97,12 +129,14 @@ class Files:
         self, outcome: Outcome, choice: TargetChoice, recording: Recording | None = None, exit_code: int | None = None
     ) -> list[Path]:
         """Write what was asked for; what cannot be written becomes the run's error. Gives the files that are there."""
-        from harness.report.record import record_of, write_arrays, write_record
+        from harness.report.folder import forget_report, write_report
+        from harness.report.record import write_arrays, write_record
 
         run = outcome.run
         written = []
         save, json = self.save.of(run.model_path), self.json.of(run.model_path)
-        if recording is not None and recording.failure is not None and run.error is None:
+        report = None if self.report is None else self.report.of(run.model_path)
+        if self.record is not None and recording is not None and recording.failure is not None and run.error is None:
             run.error = UsageError(recording.failure, remedy="name another file for --record")
         try:
             if save is not None and run.got:
@@ -111,13 +145,52 @@ class Files:
         except OSError as error:
             run.error = UsageError(f"{save} cannot be written: {error.strerror}", remedy="name another file")
         try:
+            if report is not None:
+                written.append(write_report(report, run, self._record(outcome, choice, recording, exit_code)))
+        except UsageError as error:
+            run.error = error
+        try:
             if json is not None:
-                record = record_of(run, choice, outcome.target, self.record)
-                write_record({**record, "exit_code": record["exit_code"] if exit_code is None else exit_code}, json)
+                write_record(self._record(outcome, choice, recording, exit_code), json)
                 written.append(json)
         except OSError as error:
             run.error = UsageError(f"{json} cannot be written: {error.strerror}", remedy="name another file")
+            if report is not None:
+                forget_report(report)  # it says nothing of this
         return written
+
+    def write_index(self, runs: Sequence[Validation]) -> list[Path]:
+        """Write what leads to the reports of many models; gives the file, if there is any to be written."""
+        if self.report is None or not self.report.holds_many:
+            return []
+        from harness.report.folder import read_records, write_index
+
+        return [write_index(self.report.path, read_records([self.report.of(run.model_path) for run in runs]))]
+
+    def _record(
+        self, outcome: Outcome, choice: TargetChoice, recording: Recording | None, exit_code: int | None
+    ) -> dict[str, Any]:
+        from harness.report.record import record_of
+
+        run = outcome.run
+        link = self.record
+        if recording is not None and keeps_link_record(run):
+            link = recording.path
+        record = record_of(
+            run,
+            choice,
+            outcome.target,
+            link,
+            command=["hil", *sys.argv[1:]],
+            program=None if run.hello is None else program_sizes(run.hello.build_id),
+        )
+        return record if exit_code is None else {**record, "exit_code": exit_code}
+
+
+def keeps_link_record(run: Validation) -> bool:
+    """Whether the link may tell why a run did not pass: numbers went over it, or it failed itself."""
+    is_of_link = isinstance(run.error, (LinkError, DeviceError, MismatchError, FlashError))
+    return run.exit_code != ExitCode.PASS and (run.hello is not None or is_of_link)
 
 
 @takes_target
@@ -173,6 +246,12 @@ def validate_command(
         Path | None,
         typer.Option("--record", metavar="FILE", help="Every byte of the link to the target, for `hil replay`."),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="DIR", help="A report to read, with pictures, the record, junit.xml and all arrays."
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -195,6 +274,7 @@ def validate_command(
         PerModel("--save", save, ".npz", models).writable(),
         PerModel("--json", json_path, ".json", models).writable(),
         record,
+        None if report is None else ReportFolder(report, models).writable(),
     )
     files.check(models)
     random = RandomInputs(batch, steps, seed)
@@ -259,7 +339,7 @@ def run_models(
     console.print(f"target  {named}" + (f", {workers} at once" if workers > 1 else ""), markup=False)
     for error in busy:
         console.print(f"note    left out: {error.message}", markup=False)
-    recording = None if files.record is None else start_recording(files.record, choice)
+    recording = files.begin(choice, workers)
     if settings.computation.bit_exact and choice.kind == "native":
         console.print("note    --bit-exact on native compares two runs of one program")
     runs: dict[int, Validation] = {}
@@ -277,11 +357,14 @@ def run_models(
     with RunsProgress(console, len(models), workers) as progress:
         events = _events([files.of(model) for model in models], settings, recording, workers, progress)
         _follow(events, models, settings, files, progress, conclude)
-    if recording is not None:
+    in_order = [runs[place] for place in range(len(models))]
+    print_files(console, files.write_index(in_order))
+    if recording is not None and files.record is None and not any(map(keeps_link_record, in_order)):
+        recording.path.unlink(missing_ok=True)
+    elif recording is not None:
         print_files(console, [recording.path])
         if recording.problem is not None:
             console.print(f"note    {recording.problem}", markup=False)
-    in_order = [runs[place] for place in range(len(models))]
     if len(models) > 1:
         print_summary(console, in_order, [boards.get(place, "") for place in range(len(models))] if boards else None)
     else:

@@ -95,6 +95,18 @@ class Inputs:
         """Steps of each sequence."""
         return int(self.x.shape[-2])
 
+    def rows(self, which: slice) -> Inputs:
+        """Some of the sequences, of every call."""
+        at = (slice(None),) * (self.reset_before is not None) + (which,)
+        return replace(
+            self,
+            x=self.x[at],
+            mask=None if self.mask is None else self.mask[at],
+            initial={name: states[at] for name, states in self.initial.items()},
+            beside={name: array[at] for name, array in self.beside.items()},
+            labels={name: array[at] for name, array in self.labels.items()},
+        )
+
     def each_call(self) -> Iterator[tuple[bool, Inputs]]:
         """Each call as inputs of its own, and whether it starts from zero states: the first one always does."""
         if self.reset_before is None:

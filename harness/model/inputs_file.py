@@ -38,6 +38,26 @@ def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
     return _File(Path(path), spec).inputs()
 
 
+def input_arrays(inputs: Inputs, spec: ModelSpec) -> dict[str, NDArray[Any]]:
+    """The arrays of a file that `load_inputs` reads as these inputs.
+
+    Args:
+        inputs: of the model.
+        spec: the model.
+    """
+    has_calls = inputs.reset_before is not None
+    arrays: dict[str, NDArray[Any]] = {_CALLS if has_calls else spec.input_name: inputs.x, **inputs.beside}
+    if inputs.reset_before is not None:
+        arrays[_RESETS] = inputs.reset_before
+    if inputs.mask is not None:
+        arrays[spec.mask_input or "mask"] = inputs.mask
+    of_model = {state: name for name, states in spec.state_inputs.items() for state in states}
+    arrays.update({of_model.get(state, state): values for state, values in inputs.initial.items()})
+    labels = {name: name.replace("output", _LABELS) for name in spec.output_names}
+    arrays.update({labels[name]: values for name, values in inputs.labels.items()})
+    return arrays
+
+
 class _File:
     """The arrays of one file; what was taken is gone."""
 

@@ -64,6 +64,12 @@ class WholeInputs:
         """The arrays as a message names them."""
         return ", ".join(f"'{name}' {array.dtype}{list(array.shape)}" for name, array in self.arrays.items())
 
+    def rows(self, which: slice) -> WholeInputs:
+        """Some of the sequences, of every call; an input without a batch stays as it is."""
+        at = (slice(None),) * (self.reset_before is not None) + (which,)
+        arrays = {name: array[at] if array.ndim >= len(at) else array for name, array in self.arrays.items()}
+        return replace(self, arrays=arrays, mask=None if self.mask is None else self.mask[at])
+
     def each_call(self) -> Iterator[tuple[bool, WholeInputs]]:
         """Each call as inputs of its own, and whether it starts from zero states: the first one always does."""
         if self.reset_before is None:
@@ -159,6 +165,17 @@ def load_whole_inputs(path: str | os.PathLike[str], specs: Sequence[InputSpec]) 
             remedy=f"Known names: {listed(names)}{' or x, mask' if single is not None else ''}.",
         )
     return WholeInputs(taken, mask, resets, notes=tuple(notes))
+
+
+def whole_input_arrays(inputs: WholeInputs) -> dict[str, NDArray[Any]]:
+    """The arrays of a file that `load_whole_inputs` reads as these inputs."""
+    arrays = dict(inputs.arrays)
+    if inputs.reset_before is not None:
+        (calls,) = arrays.values()  # only a model with a single input has calls
+        arrays = {"x_calls": calls, "reset_before": inputs.reset_before}
+    if inputs.mask is not None:
+        arrays["mask"] = inputs.mask
+    return arrays
 
 
 def _take(

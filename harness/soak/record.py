@@ -12,6 +12,9 @@ from harness.transport.fault_rates import FaultRates
 RIGHT, WRONG_NUMBERS, HANG = "right", "wrong_numbers", "hang"
 """How an exchange can end, besides with an error's code."""
 
+SCHEMA = "lstm-hil/soak/1"
+"""Name and version of its record."""
+
 _KEPT_FAILURES = 20
 """Of many, the first ones tell enough."""
 

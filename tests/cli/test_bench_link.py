@@ -9,6 +9,7 @@ import pytest
 
 from harness.cli.app import run
 from harness.link_bench.run import BAUDS
+from report_schema import check_record
 
 
 def test_the_figures_are_those_of_the_line_and_not_of_this_machine(
@@ -20,6 +21,7 @@ def test_the_figures_are_those_of_the_line_and_not_of_this_machine(
     records = [json.loads(path.read_text()) for path in paths]
     assert records[0] == records[1], "virtual time: the same to the last digit"
     record = records[0]
+    check_record(record, "bench_link")
     assert record["time"] == "virtual"
     assert [(row["direction"], row["baud"]) for row in record["rows"]] == [
         (direction, baud) for baud in BAUDS for direction in ("to_device", "to_host")

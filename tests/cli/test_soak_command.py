@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.app import run
+from report_schema import check_record
 
 EXCHANGES = {"native": 200, "renode": 20}
 """Of a test that should take a second or two; CI does more."""
@@ -21,6 +22,7 @@ def test_right_bits_or_typed_errors(hil_kind: str, hil_workbench: object, tmp_pa
     arguments = ["--faults", faults, "--exchanges", str(exchanges), "--seed", "1", "--json", str(path)]
     assert run(["soak", f"--{hil_kind}", *arguments]) == 0
     record = json.loads(path.read_text())
+    check_record(record, "soak")
     assert record["target"]["kind"] == hil_kind
     assert record["seed"] == 1
     assert record["exchanges"] == exchanges

@@ -1,0 +1,165 @@
+"""`hil validate --report`: the folder for every end of a run, and its records against the schema."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.build.paths import project_root
+from harness.cli.app import run
+from report_schema import check_record
+
+pytestmark = pytest.mark.usefixtures("native_is_there")
+
+ALL = {"report.html", "report.json", "junit.xml", "vectors.npz", "worst.npz"}
+
+
+@pytest.fixture(scope="module")
+def native_is_there() -> None:
+    from harness.bootstrap.system import missing_parts
+
+    if missing := missing_parts(("gcc", "libc6-dev")):
+        pytest.skip(f"native: {missing[0].name} is not installed")
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def record_in(folder: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    check_record(record)
+    return record
+
+
+def test_a_pass_needs_no_record_of_the_link(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, json_path = tmp_path / "new" / "report", tmp_path / "r.json"
+    assert run(["validate", str(model), "--native", "--report", str(folder), "--json", str(json_path)]) == 0
+    output = capsys.readouterr().out
+    assert f"written {folder / 'report.html'}" in output
+    assert output.splitlines()[-1].startswith("PASS seed.keras")
+    assert names(folder) == ALL
+    record = record_in(folder)
+    assert record == json.loads(json_path.read_text())
+    assert record["link_record"] is None
+    assert record["run"]["command"].startswith("hil ")
+    assert "Error by time step" in (folder / "report.html").read_text()
+
+
+def test_a_failure_keeps_the_link_and_can_be_run_again(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "report"
+    assert run(["validate", str(model), "--native", "--atol", "0", "--rtol", "0", "--report", str(folder)]) == 1
+    assert names(folder) == {*ALL, "link.record"}
+    assert record_in(folder)["link_record"] == "link.record"
+    assert str(folder / "link.record") in capsys.readouterr().out
+    assert run(["replay", str(folder / "link.record")]) == 0
+    assert run(["validate", str(model), "--native", "--inputs", str(folder / "worst.npz")]) == 0
+
+
+def test_a_recording_that_was_asked_for_stays_where_it_is(model: Path, tmp_path: Path) -> None:
+    folder, link = tmp_path / "report", tmp_path / "my.link"
+    assert run(["validate", str(model), "--native", "--report", str(folder), "--record", str(link)]) == 0
+    assert record_in(folder)["link_record"] == "my.link"
+    assert link.exists()
+    assert names(folder) == ALL
+
+
+def test_every_end_has_a_report(gru_model: Path, ill_conditioned_model: Path, tmp_path: Path) -> None:
+    for model, code in ((gru_model, 2), (ill_conditioned_model, 8)):
+        folder = tmp_path / model.stem
+        assert run(["validate", str(model), "--native", "--steps", "40", "--report", str(folder)]) == code
+        assert names(folder) >= {"report.html", "report.json", "junit.xml"}
+        assert "link.record" not in names(folder), "nothing went over it"
+        assert record_in(folder)["verdict"] == "ERROR"
+        assert "No verdict" in (folder / "report.html").read_text()
+
+
+def test_many_models_have_a_folder_each_and_an_index(model: Path, gru_model: Path, tmp_path: Path) -> None:
+    assert run(["validate", str(model), str(gru_model), "--native", "--report", str(tmp_path)]) == 2
+    assert names(tmp_path) == {"seed", "gru", "index.html", "junit.xml"}
+    assert record_in(tmp_path / "seed")["verdict"] == "PASS"
+    assert record_in(tmp_path / "gru")["verdict"] == "ERROR"
+    index = (tmp_path / "index.html").read_text()
+    assert "1 PASS, 1 ERROR" in index
+    assert "seed/report.html" in index
+    assert run(["validate", str(model), str(model), "--native", "--report", str(tmp_path)]) == 2
+
+
+def test_several_workers_report_too(model: Path, gru_model: Path, tmp_path: Path) -> None:
+    assert run(["validate", str(model), str(gru_model), "--native", "-j", "2", "--report", str(tmp_path)]) == 2
+    assert names(tmp_path) == {"seed", "gru", "index.html", "junit.xml"}
+
+
+def test_an_old_report_does_not_outlive_a_new_run(model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.keras"
+    other.write_bytes(b"no model")
+    folder = tmp_path / "report"
+    arguments = ["--native", "--report", str(folder)]
+    assert run(["validate", str(model), *arguments, "--atol", "0", "--rtol", "0"]) == 1
+    assert run(["validate", str(other), *arguments]) == 2
+    assert names(folder) == {"report.html", "report.json", "junit.xml"}
+
+
+def test_a_full_disk_is_no_verdict(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez", full)
+    folder, json_path = tmp_path / "report", tmp_path / "r.json"
+    assert run(["validate", str(model), "--native", "--report", str(folder), "--json", str(json_path)]) == 2
+    output = capsys.readouterr().out
+    assert "No space left on device" in output
+    assert output.splitlines()[-1].startswith("ERROR seed.keras: report_not_written")
+    assert names(folder) <= {"link.record"}
+    assert json.loads(json_path.read_text())["error"]["code"] == "report_not_written"
+
+
+def test_a_place_that_cannot_be_written_is_named_before_anything_runs(model: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert run(["validate", str(model), "--native", "--report", str(blocked)]) == 2
+    assert run(["validate", str(model), "--native", "--report", str(blocked / "report")]) == 2
+
+
+def test_an_interrupted_run_has_a_report(model: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("PASS")
+    arguments = ["validate", str(model), "--native", "--batch", "20000", "--steps", "50", "--report", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline_s = time.monotonic() + 60
+    while page.exists() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in complaints
+    assert record_in(tmp_path)["exit_code"] == 130
+    assert "interrupted" in page.read_text()
+
+
+def test_the_demo_of_a_classifier_is_told_in_classes(tmp_path: Path) -> None:
+    digits = project_root() / "examples" / "digits"
+    arguments = [str(digits / "digits.keras"), "--inputs", str(digits / "heldout.npz"), "--native"]
+    assert run(["validate", *arguments, "--report", str(tmp_path)]) == 0
+    (classes,) = record_in(tmp_path)["classification"]
+    assert [row["name"] for row in classes["rows"]] == ["device_vs_truth", "keras_vs_truth", "device_vs_keras"]
+    page = (tmp_path / "report.html").read_text()
+    assert "Confusion matrix" in page
+    assert "device against truth" in page

@@ -236,9 +236,9 @@ def _errors(spec: ModelSpec, inputs: Inputs, arrays: dict[str, np.ndarray]) -> t
     return h, c
 
 
-def flash_stall_cycles(weight_bytes: int) -> int:
-    """Cycles that are lost when weights are read once from flash at 180 MHz instead of from SRAM."""
-    return weight_bytes // LINE_BYTES * LINE_STALL
+def flash_stall_cycles(weight_bytes: int, wait_states: int) -> int:
+    """Cycles that are lost when weights are read once from flash with so many wait states instead of from SRAM."""
+    return weight_bytes // LINE_BYTES * wait_states
 
 
 def _per_mac(cycles: int, weight_bytes: int, macs: int) -> dict[str, float]:

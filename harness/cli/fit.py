@@ -10,6 +10,7 @@ import typer
 from harness.cli.options import ready_firmware, say
 from harness.cli.validate import KERNELS
 from harness.errors import ExitCode, UsageError
+from harness.targets.boards import DEFAULT_BOARD, Board, board
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +24,7 @@ def fit_command(
     kernel: Annotated[
         str, typer.Option("--kernel", metavar="|".join(KERNELS), help="What computes the LSTMs.")
     ] = "arm_math",
+    board_name: Annotated[str, typer.Option("--board", metavar="NAME", help="The board.")] = DEFAULT_BOARD,
 ) -> int:
     """Print what a model needs of the chip: memory, longest run, operations, parameters per gate, options."""
     from harness.build.elf import sizes
@@ -34,13 +36,14 @@ def fit_command(
 
     if steps < 1:
         raise UsageError(f"--steps is {steps}", remedy="give --steps a number of at least 1")
+    target = board(board_name)
     spec = load_model(model).spec
-    memory = sizes(ready_firmware())
+    memory = sizes(ready_firmware(target.platformio_environment))
     found = fit(spec, Memory(memory.arena_bytes, memory.store_bytes), steps, kernel_named(kernel))
     console = make_console()
     _print_fit(console, model, found)
     if found.place is not None:
-        _print_time(console, found)
+        _print_time(console, found, target)
     console.print(f"FITS, runs from {found.place}" if found.place else "DOES NOT FIT")
     return int(ExitCode.PASS if found.place else ExitCode.USAGE)
 
@@ -72,17 +75,16 @@ def _print_fit(console: Console, model: Path, found: Fit) -> None:
         console.print(f"        weights in {place}: {_longest(most, found.spec.steps)}")
 
 
-def _print_time(console: Console, found: Fit) -> None:
+def _print_time(console: Console, found: Fit, target: Board) -> None:
     from harness.bench import estimated_run_cycles, flash_stall_cycles
-    from harness.targets.boards import DEFAULT_BOARD, board
 
     cycles = estimated_run_cycles(found.spec, found.image, found.steps, say)
     if cycles is None:
         console.print("time    not estimated: that takes QEMU")
         return
     if found.place == "flash":
-        cycles += flash_stall_cycles(found.weight_bytes_read)
-    clock_hz = board(DEFAULT_BOARD).sysclk_hz
+        cycles += flash_stall_cycles(found.weight_bytes_read, target.flash_wait_states)
+    clock_hz = target.sysclk_hz
     console.print(
         f"time    about {cycles} cycles a run, {cycles / found.steps:.0f} a step, {cycles / found.macs:.2f} per MAC: "
         f"{cycles / clock_hz * 1e3:.3g} ms a run at {clock_hz // 10**6} MHz"

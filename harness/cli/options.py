@@ -159,9 +159,9 @@ def ready_target(choice: TargetChoice, recording: Recording | None = None) -> Ta
     return _with_parts(_PARTS[choice.kind], PROGRAMS[choice.kind], lambda: make_target(choice, say, recording))
 
 
-def ready_firmware() -> Path:
-    """The chip's ELF, built if it is not there; errors: see `ready_target`."""
-    return _with_parts(_ARM_PARTS, _ARM_PROGRAMS, lambda: firmware_elf(say))
+def ready_firmware(environment: str) -> Path:
+    """The ELF for a board's chip, built if it is not there; errors: see `ready_target`."""
+    return _with_parts(_ARM_PARTS, _ARM_PROGRAMS, lambda: firmware_elf(say, environment))
 
 
 def _with_parts(parts: tuple[str, ...], programs: tuple[str, ...], make: Callable[[], Made]) -> Made:

@@ -17,6 +17,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -92,12 +93,14 @@ class BoardLock:
         except OSError as error:
             raise _no_place(path.parent, error) from error
         self._lock = lock
-        _note_path(path).write_text(json.dumps(asdict(_ourselves())), encoding="utf-8")
+        with suppress(OSError):  # a full disk costs others the name, and nobody the lock
+            _note_path(path).write_text(json.dumps(asdict(_ourselves())), encoding="utf-8")
 
     def give_back(self) -> None:
         """Let others have it. May be called twice, and without `take`."""
         if self._lock is not None:
-            _note_path(self._path()).unlink(missing_ok=True)
+            with suppress(OSError):
+                _note_path(self._path()).unlink(missing_ok=True)
             self._lock.release()
             self._lock = None
 

@@ -54,6 +54,7 @@ def test_what_is_known_of_it_is_what_is_built(one: Board) -> None:
     }
     assert numbers["CHIP_DEV_ID"] == one.device_id
     assert numbers["CHIP_PLL_HZ"] == one.sysclk_hz
+    assert numbers["CHIP_WAIT_STATES"] == one.flash_wait_states
     assert numbers["CHIP_PLL_HZ"] == one.uart_clock_hz * numbers["CHIP_APB1_DIVIDER"]
     ini = configparser.ConfigParser()
     ini.read(project_root() / "platformio.ini")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from harness import __version__
 from harness.cli.app import run
 from harness.cli.validate import worst_exit_code
 from harness.errors import ExitCode
+from harness.targets.boards import board, board_names
 
 
 def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,6 +118,17 @@ def test_fit_says_what_a_model_needs(model: Path, large_model: Path, capsys: pyt
     assert run(["fit", str(model), "--kernel", "fast"]) == 2
     assert "packed_fma" in capsys.readouterr().err
     assert run(["fit", str(model), "--steps", "0"]) == 2
+
+
+def test_fit_knows_every_board(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    memory = {}
+    for name in board_names():
+        assert run(["fit", str(model), "--board", name]) == 0
+        shown = capsys.readouterr().out
+        assert f" at {board(name).sysclk_hz // 10**6} MHz\n" in shown
+        memory[name] = int(re.search(r"of (\d+) of RAM", shown).group(1))  # type: ignore[union-attr]
+    assert memory["nucleo_f446re"] - memory["nucleo_f401re"] == 32 * 1024
+    assert run(["fit", str(model), "--board", "nucleo"]) == 2
 
 
 def test_fit_of_a_model_that_fixes_its_steps(flash_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

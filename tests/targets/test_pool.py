@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import TargetBusy, TargetUnavailable
+from harness.errors import LinkTimeout, TargetBusy, TargetUnavailable
 from harness.fake import FakeDevice, FakeTransport
 from harness.targets.base import Target
 from harness.targets.board import BoardTarget
@@ -18,6 +18,7 @@ from harness.targets.choice import TargetChoice, chosen_targets
 from harness.targets.native import NativeTarget
 from harness.targets.pool import Pool
 from harness.transport.ports import PortInfo
+from harness.workbench import Workbench
 from test_board import OTHER_STLINK, OURS, STLINK, PlayedProgram
 
 BOTH = chosen_targets(serial_numbers=["0669FF01", "0669FF02"])
@@ -65,6 +66,18 @@ def test_a_lease_outlives_the_target_that_is_started_anew() -> None:
             target.stop()
             with pytest.raises(TargetBusy), pool.lease():
                 pass
+
+
+def test_a_board_stays_ours_after_an_error_until_the_workbench_is_closed() -> None:
+    bench = Workbench(make(BOTH[0]))
+    bench.device()
+    bench.failed(LinkTimeout("silence"))
+    with pytest.raises(TargetBusy):
+        make(BOTH[0]).reserve()
+    bench.close()
+    other = make(BOTH[0])
+    other.reserve()
+    other.release()
 
 
 def test_a_worker_waits_for_the_first_that_is_free() -> None:

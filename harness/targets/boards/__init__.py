@@ -37,6 +37,7 @@ class Board:
         sram_bytes: size of the chip's SRAM.
         sysclk_hz: the system clock that the firmware sets up.
         uart_clock_hz: what it gives the USART.
+        flash_wait_states: cycles that a line of flash takes beyond the first, at this clock.
         baud: that the firmware's port boots with.
         link_baud: that it goes on with over its probe, unless somebody asks for another one.
     """
@@ -54,6 +55,7 @@ class Board:
     sram_bytes: int
     sysclk_hz: int
     uart_clock_hz: int
+    flash_wait_states: int
     baud: int
     link_baud: int
 
@@ -101,6 +103,7 @@ def board(name: str) -> Board:
         sram_bytes=data["memory"]["sram_bytes"],
         sysclk_hz=data["clock"]["sysclk_hz"],
         uart_clock_hz=data["clock"]["uart_clock_hz"],
+        flash_wait_states=data["clock"]["flash_wait_states"],
         baud=data["serial"]["baud"],
         link_baud=data["serial"]["link_baud"],
     )

@@ -23,6 +23,7 @@ Loaded at every start of pytest in its environment, so it imports nothing heavy 
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import sys
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from harness.model.inputs import Inputs
     from harness.model.whole import WholeInputs
     from harness.oracle.load import LoadedModel
+    from harness.protocol.messages import Log
     from harness.targets.base import Target
     from harness.targets.choice import TargetChoice
     from harness.validation import Validation
@@ -208,6 +210,7 @@ def hil_workbenches(request: pytest.FixtureRequest) -> Iterator[Callable[[str], 
 
     def bench_for(kind: str) -> Workbench:
         from harness.errors import HilError
+        from harness.protocol.faults import earlier_fault_text
         from harness.targets.choice import TargetChoice
         from harness.targets.pool import Pool
         from harness.workbench import Workbench, make_target
@@ -228,7 +231,9 @@ def hil_workbenches(request: pytest.FixtureRequest) -> Iterator[Callable[[str], 
             except HilError as error:
                 failures[kind] = error
                 raise
-            benches[kind] = Workbench(target)
+            benches[kind] = Workbench(
+                target, on_log=_log, on_fault=lambda fault: _say(request.config, earlier_fault_text(fault))
+            )
         return benches[kind]
 
     yield bench_for
@@ -244,6 +249,13 @@ def _say(config: pytest.Config, text: str) -> None:
         worker = os.environ.get("PYTEST_XDIST_WORKER")
         sys.stderr.write(f"\nhil{f' {worker}' if worker else ''}: {text}\n")
         sys.stderr.flush()
+
+
+def _log(log: Log) -> None:
+    """What a device tells, where pytest shows what was logged: with the test that failed."""
+    from harness.protocol.logs import log_text
+
+    logging.getLogger("hil.device").log(log.level * 10 + 10, "%s", log_text(log))  # INFO 1 is logging's 20
 
 
 @pytest.fixture
@@ -272,14 +284,16 @@ def device(hil_workbench: Workbench) -> Iterator[Device]:
 
     `validate` of a model too large for the RAM of an emulator starts it anew too, and ends this device.
     """
-    from harness.errors import HilError
+    from harness.errors import DeviceFault, HilError
 
     device = hil_workbench.device()
     yield device
     try:
         device.counters()
     except HilError as error:
-        hil_workbench.failed(error)
+        reported = hil_workbench.failed(error)
+        if isinstance(reported, DeviceFault):  # behind the last thing that the test asked for
+            raise reported from error
 
 
 @pytest.fixture

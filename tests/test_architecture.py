@@ -122,6 +122,7 @@ ALLOWED: dict[str, set[str]] = {
         "errors",
         "model",
         "oracle",
+        "protocol",
         "pytest_markers",
         "report",
         "targets",

@@ -127,6 +127,40 @@ def test_a_failure_says_where_why_and_how_to_have_it_again(
     assert "--native" in str(properties["hil_command"])
 
 
+FAULTING = """
+    import harness.workbench
+    from harness.fake import FakeDevice, FakeTransport, Faults
+    from harness.protocol.messages import Log
+    from harness.targets.native import NativeTarget
+
+    class Faulting(NativeTarget):
+        fake = FakeDevice(faults=Faults(fault_at=3), to_log=[Log(level=2, event=4, number=1, value=7)])
+
+        def unavailable(self): return None
+        def start(self): return FakeTransport(self.fake)
+        def post_mortem(self): return None
+
+    harness.workbench.make_target = lambda choice, say: Faulting("none", "none")
+"""
+
+
+def test_a_fault_of_the_firmware_passes_no_test_by(project: pytest.Pytester) -> None:
+    """It comes behind the last thing that a test asks for. What the device logs is shown with a failed test."""
+    project.makeconftest(FAULTING)
+    project.makepyfile(
+        """
+        from harness.protocol.messages import Echo
+
+        def test_echo(device):
+            assert device.request(Echo(data=b"hi")).data == b"ho"
+        """
+    )
+    result = project.runpytest_subprocess("--native")
+    result.assert_outcomes(failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*DeviceFault*division by zero*"])
+    result.stdout.fnmatch_lines(["WARNING *hil.device*the first frames of this session were dropped: 7 *"])
+
+
 def test_markers_say_what_a_test_is_for(project: pytest.Pytester) -> None:
     project.makepyfile(
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.protocol.messages import Log
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 def tell_of_run(run: Validation, *, verbose: bool) -> None:
     """The LOGs of a run, and a fault that the device had before it."""
+    from harness.protocol.faults import earlier_fault_text
+
     if run.earlier_fault is not None:
-        sys.stderr.write(f"device  {earlier_fault_text(run.earlier_fault)}; its record is cleared now\n")
+        sys.stderr.write(f"device  warning: {earlier_fault_text(run.earlier_fault)}; its record is cleared now\n")
     for line in log_lines(run.logs, verbose=verbose):
         sys.stderr.write(f"device  {line}\n")
 
@@ -32,13 +34,3 @@ def log_lines(logs: Iterable[Log], *, verbose: bool) -> list[str]:
         if verbose or log.level >= LogLevel.WARNING:
             lines.append(f"{level_name(log)}: {log_text(log)}")
     return lines
-
-
-def earlier_fault_text(fault: dict[str, Any]) -> str:
-    """A fault record, by the names of docs/REPORT.md, in a sentence without its end."""
-    places = [
-        f", at {fault['pc_at']}" if fault["pc_at"] else "",
-        f", call at {fault['lr_at']}" if fault["lr_at"] else "",
-    ]
-    count = f" ({fault['count']} faults since a record was last cleared)" if fault["count"] > 1 else ""
-    return f"warning: before this it stopped on {fault['text']}{''.join(places)}{count}"

@@ -92,11 +92,23 @@ def fault_text(fault: Fault, locate: Locate) -> str:
     return text + (f" ({fault.count} faults since a record was last cleared)" if fault.count > 1 else "")
 
 
+def earlier_fault_text(fault: dict[str, Any]) -> str:
+    """The same of what `fault_fields` gave, for a fault before the session."""
+    places = [
+        f", at {fault['pc_at']}" if fault["pc_at"] else "",
+        f", call at {fault['lr_at']}" if fault["lr_at"] else "",
+    ]
+    count = f" ({fault['count']} faults since a record was last cleared)" if fault["count"] > 1 else ""
+    return f"before this it stopped on {fault['text']}{''.join(places)}{count}"
+
+
 def device_fault(fault: Fault, locate: Locate) -> DeviceFault:
     """The exception for a fault that ended the program in the middle of a session."""
     if not is_sound(fault):
         return DeviceFault(
-            "the device restarted after a fault, and its record of that is damaged", code="fault_damaged"
+            "the device restarted after a fault, and its record of that is damaged",
+            code="fault_damaged",
+            remedy="run again; if it stays, flash the firmware that belongs to this version of hil",
         )
     return DeviceFault(
         f"the device stopped on {fault_text(fault, locate)}, and restarted; what was loaded is gone",

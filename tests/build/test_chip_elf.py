@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
-from harness.build.elf import build_id, sizes, symbol_names
+from harness.build.elf import build_id, sizes, symbol_names, symbols
 from harness.build.platformio import firmware_elf
 
 KIB = 1024
@@ -51,3 +52,20 @@ def test_is_not_built_again_without_a_change(chip_elf: Path) -> None:
     assert firmware_elf(said.append) == chip_elf
     assert said == []
     assert build_id(chip_elf) == id_before
+
+
+def test_the_record_of_a_fault_lies_where_nothing_is_filled_at_a_reset(chip_elf: Path) -> None:
+    """Start-up zeroes .bss, an emulator fills what a segment covers, and images are loaded into the arena."""
+    with chip_elf.open("rb") as stream:
+        elf = ELFFile(stream)
+        section = elf.get_section_by_name(".noinit")
+        table = elf.get_section_by_name(".symtab")
+        bss_end, arena_start = (
+            table.get_symbol_by_name(f"ld_{name}")[0]["st_value"] for name in ("bss_end", "arena_start")
+        )
+        segments = [(s["p_vaddr"], s["p_vaddr"] + s["p_memsz"]) for s in elf.iter_segments()]
+    (kept,) = [each for each in symbols(chip_elf) if each.name == "kept"]
+    start, end = kept.address, kept.address + kept.size_bytes
+    assert section["sh_type"] == "SHT_NOBITS"
+    assert bss_end <= section["sh_addr"] <= start < end <= section["sh_addr"] + section["sh_size"] <= arena_start
+    assert not [segment for segment in segments if segment[0] < end and start < segment[1]]

@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"model"},
     "link_bench": {"build", "cycles", "device", "errors", "inference", "model", "protocol", "transport"},
     "soak": {"compare", "device", "errors", "inference", "model", "protocol", "targets", "transport"},
-    "spread": set(),
+    "spread": {"errors"},
     "doctor": {"device", "errors", "findings", "protocol", "transport"},
     "lab": {"errors", "targets", "transport"},
     "targets": {"errors", "findings", "processes", "transport"},

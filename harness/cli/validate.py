@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.files import PerModel, ReportFolder, program_sizes, start_recording
-from harness.cli.options import ready_target, takes_target
-from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings, pool_of
+from harness.cli.options import takes_target
+from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings
 from harness.cli.telling import tell_of_run
+from harness.cli.workers import checked_workers, events_of, possible_workers, without_busy
 from harness.errors import (
     DeviceError,
     ExitCode,
@@ -23,12 +24,10 @@ from harness.errors import (
     InternalError,
     LinkError,
     MismatchError,
-    TargetBusy,
     TargetUnavailable,
     UsageError,
 )
 from harness.spread.events import Event, Finished, Lost, Progressed, Started
-from harness.spread.here import run_here
 from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ class Files:
 
         Args:
             choice: the target.
-            workers: several have no link in common.
+            workers: several have no link in common; 0: none of them is ours.
         """
         if self.report is not None:
             from harness.report.folder import LINK_RECORD, forget_index
@@ -261,6 +260,10 @@ def validate_command(
             help="So many models at once, each on an emulator or a board of its own. Default: 1, or all boards given.",
         ),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--dask", metavar="tcp://HOST:PORT", help="On the workers of a dask scheduler (docs/LAB.md)."),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show all that the device tells, not only its warnings.")
     ] = False,
@@ -281,35 +284,10 @@ def validate_command(
     random.check(inputs)
     computation = Computation(kernel, bit_exact, trace)
     computation.check()
-    count = checked_workers(workers, targets, record)
+    count = checked_workers(workers, targets, record, cluster)
     settings = Settings(targets, Limits(atol, rtol), random, computation, layer)
-    runs = run_models(models, settings, files, workers=count, verbose=verbose)
+    runs = run_models(models, settings, files, count, cluster, verbose=verbose)
     return worst_exit_code([run.exit_code for run in runs])
-
-
-def checked_workers(workers: int | None, targets: Sequence[TargetChoice], record: Path | None) -> int:
-    """How many workers there are to be; what they cannot do is refused before anything is started.
-
-    Raises:
-        UsageError: no worker at all, or more than boards, or several in one recording.
-    """
-    count = len(targets) if workers is None else workers
-    if count < 1:
-        raise UsageError(f"-j is {count}", remedy="give -j a number of at least 1")
-    if count == 1:
-        return 1
-    boards = [target for target in targets if target.kind == "board"]
-    if boards and count > len(boards):
-        raise UsageError(
-            f"-j {count} is more than the {len(boards)} given ({'; '.join(map(str, boards))})",
-            remedy="leave out -j, or choose an emulator",
-        )
-    if record is not None:
-        raise UsageError(
-            f"--record holds one session, and {count} workers have {count}",
-            remedy="leave out one of the two, or give -j 1",
-        )
-    return count
 
 
 def run_models(
@@ -317,6 +295,7 @@ def run_models(
     settings: Settings,
     files: Files,
     workers: int = 1,
+    cluster: str | None = None,
     *,
     verbose: bool = False,
 ) -> list[Validation]:
@@ -327,19 +306,21 @@ def run_models(
         settings: the target, and what else is the same for all of them.
         files: what to read and to write.
         workers: how many are validated at once; each worker has one target session.
+        cluster: address of a dask scheduler, whose workers validate instead.
         verbose: show all that the devices tell.
     """
     from harness.report.progress import RunsProgress
     from harness.report.terminal import board_name_of, make_console, print_files, print_summary, print_verdict
 
     console = make_console()
-    settings, busy = _without_busy(settings)
-    choice, workers = settings.choice, _possible(min(workers, len(models)), settings)
+    settings, busy = without_busy(settings)
+    choice, workers = settings.choice, possible_workers(min(workers, len(models)), settings)
     named = "; ".join(map(str, settings.choices))
-    console.print(f"target  {named}" + (f", {workers} at once" if workers > 1 else ""), markup=False)
+    where = f", by the dask scheduler at {cluster}" if cluster else f", {workers} at once" if workers > 1 else ""
+    console.print(f"target  {named}{where}", markup=False)
     for error in busy:
         console.print(f"note    left out: {error.message}", markup=False)
-    recording = files.begin(choice, workers)
+    recording = files.begin(choice, workers if cluster is None else 0)
     if settings.computation.bit_exact and choice.kind == "native":
         console.print("note    --bit-exact on native compares two runs of one program")
     runs: dict[int, Validation] = {}
@@ -355,7 +336,8 @@ def run_models(
             boards[place] = board_name_of(outcome.target)
 
     with RunsProgress(console, len(models), workers) as progress:
-        events = _events([files.of(model) for model in models], settings, recording, workers, progress)
+        jobs = [files.of(model) for model in models]
+        events = events_of(jobs, settings, recording, workers, progress, cluster)
         _follow(events, models, settings, files, progress, conclude)
     in_order = [runs[place] for place in range(len(models))]
     print_files(console, files.write_index(in_order))
@@ -377,51 +359,6 @@ def worst_exit_code(codes: Sequence[ExitCode]) -> int:
     return int(min(codes, key=WORST_FIRST.index))
 
 
-def _without_busy(settings: Settings) -> tuple[Settings, tuple[TargetBusy, ...]]:
-    """Without those of several boards that somebody else uses, where one is free; and who uses them.
-
-    Where all are in use or one is not there at all, each model is told in its turn.
-    """
-    if len(settings.choices) == 1:
-        return settings, ()
-    try:
-        free, busy = pool_of(settings.choices).free()
-    except TargetUnavailable:
-        return settings, ()
-    return (replace(settings, choices=free), busy) if free else (settings, ())
-
-
-def _possible(workers: int, settings: Settings) -> int:
-    """How many workers there can be: one where the target is not available, which each model is then told once."""
-    workers = min(workers, len(settings.choices)) if settings.choice.kind == "board" else workers
-    if workers == 1:
-        return 1
-    host = [TargetChoice("native")] if settings.computation.bit_exact else []
-    try:
-        for choice in (*settings.choices, *host):  # here, since workers would build the firmware all at the same time
-            ready = ready_target(choice)
-            if choice.kind == "board" and (reason := ready.unavailable()) is not None:
-                raise reason
-    except TargetUnavailable:
-        return 1
-    return workers
-
-
-def _events(
-    jobs: Sequence[ModelFiles],
-    settings: Settings,
-    recording: Recording | None,
-    workers: int,
-    progress: RunsProgress,
-) -> Iterator[Event[Outcome]]:
-    """What happens to the models, in this process or in several."""
-    if workers == 1:
-        return run_here(lambda: settings.session(recording), jobs, progress.progressed)
-    from harness.spread.processes import run_over_processes
-
-    return run_over_processes(settings.session, jobs, workers)
-
-
 def _follow(
     events: Iterator[Event[Outcome]],
     models: Sequence[Path],
@@ -432,6 +369,7 @@ def _follow(
 ) -> None:
     """Conclude each model as it is done. However it ends, the workers end too, and each model begun has a record."""
     begun: set[int] = set()
+    done: set[int] = set()
     try:
         with closing(events):  # type: ignore[type-var]
             for event in events:
@@ -444,7 +382,12 @@ def _follow(
                 else:
                     conclude(event.place, _outcome(event, models[event.place], settings))
                     begun.discard(event.place)
+                    done.add(event.place)
                     progress.finished(event.place)
+    except TargetUnavailable as error:  # no worker is left
+        for place in sorted(set(range(len(models))) - done):
+            files.forget_old(models[place])
+            conclude(place, settings.without_result(models[place], error))
     except BaseException as end:
         code = end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 130
         stopped = HilError("the run was interrupted", code="interrupted", remedy="run it again")
@@ -458,9 +401,9 @@ def _outcome(event: Finished[Outcome] | Lost, model: Path, settings: Settings) -
     if isinstance(event, Finished):
         return event.result
     lost = InternalError(
-        f"each worker that validated it ended in the middle, the last one with {event.how}",
+        f"no worker brought it to its end, the last one: {event.how}",
         code="worker_lost",
-        remedy="run it alone, without -j; if it ends so again, report it with the model (out of memory?)",
+        remedy="run it alone, on this machine; if it ends so again, report it with the model (out of memory?)",
     )
     return settings.without_result(model, lost)
 

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,10 @@ _SOURCES = ("oracle", "model", "compare", "protocol")
 _SETTINGS = ("TF_", "KERAS_", "XLA_", "OMP_", "CUDA_", "MKL_", "DNNL_", "ONEDNN_")
 _OUR_SETTINGS = ("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL")
 """Set by `import_keras`, always to the same: they must not tell a run before the import from one after it."""
+
+
+_ONE_AT_A_TIME = RLock()
+"""Keras has global state, and standard error leads elsewhere while it is imported: threads of a process take turns."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,10 @@ class Oracle:
 
     def load(self, path: Path, weights: Path | None = None, layer: str | None = None) -> LoadedModel:
         """A model from its file, or one LSTM of it, without Keras where it was read before. See `load_model`."""
+        with _ONE_AT_A_TIME:
+            return self._load(path, weights, layer)
+
+    def _load(self, path: Path, weights: Path | None, layer: str | None) -> LoadedModel:
         if self._folder is None:
             return load_model(path, weights, layer)
         # The name says which format it is. What is known by this key has passed the checks.
@@ -114,6 +123,10 @@ class Oracle:
         Raises:
             InputsRefused, OracleError: see `keras_oracle.expected` and `one_layer.capture`.
         """
+        with _ONE_AT_A_TIME:
+            return self._answer(loaded, given, gates=gates)
+
+    def _answer(self, loaded: LoadedModel, given: Inputs | WholeInputs, *, gates: bool) -> Answer:
         if isinstance(given, Inputs):
             check_inputs(loaded, given)
         key = _key(

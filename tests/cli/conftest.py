@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import seeds
@@ -42,9 +44,18 @@ def large_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def ill_conditioned_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """No bounded activation and weights above 1: rounding errors grow with every step."""
-    from dataclasses import replace
 
     from harness.protocol.wire import Activation
 
     node = seeds.random_lstm_node(3, 5, scale=8.0, activation=Activation.LINEAR)
     return save_spec(replace(seeds.random_lstm(3, 5), name="growing", nodes=(node,)), tmp_path_factory.mktemp("ill"))
+
+
+@pytest.fixture(scope="session")
+def weight_sets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Five weight sets of one network."""
+    folder = tmp_path_factory.mktemp("models")
+    node = seeds.random_lstm_node(3, 5)
+    spec = seeds.random_lstm(3, 5)
+    nodes = [replace(node, kernel=node.kernel * np.float32(1 + number / 10)) for number in range(5)]
+    return [save_spec(replace(spec, name=f"w{number}", nodes=(each,)), folder) for number, each in enumerate(nodes)]

@@ -7,30 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import seeds
 from harness.cli.app import run
-from keras_models import save_spec
 from marked_processes import descendants, is_running
 
-HIL = [sys.executable, "-m", "harness"]
 COUNT = 5
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Several weight sets of one network."""
-    folder = tmp_path_factory.mktemp("models")
-    node = seeds.random_lstm_node(3, 5)
-    spec = seeds.random_lstm(3, 5)
-    nodes = [replace(node, kernel=node.kernel * np.float32(1 + number / 10)) for number in range(COUNT)]
-    return [save_spec(replace(spec, name=f"w{number}", nodes=(each,)), folder) for number, each in enumerate(nodes)]
+HIL = [sys.executable, "-m", "harness"]
 
 
 def without_times(path: Path) -> dict[str, Any]:
@@ -44,9 +31,9 @@ def without_times(path: Path) -> dict[str, Any]:
 
 
 def test_results_are_those_of_one_worker(
-    models: list[Path], gru_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weight_sets: list[Path], gru_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = [str(path) for path in (*models[:2], gru_model, *models[2:])]
+    names = [str(path) for path in (*weight_sets[:2], gru_model, *weight_sets[2:])]
     for workers in (1, 2):
         folder = f"{tmp_path}/{workers}/"
         options = ["--native", "-j", str(workers), "--json", folder, "--save", folder]
@@ -67,10 +54,10 @@ def test_results_are_those_of_one_worker(
 
 
 def test_an_absent_target_is_told_for_each_model(
-    models: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weight_sets: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RENODE_PATH", str(tmp_path / "nowhere"))
-    assert run(["validate", *map(str, models), "--renode", "-j", "2"]) == 3
+    assert run(["validate", *map(str, weight_sets), "--renode", "-j", "2"]) == 3
     assert capsys.readouterr().out.splitlines()[-1] == f"{COUNT} ERROR"
 
 
@@ -83,24 +70,34 @@ def test_an_absent_target_is_told_for_each_model(
     ],
 )
 def test_what_workers_cannot_do_is_refused(
-    models: list[Path], options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    weight_sets: list[Path], options: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["validate", *map(str, models), *options]) == 2
+    assert run(["validate", *map(str, weight_sets), *options]) == 2
     assert said in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_ends_all_and_keeps_what_is_done(
-    models: list[Path], tmp_path: Path, number: int, code: int
+    weight_sets: list[Path], tmp_path: Path, number: int, code: int
 ) -> None:
     inputs = tmp_path / "inputs"
     inputs.mkdir()
-    for place, model in enumerate(models):
+    for place, model in enumerate(weight_sets):
         size = 2 if place < 2 else 20000  # the first two are done at once, the next two take a minute
         np.savez(inputs / f"{model.stem}.npz", x=np.zeros((size, 50, 3), np.float32))
     records = tmp_path / "records"
-    arguments = ["validate", *map(str, models), "--native", "-j", "2", "--inputs", str(inputs), "--json", f"{records}/"]
+    arguments = [
+        "validate",
+        *map(str, weight_sets),
+        "--native",
+        "-j",
+        "2",
+        "--inputs",
+        str(inputs),
+        "--json",
+        f"{records}/",
+    ]
     process = subprocess.Popen([*HIL, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline_s = time.monotonic() + 60
     while len(list(records.glob("w?.json"))) < 2 and time.monotonic() < deadline_s:
@@ -123,11 +120,11 @@ def test_an_interrupted_run_ends_all_and_keeps_what_is_done(
     assert all(end["error"]["code"] == "interrupted" and end["exit_code"] == code for end in begun)
 
 
-def test_a_pipe_gets_plain_lines(models: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_a_pipe_gets_plain_lines(weight_sets: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     from harness.report import progress
 
     monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
-    assert run(["validate", *map(str, models), "--native", "-j", "2"]) == 0
+    assert run(["validate", *map(str, weight_sets), "--native", "-j", "2"]) == 0
     output = capsys.readouterr().out
     told = [line for line in output.splitlines() if line.startswith("done  ")]
     assert [line.split(",")[0] for line in told] == [f"done    {done} of {COUNT}" for done in range(1, COUNT)]

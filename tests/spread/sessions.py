@@ -60,3 +60,13 @@ def do(job: Job, share: Callable[[float], None]) -> tuple[int, int]:
         share(1 - left_s / job.sleep_s)
         time.sleep(0.01)
     return job.number, os.getpid()
+
+
+def run_job(job: Job) -> tuple[int, int]:
+    """A job without a session."""
+    return do(job, lambda _: None)
+
+
+def ours() -> str:
+    """Which program this is; a worker may say another one."""
+    return os.environ.get("PROGRAM", "this one")

@@ -1,0 +1,114 @@
+"""Jobs over a real dask on loopback: a lost worker's are done again, and other programs' workers get none."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dask_on_loopback import Dask
+from harness.errors import TargetUnavailable, UsageError
+from harness.spread.cluster import run_on_cluster
+from harness.spread.events import Finished, Started
+from sessions import Job, ours, run_job
+
+pytest.importorskip("distributed", reason="dask is not installed: pip install 'lstm-hil[dask]'")
+HERE = {"PYTHONPATH": str(Path(__file__).parent)}
+
+
+@pytest.fixture
+def dask(tmp_path: Path) -> Iterator[Dask]:
+    dask = Dask(tmp_path)
+    yield dask
+    dask.stop()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+def test_jobs_of_a_worker_that_is_killed_are_done_by_another(dask: Dask, tmp_path: Path) -> None:
+    dask.add_worker("one", HERE)
+    dask.add_worker("two", HERE)
+    dask.wait_for_workers(2)
+    jobs = [Job(number, tmp_path, sleep_s=0.5, kills=1 if number == 2 else 0) for number in range(6)]
+    events = list(run_on_cluster(dask.address, run_job, jobs, identity=ours))
+    done = {event.place: event.result for event in events if isinstance(event, Finished)}
+    assert {place: number for place, (number, _) in done.items()} == {place: place for place in range(6)}
+    assert len(list(tmp_path.glob("try-2-*"))) == 2, "killed in the middle of the first try"
+    assert sorted({event.place for event in events if isinstance(event, Started)}) == list(range(6))
+
+
+def test_a_worker_of_another_program_is_named_and_left_out(dask: Dask, tmp_path: Path) -> None:
+    dask.add_worker("other", {**HERE, "PROGRAM": "0.0.9"})
+    dask.wait_for_workers(1)
+    said: list[str] = []
+    with pytest.raises(TargetUnavailable, match="no worker that runs hil this one, and 1 of another program"):
+        list(run_on_cluster(dask.address, run_job, [Job(0, tmp_path)], identity=ours, say=said.append))
+    assert "runs hil 0.0.9, and this is hil this one: it is left out" in said[0]
+    assert "tcp://127.0.0.1:" in said[0]
+    dask.add_worker("ours", HERE)
+    dask.wait_for_workers(2)
+    events = list(run_on_cluster(dask.address, run_job, [Job(n, tmp_path) for n in range(4)], identity=ours))
+    assert len({event.result[1] for event in events if isinstance(event, Finished)}) == 1
+
+
+def test_a_worker_that_does_not_know_the_program_is_named(dask: Dask, tmp_path: Path) -> None:
+    dask.add_worker("bare")
+    dask.wait_for_workers(1)
+    said: list[str] = []
+    with pytest.raises(TargetUnavailable, match="no worker"):
+        list(run_on_cluster(dask.address, run_job, [Job(0, tmp_path)], identity=ours, say=said.append))
+    assert "cannot say which hil it runs" in said[0]
+
+
+def test_when_all_workers_are_lost_others_that_come_take_over(dask: Dask, tmp_path: Path) -> None:
+    dask.add_worker("one", HERE)
+    dask.wait_for_workers(1)
+    events = run_on_cluster(dask.address, run_job, [Job(0, tmp_path, kills=1), Job(1, tmp_path)], identity=ours)
+    assert next(events) == Started(0)
+    wait_for(lambda: bool(list(tmp_path.glob("try-0-*"))))
+    dask.add_worker("two", HERE)
+    assert sorted(event.place for event in events if isinstance(event, Finished)) == [0, 1]
+
+
+def test_giving_up_cancels_what_is_not_begun(dask: Dask, tmp_path: Path) -> None:
+    dask.add_worker("one", HERE)
+    dask.wait_for_workers(1)
+    events = run_on_cluster(dask.address, run_job, [Job(n, tmp_path, sleep_s=1) for n in range(2)], identity=ours)
+    next(events)
+    next(events)
+    wait_for(lambda: bool(list(tmp_path.glob("try-*"))))
+    events.close()  # type: ignore[attr-defined]
+    time.sleep(1.5)
+    assert len(list(tmp_path.glob("try-*"))) == 1
+
+
+def test_no_scheduler_and_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.spread import cluster
+
+    monkeypatch.setattr(cluster, "_CONNECT_TIMEOUT_S", 1.0)
+    with pytest.raises(TargetUnavailable, match="no dask scheduler answers at tcp://127"):
+        list(run_on_cluster("tcp://127.0.0.1:9", run_job, [Job(0, tmp_path)], identity=ours))
+    with pytest.raises(UsageError, match="tcp://"):
+        list(run_on_cluster("nonsense://1", run_job, [Job(0, tmp_path)], identity=ours))
+
+
+def test_a_scheduler_that_goes_away_is_named(dask: Dask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.spread import cluster
+
+    monkeypatch.setattr(cluster, "_CONNECT_TIMEOUT_S", 4.0)
+    dask.add_worker("one", HERE)
+    dask.wait_for_workers(1)
+    events = run_on_cluster(dask.address, run_job, [Job(0, tmp_path, sleep_s=60)], identity=ours)
+    next(events)
+    os.kill(dask.scheduler_id, signal.SIGKILL)
+    with pytest.raises(TargetUnavailable, match="went away"):
+        list(events)

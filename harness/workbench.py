@@ -343,11 +343,11 @@ def explained(target: Target, error: HilError) -> HilError:
     is_puzzling = isinstance(error, LinkTimeout) or error.code in ("wrong_reply", "flash_not_verified")
     if board_there is None or not is_puzzling:
         return error
-    from harness.doctor.line import examine
+    from harness.doctor.line import IMPATIENT_S, examine
 
     try:
         place = board_there.place()
-        examine(place.url, place.baud, board_there.open_line)
+        examine(place.url, place.baud, board_there.open_line, timeout_s=IMPATIENT_S)
     except HilError as finding:
         if isinstance(error, FlashError):  # which it stays; the finding says why
             error.message, error.remedy = f"{error.message}; {finding.message}", finding.remedy

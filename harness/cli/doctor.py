@@ -183,12 +183,14 @@ def _check_board(examination: Examination, choice: TargetChoice) -> None:
 
     target, named = make_target(choice, say), board(choice.board)
     places: list[Place] = []
+    wanted_bauds: list[int] = []
 
     def port() -> str:
         target.reserve()
         reserved = board_behind(target)
         assert reserved is not None
         places.append(reserved.place())
+        wanted_bauds.append(reserved.wanted_baud(places[0]))
         return str(places[0])
 
     def check_identity(hello: HelloReply) -> None:
@@ -205,6 +207,7 @@ def _check_board(examination: Examination, choice: TargetChoice) -> None:
         rig = BoardRig(
             url=places[0].url,
             baud=places[0].baud,
+            wanted_baud=wanted_bauds[0],
             has_probe=places[0].has_probe,
             serial_number=places[0].serial_number,
             check_identity=check_identity,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.device import Device
 from harness.doctor.line import Clock, OpenLine, examine, line_quality
 from harness.doctor.outcomes import Examination, NotChecked
+from harness.errors import DeviceError, UsageError
 from harness.findings import found
 from harness.protocol.faults import Locate, fault_text, is_sound
 from harness.protocol.messages import HelloReply, ReadFault
@@ -23,6 +24,7 @@ class BoardRig:
     Attributes:
         url: its port.
         baud: to open it with.
+        wanted_baud: with which a run goes on.
         has_probe: whether the port is that of a probe.
         serial_number: of its probe; None where there is no probe, or it has no number.
         check_identity: raises a finding where chip or firmware are another board's.
@@ -35,6 +37,7 @@ class BoardRig:
 
     url: str
     baud: int
+    wanted_baud: int
     has_probe: bool
     serial_number: str | None
     check_identity: Callable[[HelloReply], None]
@@ -145,7 +148,19 @@ def check_faults(device: Device, locate: Locate) -> str:
 
 def _line(rig: BoardRig) -> str:
     with _greeted(rig) as device:
-        return line_quality(device, rig.url)
+        at = _at_wanted_baud(device, rig)
+        return f"{line_quality(device, rig.url)}, {at}"
+
+
+def _at_wanted_baud(device: Device, rig: BoardRig) -> str:
+    """Go to the baud with which a run goes on; which one it is, and why if it is another."""
+    if rig.wanted_baud == rig.baud:
+        return f"at {rig.baud} baud"
+    try:
+        baud = device.set_baud(rig.wanted_baud)
+    except (UsageError, DeviceError) as error:
+        return f"at {rig.baud} baud, since {error.message}"
+    return f"at {baud} baud" + ("" if baud == rig.wanted_baud else f": nothing came back at {rig.wanted_baud}")
 
 
 def _greeted(rig: BoardRig) -> Device:

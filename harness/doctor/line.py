@@ -15,13 +15,16 @@ from harness.doctor.looks import is_boot_loader, is_text, looks_like, shown
 from harness.errors import HilError, LinkTimeout, MismatchError, TargetUnavailable
 from harness.findings import found
 from harness.protocol.messages import Echo, HelloReply
-from harness.transport.base import Transport
+from harness.transport.base import Transport, baud_of, set_baud
 
 RATES = (115200, 9600, 19200, 38400, 57600, 230400, 460800, 921600, 1_000_000, 2_000_000)
 """The usual ones: what firmware is set to, and what hosts and probes agree on."""
 
-_ASK_TIMEOUT_S = 1.0
-"""Our firmware answers within 0.1 s, 0.5 s after a reset."""
+PATIENT_S = 2.5
+"""Our firmware answers within 0.1 s, 0.5 s after a reset, and 2 s where it is called back from another baud."""
+
+IMPATIENT_S = 0.5
+"""Where somebody has waited for it long enough before."""
 
 _RATE_TIMEOUT_S = 0.1
 """Beside the time that greeting and answer take on the line: our firmware answers within a millisecond."""
@@ -66,6 +69,15 @@ class Tap:
     def close(self) -> None:
         """Give the line back."""
         self.line.close()
+
+    @property
+    def baud(self) -> int | None:
+        """That of the line."""
+        return baud_of(self.line)
+
+    def set_baud(self, baud: int) -> None:
+        """Change it."""
+        set_baud(self.line, baud)
 
     def ask(self, question: bytes, clock: Clock) -> bytes:
         """All that comes within a short time after a question."""
@@ -149,31 +161,30 @@ def _is_echo(tap: Tap) -> bool:
 
 
 def examine(
-    url: str, baud: int, open_line: OpenLine, clock: Clock = time.monotonic, rates: tuple[int, ...] = RATES
+    url: str, baud: int, open_line: OpenLine, clock: Clock = time.monotonic, *, timeout_s: float = PATIENT_S
 ) -> HelloReply:
     """What our firmware at a port says of itself.
 
     Args:
         url: the port.
-        baud: that was asked for.
+        baud: with which our firmware begins.
         open_line: opens a port at a baud.
         clock: seconds that only go forward.
-        rates: other bauds to look for an answer at; only where the port has a baud at all.
+        timeout_s: how long to wait for it there, before other bauds are tried, where the port has a baud at all.
 
     Raises:
         HilError: a finding: what is there instead.
     """
     start_s = clock()
     search = _Search(url, baud, open_line, clock)
-    hello = search.at(baud, _ASK_TIMEOUT_S)
+    hello = search.at(baud, timeout_s)
     if hello is not None:
         return hello
     search.explain_text()
-    others = [rate for rate in rates if rate != baud] if has_baud(url) else []
+    others = [rate for rate in RATES if rate != baud] if has_baud(url) else []
     for rate in others:
         if search.answers_at(rate):
-            or_else = "; or leave the baud out" if rate == rates[0] else "; a reset of the board may bring it back"
-            raise found("wrong_baud", port=url, asked=baud, actual=rate, or_else=or_else)
+            raise found("wrong_baud", port=url, asked=baud, actual=rate)
     search.explain_text()
     bauds = ", ".join(str(rate) for rate in search.heard)
     noisy = [rate for rate, data in search.heard.items() if data]

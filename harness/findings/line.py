@@ -26,9 +26,10 @@ LINE_FINDINGS = (
         "link",
         LinkError,
         "our firmware answers, at another baud",
-        "our firmware answers at {port} with {actual} baud, and it was opened with {asked}",
-        "name the baud with the port: --port serial:{port}:{actual}{or_else}",
-        {"port": "/dev/ttyACM0", "asked": 921600, "actual": 115200, "or_else": "; or leave it out"},
+        "our firmware answers at {port} with {actual} baud, and not with the {asked} with which it should begin",
+        "press the black reset button and run again; if it still answers with {actual}, it was built for that, or the "
+        "board has another clock than its firmware thinks: `hil flash`",
+        {"port": "/dev/ttyACM0", "asked": 115200, "actual": 57600},
     ),
     Finding(
         "line_echoes",

@@ -211,19 +211,25 @@ class BoardTarget:
     def _set_baud(self, line: Transport) -> None:
         """Go on at the baud that was asked for, or at the board's where its own probe carries the line."""
         assert self._place is not None, "it was started"
-        asked = self._baud or parse_address(self._port).baud
-        wanted = asked or (self._board.link_baud if self._place.has_probe else self._board.baud)
+        wanted = self.wanted_baud(self._place)
         if wanted == self._board.baud:
             return
         try:
             got = self._program.set_baud(line, wanted)
         except (UsageError, DeviceError) as error:
-            if asked:
+            if self._asked_baud():
                 raise
             self._notes.append(f"the line stays at {self._board.baud} baud: {error.message}")
             return
         if got != wanted:
             self._notes.append(f"the line stays at {got} baud: nothing came back at {wanted}")
+
+    def wanted_baud(self, place: Place) -> int:
+        """With which a run goes on once the board has answered: as asked for, else the one of its own probe."""
+        return self._asked_baud() or (self._board.link_baud if place.has_probe else self._board.baud)
+
+    def _asked_baud(self) -> int | None:
+        return self._baud or parse_address(self._port).baud
 
     def reopen(self) -> Transport:
         """The board's port again, once a cable that was pulled is back; the probe may have got another port by then."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from baud_line import BaudLine
 from harness.device import Device
 from harness.doctor.board import BoardRig, check_board, check_build, check_chip, check_faults, check_probe
 from harness.doctor.outcomes import Examination, NotChecked
@@ -37,6 +38,7 @@ def rig_of(device: FakeDevice | None = None, **changes: object) -> BoardRig:
     rig = BoardRig(
         url="/dev/ttyACM0",
         baud=115200,
+        wanted_baud=115200,
         has_probe=True,
         serial_number="0669FF01",
         check_identity=check_identity,
@@ -121,6 +123,28 @@ def test_a_fault_that_happened_earlier() -> None:
         device.connect()
         with pytest.raises(HilError, match="the device stopped on"):
             check_faults(device, address_only)
+
+
+def line_of(line: BaudLine, wanted_baud: int) -> str:
+    examination = Examination("board nucleo_f446re")
+    check_board(
+        examination,
+        rig_of(wanted_baud=wanted_baud, open_line=lambda _url, _baud: line, clock=line.clock, has_probe=False),
+    )
+    return next(outcome.text for outcome in examination.outcomes if outcome.check == "line")
+
+
+def test_the_line_is_looked_at_with_the_baud_of_a_run() -> None:
+    line = BaudLine(FakeDevice())
+    assert line_of(line, 1_000_000).endswith("none damaged, at 1000000 baud")
+    assert line.device.baud == 115200, "and brought back"
+    assert "at 115200 baud, since 2000000 baud cannot be had" in line_of(BaudLine(FakeDevice()), 2_000_000)
+
+
+def test_a_baud_at_which_nothing_comes_back_is_told() -> None:
+    line = BaudLine(FakeDevice())
+    line.spoil = lambda data: data if line.baud == 115200 else bytes(len(data))
+    assert line_of(line, 1_000_000).endswith("at 115200 baud: nothing came back at 1000000")
 
 
 @pytest.fixture

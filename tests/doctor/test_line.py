@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import pytest
 
+from baud_line import BaudLine
 from harness.device import Device, Timing
-from harness.doctor.line import examine, line_quality
+from harness.doctor.line import PATIENT_S, examine, line_quality
 from harness.errors import HilError
 from harness.fake import FakeDevice, FakeTransport, Faults
 from harness.protocol.messages import HelloReply
@@ -61,7 +62,7 @@ def played_finding(answer: Answer, baud: int | None = None, asked: int = 115200)
     port = PlayedPort(answer, baud)
     with pytest.raises(HilError) as error:
         examine("/dev/ttyACM0", asked, port.open_line, port.clock)
-    assert port.clock() < 5
+    assert port.clock() < 6
     assert port.open == 0
     return error.value
 
@@ -97,6 +98,16 @@ def test_our_firmware_boots_late(put: Put) -> None:
     assert examine(put(FakeDevice(faults=Faults(mute_for=5)).receive), 115200, SerialPort).version == "fake"
 
 
+def test_a_board_that_a_host_left_at_another_baud_is_called_back() -> None:
+    """It goes back by itself once it hears enough that is no frame; nothing is wrong with it."""
+
+    line = BaudLine(FakeDevice())
+    line.device.baud = 1_000_000
+    assert examine("/dev/ttyACM0", 115200, lambda _url, _baud: line, line.clock).version == "fake"
+    assert line.clock() < PATIENT_S
+    assert line.device.baud == 115200
+
+
 def test_silence(put: Put) -> None:
     url = put(lambda _: b"")
     error = finding_at(url)
@@ -112,7 +123,9 @@ def test_our_firmware_at_another_baud(put: Put) -> None:
     url = put(FakeDevice().receive, baud=9600)
     error = finding_at(url)
     assert error.code == "wrong_baud"
-    assert f"--port serial:{url}:9600" in error.remedy
+    assert url in error.message
+    assert "9600" in error.message
+    assert "reset" in error.remedy
 
 
 @pytest.mark.parametrize(("actual", "asked"), [(9600, 115200), (921600, 115200), (115200, 921600)])
@@ -121,7 +134,6 @@ def test_each_baud(actual: int, asked: int) -> None:
     assert (error.code, error.exit_code) == ("wrong_baud", 5)
     assert str(actual) in error.message
     assert str(asked) in error.message
-    assert f"--port serial:/dev/ttyACM0:{actual}" in error.remedy
 
 
 def test_text(put: Put) -> None:

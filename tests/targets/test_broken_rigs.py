@@ -149,7 +149,7 @@ def test_a_board_that_was_flashed_and_does_not_answer_is_explained(on_pty: Calla
     assert isinstance(error, FlashError)
     assert error.code == "flash_not_verified"
     assert "our firmware answers at" in error.message
-    assert "57600" in error.remedy
+    assert "57600" in error.message
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 #include "board.h"
 #include "registers.h"
 #include "ring.h"
+#include "watchdog.h"
 #include "wire_defs.h"
 #include "wire_framing.h"
 
@@ -113,6 +114,7 @@ void board_uart_write(const uint8_t *data, size_t size) {
             while (!ring_put(&tx_ring, data[i])) {
                 // No WFI: the handler may have made room just before it, and nothing need be on its way any more.
             }
+            watchdog_feed(); // a byte has left: a slow line is no program that hangs
         }
     }
     start_sending();
@@ -125,7 +127,12 @@ size_t board_uart_room(void) {
 
 void board_uart_flush(void) {
     // TC falls with the write to DR, so it cannot be seen set between the ring's last byte and its way onto the line.
+    uint32_t tail = tx_ring.tail;
     while (!ring_is_empty(&tx_ring) || (USART2_SR & USART_SR_TC) == 0u) {
+        if (tx_ring.tail != tail) {
+            tail = tx_ring.tail;
+            watchdog_feed(); // likewise
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 void watchdog_start(void);
 
-// To be called at least every 5 s, from the main loop or from what keeps it waiting for a known time.
+// To be called at least every 5 s, from the main loop or from what keeps it waiting while something gets on.
 void watchdog_feed(void);
 
 // Around WFI, with interrupts masked: makes sure that the core wakes up in time to feed, and tidies up behind that. No

@@ -26,6 +26,7 @@ from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable,
 from harness.inference import LoadedModel as ModelOnDevice
 from harness.inference import Progress, SequenceInput, SequenceResult, SequenceRunner, load_packed
 from harness.model.calls import run_calls
+from harness.model.expected_file import ExpectedFile, load_expected
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.inputs_file import load_inputs
 from harness.model.pack import ModelImage, pack_model
@@ -74,6 +75,7 @@ class Validation:
         given: of an LSTM alone, what the whole model was given.
         inputs: what both sides were given.
         expected: Keras' values.
+        expected_file: values that somebody gave, by which the device is judged in place of Keras'.
         oracle_from_cache: whether the oracle had said it before.
         max_abs_to_float64: by tensor, Keras' largest distance from the float64 reference.
         tolerances: by tensor.
@@ -87,7 +89,9 @@ class Validation:
         hidden: those of them that the derived tolerances would have shown, and the given ones do not.
         advice: by tensor, what tolerance the measured distances speak for.
         explanation: of values beyond tolerance, which mistake would give them.
+        given_explanation: the same of values that somebody gave and that are not Keras'.
         bisection: where they begin to be wrong.
+        troubles: what else could not be found out, and why; the verdict stands.
         bisect_error: why the device did not say more of that; the verdict stands.
         ticks: ticks spent in the time steps.
         link: what the host saw of the link while the weights and the sequences went over it, also where that failed.
@@ -106,6 +110,7 @@ class Validation:
     given: WholeInputs | None = None
     inputs: Inputs | None = None
     expected: Expected | None = None
+    expected_file: ExpectedFile | None = None
     oracle_from_cache: bool = False
     max_abs_to_float64: dict[str, float] = field(default_factory=dict)
     tolerances: dict[str, Tolerance] = field(default_factory=dict)
@@ -119,8 +124,10 @@ class Validation:
     hidden: tuple[Unseen, ...] = ()
     advice: dict[str, Advice] = field(default_factory=dict)
     explanation: Explanation | None = None
+    given_explanation: Explanation | None = None
     bisection: Bisection | None = None
     bisect_error: HilError | None = None
+    troubles: list[str] = field(default_factory=list)
     ticks: int = 0
     link: LinkCounters | None = None
     counters: CountersReply | None = None
@@ -129,6 +136,12 @@ class Validation:
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     times_s: dict[str, float] = field(default_factory=dict)
     error: HilError | None = None
+
+    @property
+    def judged_by(self) -> dict[str, Float32Array]:
+        """What the device is held against: Keras' values, and in their place those that somebody gave."""
+        assert self.expected is not None
+        return {**self.expected.tensors, **({} if self.expected_file is None else self.expected_file.values)}
 
     @property
     def exit_code(self) -> ExitCode:
@@ -201,6 +214,7 @@ def validate(
     weights: Path | None = None,
     level: TraceLevel = TraceLevel.HC,
     look_closer: bool = False,
+    expected_path: Path | None = None,
 ) -> Validation:
     """Run a model on Keras and on the device and compare them. Whatever goes wrong is in the result, not raised.
 
@@ -217,24 +231,25 @@ def validate(
         weights: a file of weights that take the place of the model's own.
         level: which tensors are fetched from the device and judged.
         look_closer: find out where the error is largest also where all is within tolerance.
+        expected_path: a file of expected values, by which the device is judged in place of Keras'.
     """
     run = Validation(model_path, layer, level)
     try:
         with _Stage(run, "load_model"):
             run.loaded = oracle.load(model_path, weights, layer)
-        _prepare(run, run.loaded, make_inputs, limits, oracle)
+        _prepare(run, run.loaded, make_inputs, limits, oracle, expected_path)
         _run_on_device(run, device_for, kernel, progress)
         assert run.expected is not None
         assert run.inputs is not None
         has_calls = run.inputs.reset_before is not None
-        run.results = compare(run.expected.tensors, run.got, run.tolerances, has_calls=has_calls)
+        run.results = compare(run.judged_by, run.got, run.tolerances, has_calls=has_calls)
         run.classes = classify(run.expected.tensors, run.got, run.inputs.labels, run.loaded.spec.classifiers)
         if host is not None:
             _compare_with_host(run, host)
-        _judge_vectors(run, limits)
+        _beside_the_verdict(run, "vectors", lambda: _judge_vectors(run, limits))
         if look_closer or not all_passed(run.results):
-            _explain(run)
-            _bisect(run, device_for, kernel)
+            _beside_the_verdict(run, "diagnosis", lambda: _explain(run))
+            _beside_the_verdict(run, "bisect", lambda: _bisect(run, device_for, kernel, look_closer=look_closer))
     except HilError as error:
         run.error = error
     except MemoryError:
@@ -284,6 +299,7 @@ def _prepare(
     make_inputs: Callable[[LoadedModel], Inputs | WholeInputs],
     limits: Limits,
     oracle: Oracle,
+    expected_path: Path | None,
 ) -> None:
     given = make_inputs(loaded)
     if isinstance(given, Inputs) and loaded.layer is not None:
@@ -293,6 +309,8 @@ def _prepare(
         answer = oracle.answer(loaded, given, gates=run.level >= TraceLevel.GATES)
     run.inputs = answer.inputs
     run.expected = replace(answer.expected, tensors=run.level.of(answer.expected.tensors))
+    if expected_path is not None:
+        run.expected_file = load_expected(expected_path, answer.expected.tensors, run.expected.tensors)
     check_labels(run.expected.tensors, run.inputs.labels)
     run.oracle_from_cache = answer.from_cache
     run.max_abs_to_float64 = run.level.of(answer.max_abs_to_float64)
@@ -329,45 +347,60 @@ def _run_on_device(
     run.logs += device.take_logs()
 
 
+def _beside_the_verdict(run: Validation, stage: str, find_out: Callable[[], None]) -> None:
+    """Find out something more once the verdict is known."""
+    with _Stage(run, stage):
+        try:
+            find_out()
+        except HilError as error:
+            run.bisect_error = error
+        except Exception as error:  # noqa: BLE001 - the verdict is known by now, and stays what it is
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            run.troubles.append(
+                f"{stage}: {type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {error}"
+            )
+
+
 def _judge_vectors(run: Validation, limits: Limits) -> None:
     """What the inputs and the tolerances are worth."""
     assert run.loaded is not None
     assert run.inputs is not None
     spec, inputs, gates = run.loaded.spec, run.inputs, run.level >= TraceLevel.GATES
-    with _Stage(run, "vectors"):
-        run.score = score(spec, inputs, run.tolerances)
-        if limits.are_given:
-            run.hidden = tuple(hidden_by(spec, inputs, derived(run.max_abs_to_float64), run.score.unseen))
-        passed = all_passed(run.results)
-        run.advice = advise(spec, inputs, run.max_abs_to_float64, run.got, passed=passed, gates=gates)
+    run.score = score(spec, inputs, run.tolerances)
+    if limits.are_given:
+        run.hidden = tuple(hidden_by(spec, inputs, derived(run.max_abs_to_float64), run.score.unseen))
+    passed = all_passed(run.results)
+    run.advice = advise(spec, inputs, run.max_abs_to_float64, run.got, passed=passed, gates=gates)
 
 
 def _explain(run: Validation) -> None:
-    """Which mistake gives what the device computed."""
+    """Which mistake gives what the device computed, and which one what somebody gave that Keras does not."""
     assert run.loaded is not None
     assert run.inputs is not None
-    with _Stage(run, "diagnosis"):
-        run.explanation = explain(run.loaded.spec, run.inputs, run.got, search=find_corrupted_weight)
+    run.explanation = explain(run.loaded.spec, run.inputs, run.got, search=find_corrupted_weight)
+    if run.expected_file is not None:
+        values = run.expected_file.values
+        run.given_explanation = explain(run.loaded.spec, run.inputs, values, search=find_corrupted_weight)
 
 
-def _bisect(run: Validation, device_for: Callable[[ModelImage], Device], kernel: Kernel) -> None:
-    """Where they begin to be wrong. The device then holds another image."""
+def _bisect(run: Validation, device_for: Callable[[ModelImage], Device], kernel: Kernel, *, look_closer: bool) -> None:
+    """Where they begin to be wrong, by Keras. The device then holds another image."""
     assert run.loaded is not None
     assert run.inputs is not None
     assert run.expected is not None
-    with _Stage(run, "bisect"):
-        try:
-            run.bisection = bisect(
-                run.loaded.spec,
-                run.inputs,
-                run.expected.tensors,
-                run.got,
-                run.tolerances,
-                lambda spec: pack_model(spec, masked=False, kernel=kernel, keep_gates=True),
-                device_for,
-            )
-        except HilError as error:
-            run.bisect_error = error
+    has_calls = run.inputs.reset_before is not None
+    by_keras = compare(run.expected.tensors, run.got, run.tolerances, has_calls=has_calls)
+    if all_passed(by_keras) and not look_closer:
+        return
+    run.bisection = bisect(
+        run.loaded.spec,
+        run.inputs,
+        run.expected.tensors,
+        run.got,
+        run.tolerances,
+        lambda spec: pack_model(spec, masked=False, kernel=kernel, keep_gates=True),
+        device_for,
+    )
 
 
 def _compare_with_host(run: Validation, host: Callable[[ModelImage], Device]) -> None:

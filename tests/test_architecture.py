@@ -50,7 +50,18 @@ ALLOWED: dict[str, set[str]] = {
     "build": {"errors", "findings", "processes"},
     "bootstrap": {"errors"},
     "renode": {"errors", "processes"},
-    "report": {"compare", "errors", "inference", "model", "oracle", "protocol", "spread", "targets", "validation"},
+    "report": {
+        "compare",
+        "diagnosis",
+        "errors",
+        "inference",
+        "model",
+        "oracle",
+        "protocol",
+        "spread",
+        "targets",
+        "validation",
+    },
     "tasks": {"bootstrap", "errors", "processes", "renode"},
     "cycles": {"build", "errors"},
     # The composers: they wire the parts together, and nobody imports them.
@@ -93,6 +104,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {
         "bench",
         "device",
+        "diagnosis",
         "bootstrap",
         "build",
         "doctor",

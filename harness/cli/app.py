@@ -12,7 +12,22 @@ from typing import Annotated, Any
 import typer
 
 from harness import __version__
-from harness.cli import bench, demo, doctor, export, fit, flash, info, listing, maintenance, replay, soak, validate
+from harness.cli import (
+    bench,
+    bisect,
+    demo,
+    doctor,
+    export,
+    fit,
+    flash,
+    info,
+    listing,
+    maintenance,
+    replay,
+    soak,
+    validate,
+    vectors,
+)
 from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable
 
 _EPILOG = (
@@ -51,6 +66,8 @@ for _name, _command in (
     ("list", listing.list_command),
     ("export", export.export_command),
     ("fit", fit.fit_command),
+    ("bisect", bisect.bisect_command),
+    ("vectors", vectors.vectors_command),
     ("replay", replay.replay_command),
     ("setup", maintenance.setup_command),
     ("test", maintenance.run_tests_command),

@@ -79,6 +79,7 @@ class Computation:
     kernel: str = "arm_math"
     bit_exact: bool = False
     trace: str = "hc"
+    look_closer: bool = False
 
     def check(self) -> None:
         """Refuse a kernel or a trace that there is not.
@@ -101,11 +102,13 @@ class ModelFiles:
         model: the model's file.
         weights: a file with weights in place of the model's own.
         inputs: a file of inputs; None: random ones.
+        expected: a file of expected values, in place of Keras'.
     """
 
     model: Path
     weights: Path | None = None
     inputs: Path | None = None
+    expected: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,8 @@ class Settings:
             kernel=kernel_named(self.computation.kernel),
             host=host.device_for if self.computation.bit_exact else None,
             level=trace_named(self.computation.trace),
+            look_closer=self.computation.look_closer,
+            expected_path=files.expected,
         )
         if run.error is not None:
             run.error = target.failed(run.error)

@@ -68,6 +68,7 @@ class Files:
     json: PerModel
     record: Path | None = None
     report: ReportFolder | None = None
+    expected: PerModel | None = None
 
     def check(self, models: Sequence[Path]) -> None:
         """Nothing that is written may be something that is read, or written twice.
@@ -79,7 +80,7 @@ class Files:
         read = {
             path.resolve()
             for model in models
-            for path in (model, self.weights.of(model), self.inputs.of(model))
+            for path in (model, self.weights.of(model), self.inputs.of(model), self.of(model).expected)
             if path is not None
         }
         for model in models:
@@ -122,7 +123,8 @@ class Files:
 
     def of(self, model: Path) -> ModelFiles:
         """What is read of one model."""
-        return ModelFiles(model, self.weights.of(model), self.inputs.of(model))
+        expected = None if self.expected is None else self.expected.of(model)
+        return ModelFiles(model, self.weights.of(model), self.inputs.of(model), expected)
 
     def write(
         self, outcome: Outcome, choice: TargetChoice, recording: Recording | None = None, exit_code: int | None = None
@@ -209,6 +211,12 @@ def validate_command(
     inputs: Annotated[
         str | None, typer.Option("--inputs", metavar="X.npz", help="Inputs, or a folder of them. Default: random.")
     ] = None,
+    expected: Annotated[
+        str | None,
+        typer.Option(
+            "--expected", metavar="Y.npz", help="Expected values in place of Keras', as --save names them; or a folder."
+        ),
+    ] = None,
     atol: Annotated[float | None, typer.Option("--atol", help="Absolute tolerance. Default: derived.")] = None,
     rtol: Annotated[float | None, typer.Option("--rtol", help="Relative tolerance. Default: 2e-6.")] = None,
     batch: Annotated[
@@ -278,6 +286,7 @@ def validate_command(
         PerModel("--json", json_path, ".json", models).writable(),
         record,
         None if report is None else ReportFolder(report, models).writable(),
+        PerModel("--expected", expected, ".npz", models),
     )
     files.check(models)
     random = RandomInputs(batch, steps, seed)
@@ -298,6 +307,7 @@ def run_models(
     cluster: str | None = None,
     *,
     verbose: bool = False,
+    before_verdict: Callable[[Validation], object] = bool,
 ) -> list[Validation]:
     """Validate every model and print each as it is done; a verdict, or a table of all, ends the output.
 
@@ -308,6 +318,7 @@ def run_models(
         workers: how many are validated at once; each worker has one target session.
         cluster: address of a dask scheduler, whose workers validate instead.
         verbose: show all that the devices tell.
+        before_verdict: prints something more of a run; by default nothing.
     """
     from harness.report.progress import RunsProgress
     from harness.report.terminal import board_name_of, make_console, print_files, print_summary, print_verdict
@@ -329,6 +340,7 @@ def run_models(
     def conclude(place: int, outcome: Outcome) -> None:
         _conclude(console, outcome, settings, files, recording)
         tell_of_run(outcome.run, verbose=verbose)
+        before_verdict(outcome.run)
         if len(models) > 1:
             print_verdict(console, outcome.run)
         runs[place] = outcome.run

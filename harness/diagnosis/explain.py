@@ -95,6 +95,10 @@ class Explanation:
     tried: int
     note: str
 
+    def to_json(self, of: str) -> list[dict[str, Json]]:
+        """Entries of the record's `diagnosis`; `of` says whose values they explain."""
+        return [{**each.to_json(), "of": of} for each in self.found]
+
     @property
     def lines(self) -> list[str]:
         """For a person."""

@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from harness import __version__
+from harness.compare.metrics import absolute_errors
 from harness.compare.verdict import json_number
 from harness.errors import DeviceFault, HilError
 from harness.inference import CameBy
@@ -78,8 +79,9 @@ def record_of(
         "vectors": None if run.score is None else run.score.to_json(),
         "tolerance_hides": [each.text for each in run.hidden],
         "tolerance_advice": {name: advice.to_json() for name, advice in run.advice.items()},
-        "diagnosis": [] if run.explanation is None else [each.to_json() for each in run.explanation.found],
+        "diagnosis": _diagnosis(run),
         "diagnosis_note": None if run.explanation is None else run.explanation.note,
+        "expected_file": _expected_file(run),
         "bisect": None if run.bisection is None else run.bisection.to_json(),
         "bit_exact": None if run.bits is None else run.bits.to_json(),
         "model": _model(run),
@@ -258,6 +260,27 @@ def _inputs(run: Validation) -> dict[str, Any] | None:
         "masked_steps": inputs.masked_steps(run.loaded.spec),
         "initial_states": sorted(inputs.initial),
         "notes": list(inputs.notes),
+    }
+
+
+def _diagnosis(run: Validation) -> list[dict[str, Any]]:
+    explanations = {"device": run.explanation, "expected": run.given_explanation}
+    return [entry for of, each in explanations.items() if each is not None for entry in each.to_json(of)]
+
+
+def _expected_file(run: Validation) -> dict[str, Any] | None:
+    """Values that somebody gave, and how far Keras is from them."""
+    file = run.expected_file
+    if file is None or run.expected is None:
+        return None
+    keras = run.expected.tensors
+    distances = {name: float(absolute_errors(array, keras[name]).max()) for name, array in file.values.items()}
+    return {
+        "file": file.path.name,
+        "sha256": file.sha256,
+        "max_abs_to_keras": {name: json_number(distance) for name, distance in distances.items()},
+        "note": None if run.given_explanation is None else run.given_explanation.note,
+        "notes": list(file.notes),
     }
 
 

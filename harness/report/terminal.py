@@ -21,6 +21,7 @@ from harness.model.inputs import Inputs
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
 from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS, HARD_SIGMOIDS
+from harness.report.reasons import print_findings
 from harness.targets.snapshot import Described
 from harness.validation import Validation, place_of
 
@@ -58,6 +59,11 @@ def print_run(console: Console, run: Validation, target: Described | None = None
         console.print(f"oracle  {escape(versions)}; within {distance:.2g} of float64{known}")
         for package in () if run.loaded is None else _hard_sigmoids(run.loaded.spec):
             console.print(f"        hard_sigmoid of {package} is {HARD_SIGMOID_TEXTS[package]}")
+    if run.expected_file is not None:
+        names = ", ".join(run.expected_file.values)
+        console.print(f"given   {escape(run.expected_file.path.name)} is what {escape(names)} is judged by")
+        for note in run.expected_file.notes:
+            console.print(f"        {escape(note)}")
     if target is not None:
         _print_target(console, target)
     if run.on_device is not None:
@@ -113,28 +119,7 @@ def _print_results(console: Console, run: Validation) -> None:
     for result in run.results:
         if not result.passed and result.tolerance is not None:
             console.print(f"{escape(result.name)}: tolerance {escape(result.tolerance.reason)}")
-    _print_vectors(console, run)
-    if run.bisect_error is not None:
-        console.print(f"where   not found out: {escape(run.bisect_error.message)}")
-    for line in () if run.bisection is None else run.bisection.lines:
-        console.print(f"where   {escape(line)}")
-    for line in () if run.explanation is None else run.explanation.lines:
-        console.print(f"why     {escape(line)}")
-
-
-def _print_vectors(console: Console, run: Validation) -> None:
-    """What inputs and tolerances are worth."""
-    if run.score is not None:
-        console.print(f"vectors {escape(run.score.line)}")
-    if run.hidden:
-        names = ", ".join(each.text for each in run.hidden[:6])
-        more = f" and {len(run.hidden) - 6} more" if len(run.hidden) > 6 else ""
-        console.print(f"        the given tolerance hides {escape(names)}{more}: the derived one does not")
-    asked_for = any("given" in tolerance.reason for tolerance in run.tolerances.values())
-    if run.advice and (asked_for or run.verdict == "MARGINAL"):
-        name, advice = max(run.advice.items(), key=lambda each: each[1].atol)
-        options = f"--atol {advice.atol:g} --rtol {advice.rtol:g}"
-        console.print(f"advice  {options}: in {escape(name)} {escape(advice.reason)}")
+    print_findings(console, run)
 
 
 def print_files(console: Console, paths: Sequence[Path]) -> None:

@@ -22,7 +22,7 @@ from harness.diagnosis.bisect import Bisection
 from harness.diagnosis.corrupted import find_corrupted_weight
 from harness.diagnosis.explain import Explanation, explain
 from harness.diagnosis.score import Score, Unseen, score
-from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable, UsageError
+from harness.errors import ExitCode, HilError, InternalError, UsageError, machine_error
 from harness.inference import LoadedModel as ModelOnDevice
 from harness.inference import Progress, SequenceInput, SequenceResult, SequenceRunner, load_packed
 from harness.model.calls import run_calls
@@ -258,9 +258,7 @@ def validate(
             remedy="give fewer or shorter sequences (--batch, --steps)",
         )
     except OSError as error:
-        run.error = TargetUnavailable(
-            f"this machine got in the way: {error}", code="operating_system", remedy="look at the disk and its rights"
-        )
+        run.error = machine_error(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must neither pass for a verdict nor stop other models
         place = traceback.extract_tb(error.__traceback__)[-1]
         run.error = InternalError(

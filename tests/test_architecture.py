@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "processes": set(),
     "findings": {"errors"},
-    "protocol": {"errors"},
+    "protocol": {"errors", "findings"},
     "model": {"errors", "protocol"},
     "transport": {"errors", "findings"},
     "line_rate": {"errors", "protocol", "transport"},

@@ -28,7 +28,7 @@ from harness.cli import (
     validate,
     vectors,
 )
-from harness.errors import ExitCode, HilError, InternalError, TargetUnavailable
+from harness.errors import ExitCode, HilError, InternalError, machine_error
 
 _EPILOG = (
     "Exit codes: 0 pass, 1 out of tolerance, 2 usage, 3 target not available, 4 flash, 5 link, "
@@ -103,7 +103,7 @@ def run(arguments: Sequence[str]) -> int:
         _say(error)
         return int(error.exit_code)
     except OSError as error:
-        _say(TargetUnavailable(f"this machine got in the way: {error}", remedy="look at the disk and its rights"))
+        _say(machine_error(error))
         return int(ExitCode.TARGET)
     except Exception as error:  # noqa: BLE001 - exit code 1 is a verdict, and a bug of ours must not pass for one
         traceback.print_exc()

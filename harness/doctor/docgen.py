@@ -25,10 +25,13 @@ def document(text: str) -> str:
 
 
 def sample(finding: Finding) -> list[str]:
-    """What `hil doctor` prints of a finding, wrapped for the page."""
+    """What is printed of a finding, by `hil doctor` or by the command that comes upon it, wrapped for the page."""
     error = found(finding.id, **finding.example)
+    if finding.check.startswith("hil "):
+        lines = [f"$ {finding.check}", f"error ({error.fault}): {error.message}", f"what to do: {error.remedy}"]
+        return [line for text in lines for line in _wrapped(text, "")]
     outcome = Outcome(finding.check, "finding", error.message, error)
-    return [line for text in lines_of(outcome) for line in _wrapped(text)]
+    return [line for text in lines_of(outcome) for line in _wrapped(text, " " * 22)]
 
 
 def _table() -> list[str]:
@@ -47,8 +50,7 @@ def _samples() -> list[str]:
     return lines
 
 
-def _wrapped(text: str) -> list[str]:
-    indent = " " * 22  # as the remedy has it
+def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.errors import ExitCode, HilError, TargetUnavailable
+from harness.errors import ExitCode, HilError, machine_error
 
 SCHEMA = "lstm-hil/doctor/1"
 
@@ -66,11 +66,7 @@ class Examination:
         except HilError as error:
             outcome = Outcome(name, "finding", error.message, error, self.board)
         except OSError as error:
-            found = TargetUnavailable(
-                f"this machine got in the way: {error}",
-                code="operating_system",
-                remedy="look at the disk and its rights",
-            )
+            found = machine_error(error)
             outcome = Outcome(name, "finding", found.message, found, self.board)
         self.outcomes.append(outcome)
         self.tell(outcome)

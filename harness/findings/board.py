@@ -12,8 +12,12 @@ BOARD_FINDINGS = (
         MismatchError,
         "our firmware, of another protocol",
         "the firmware speaks protocol {theirs}, this hil {ours}",
-        "flash the firmware that belongs to this version of hil: `hil flash`",
-        {"theirs": "0.9", "ours": "1.0"},
+        "{how}",
+        {
+            "theirs": "0.9",
+            "ours": "1.1",
+            "how": "`hil flash` puts the firmware of this hil there",
+        },
     ),
     Finding(
         "other_build",
@@ -22,7 +26,10 @@ BOARD_FINDINGS = (
         "our firmware, of another build",
         "the firmware on the board is build {theirs}, and not {ours}, which this hil has built",
         "`hil flash` puts ours there",
-        {"theirs": "9f31c0de77aa", "ours": "2b1d09e4c35f"},
+        {
+            "theirs": "9f31c0de77aa",
+            "ours": "2b1d09e4c35f",
+        },
     ),
     Finding(
         "fault_record",
@@ -30,9 +37,11 @@ BOARD_FINDINGS = (
         DeviceFault,
         "the device keeps the record of a fault",
         "the device stopped on {text}",
-        "a bug of the firmware unless power or clock failed: report it with that line; the record goes when the "
-        "board is unplugged",
-        {"text": "a usage fault (division by zero), at 0x08001a34, called from 0x080012ef"},
+        "report it with that line: it is a bug of the firmware unless power or clock failed; the record goes when "
+        "the board is unplugged",
+        {
+            "text": "a usage fault (division by zero), at 0x08001a34, called from 0x080012ef",
+        },
     ),
     Finding(
         "wrong_board",
@@ -56,6 +65,10 @@ BOARD_FINDINGS = (
         "our firmware, made for another board",
         "the firmware at {place} is made for the {made_for}, not for the {board}",
         "give --board {made_for} if that is the board, else flash it: `hil flash --board {board}`",
-        {"place": "/dev/ttyACM0", "made_for": "nucleo_f411re", "board": "nucleo_f446re"},
+        {
+            "place": "/dev/ttyACM0",
+            "made_for": "nucleo_f411re",
+            "board": "nucleo_f446re",
+        },
     ),
 )

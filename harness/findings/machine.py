@@ -12,8 +12,8 @@ MACHINE_FINDINGS = (
         TargetUnavailable,
         "too little room on a disk",
         "{folder} ({purpose}) is on a disk with {free_mb} MB free; {needed_mb} MB are needed",
-        "free some space there: `df -h {folder}` shows the disk, `du -xh --max-depth=2 ~ | sort -h | tail` the largest "
-        "folders",
+        "free some space there: `df -h {folder}` shows the disk, `du -xh --max-depth=2 ~ | sort -h | tail` the "
+        "largest folders",
         {
             "folder": "~/lstm-hil/.hil",
             "purpose": "what is built, and the oracle's cache",
@@ -28,8 +28,7 @@ MACHINE_FINDINGS = (
         "a folder that must be written cannot be",
         "{folder} ({purpose}) cannot be written: {reason}",
         "make it writable for {user} (`ls -ld {folder}` shows whose it is; a run with sudo may have left it to "
-        "root); an "
-        "installed package builds in another place if XDG_CACHE_HOME names one",
+        "root); an installed package builds in another place if XDG_CACHE_HOME names one",
         {
             "folder": "~/.cache/lstm-hil",
             "purpose": "what is built, and the oracle's cache",
@@ -53,7 +52,11 @@ MACHINE_FINDINGS = (
         "the cross compiler is too old",
         "{program} is version {version}; the firmware is built with {least} or later",
         "install a newer one and put it first on the PATH",
-        {"program": "/usr/bin/arm-none-eabi-gcc", "version": "7.3.1", "least": "10.3"},
+        {
+            "program": "/usr/bin/arm-none-eabi-gcc",
+            "version": "7.3.1",
+            "least": "10.3",
+        },
     ),
     Finding(
         "no_qemu",
@@ -71,7 +74,11 @@ MACHINE_FINDINGS = (
         "QEMU is too old",
         "{program} is version {version}; {least} or later is needed",
         "install a newer one and put it first on the PATH, or use --native",
-        {"program": "/usr/bin/qemu-system-arm", "version": "3.1.0", "least": "6.2"},
+        {
+            "program": "/usr/bin/qemu-system-arm",
+            "version": "3.1.0",
+            "least": "6.2",
+        },
     ),
     Finding(
         "no_renode",
@@ -80,8 +87,7 @@ MACHINE_FINDINGS = (
         "there is no Renode",
         "there is no Renode: not on the PATH, not where RENODE_PATH says, and none was installed",
         "run `hil setup renode` (without a network: `hil setup renode --from FILE --sha256 HEX`), or set "
-        "RENODE_PATH to the "
-        "program or its folder",
+        "RENODE_PATH to the program or its folder",
         {},
     ),
     Finding(
@@ -91,7 +97,11 @@ MACHINE_FINDINGS = (
         "Renode is too old",
         "{program} is version {version}; {least} or later is needed: 1.15.3 computes wrong results",
         "run `hil setup renode`, and take RENODE_PATH away if it names the old one",
-        {"program": "/opt/renode/renode", "version": "1.15.3", "least": "1.16"},
+        {
+            "program": "/opt/renode/renode",
+            "version": "1.15.3",
+            "least": "1.16",
+        },
     ),
     Finding(
         "no_platformio",
@@ -100,7 +110,9 @@ MACHINE_FINDINGS = (
         "there is no PlatformIO",
         "PlatformIO is not installed beside hil: the firmware can neither be built nor flashed",
         "run `hil setup`, or `{python} -m pip install 'platformio>=6.2,<6.3'`",
-        {"python": "~/lstm-hil/.venv/bin/python"},
+        {
+            "python": "~/lstm-hil/.venv/bin/python",
+        },
     ),
     Finding(
         "platformio_too_old",
@@ -109,7 +121,11 @@ MACHINE_FINDINGS = (
         "PlatformIO is too old",
         "PlatformIO beside hil is version {version}; {least} or later is needed",
         "`{python} -m pip install 'platformio>=6.2,<6.3'`",
-        {"version": "6.1.18", "least": "6.2", "python": "~/lstm-hil/.venv/bin/python"},
+        {
+            "version": "6.1.18",
+            "least": "6.2",
+            "python": "~/lstm-hil/.venv/bin/python",
+        },
     ),
     Finding(
         "no_openocd",
@@ -117,8 +133,8 @@ MACHINE_FINDINGS = (
         FlashError,
         "there is no OpenOCD",
         "there is no OpenOCD: a board cannot be flashed",
-        "install it (Debian: openocd); or flash with `hil flash --tool pyocd`; or leave what is on the board, with "
-        "--flash never",
+        "install it (Debian: openocd); or flash with `hil flash --tool pyocd`; or leave what is on the board, "
+        "with --flash never",
         {},
     ),
     Finding(
@@ -129,7 +145,11 @@ MACHINE_FINDINGS = (
         "{program} is version {version}; {least} or later is needed: older ones cannot choose a probe by its "
         "serial number",
         "install a newer one and put it first on the PATH, or flash with `hil flash --tool pyocd`",
-        {"program": "/usr/bin/openocd", "version": "0.11.0", "least": "0.12"},
+        {
+            "program": "/usr/bin/openocd",
+            "version": "0.11.0",
+            "least": "0.12",
+        },
     ),
     Finding(
         "no_pyocd",
@@ -138,13 +158,15 @@ MACHINE_FINDINGS = (
         "there is no pyOCD",
         "there is no pyocd, neither beside hil nor on the PATH",
         "install it: `{python} -m pip install pyocd` (in a project of yours: `pip install 'lstm-hil[pyocd]'`)",
-        {"python": "~/lstm-hil/.venv/bin/python"},
+        {
+            "python": "~/lstm-hil/.venv/bin/python",
+        },
     ),
     Finding(
         "pyocd_too_old",
         "pyocd",
         FlashError,
-        "pyOCD is too old",
+        "the pyOCD here is too old",
         "{program} is version {version}; {least} or later is needed",
         "`{python} -m pip install --upgrade pyocd`",
         {
@@ -161,6 +183,9 @@ MACHINE_FINDINGS = (
         "a tool is there and does not run",
         "{program} is there and does not run: {reason}",
         "run `{program} --version` by hand to see what it lacks (a library, a right, a Mono), then install it anew",
-        {"program": "/opt/gcc/bin/arm-none-eabi-gcc", "reason": "Exec format error"},
+        {
+            "program": "/opt/gcc/bin/arm-none-eabi-gcc",
+            "reason": "Exec format error",
+        },
     ),
 )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from harness.errors import FlashError, TargetUnavailable, UsageError
 from harness.findings.kinds import Finding
 
-_UDEV = 'SUBSYSTEM=="usb", ATTR{{idVendor}}=="0483", MODE="0660", TAG+="uaccess"'
-
 PORT_FINDINGS = (
     Finding(
         "no_board",
@@ -15,13 +13,13 @@ PORT_FINDINGS = (
         "no board is connected",
         "no {board} is connected: looked for a serial port with USB id {usb_ids}{number}; found {found}",
         "plug the board in with a cable that carries data (many only charge), look at its red power light; in a "
-        "virtual "
-        "machine or container hand the USB device through; another kind of port is named with --port",
+        "virtual machine or container hand the USB device through; another kind of port is named with --port",
         {
             "board": "ST Nucleo-F446RE",
             "usb_ids": "0483:374B or 0483:374A or 0483:3752",
             "number": "",
-            "found": "/dev/ttyUSB0 (1A86:7523, USB Serial); probes without such a port: 1366:0101 J-Link",
+            "found": "/dev/ttyUSB0 (1A86:7523, USB Serial); without a serial port: 0483:3748 ST-LINK/V2, which has no "
+            "serial port, serial number 55FF6B",
         },
     ),
     Finding(
@@ -45,10 +43,12 @@ PORT_FINDINGS = (
         TargetUnavailable,
         "there is no such port",
         "there is no port {port}{reason}",
-        "`hil list` shows the ports that there are; look at cable and power, and at the end of `sudo dmesg` "
-        "after plugging "
-        "in; a port of another machine needs its server running",
-        {"port": "/dev/ttyACM7", "reason": ""},
+        "`hil list` shows the ports that there are; look at cable and power, and at the end of `sudo dmesg` after "
+        "plugging in; a port of another machine needs its server running",
+        {
+            "port": "/dev/ttyACM7",
+            "reason": "",
+        },
     ),
     Finding(
         "port_permission",
@@ -61,8 +61,8 @@ PORT_FINDINGS = (
             "port": "/dev/ttyACM0",
             "user": "ann",
             "owner": ": it belongs to root:dialout, mode 660",
-            "how": "`sudo usermod -aG dialout ann`, then log out and in again (until then: `newgrp dialout` in "
-            "this shell)",
+            "how": "`sudo usermod -aG dialout ann`, then log out and in again (until then: `newgrp dialout` in this "
+            "shell)",
         },
     ),
     Finding(
@@ -73,7 +73,10 @@ PORT_FINDINGS = (
         "{port} is in use by {by}",
         "end that program: only one can talk to a board (ModemManager lets go of a new port after some 30 s; "
         "docs/HARDWARE.md says how to keep it away)",
-        {"port": "/dev/ttyACM0", "by": "minicom (pid 4242)"},
+        {
+            "port": "/dev/ttyACM0",
+            "by": "minicom (pid 4242)",
+        },
     ),
     Finding(
         "port_unusable",
@@ -82,9 +85,11 @@ PORT_FINDINGS = (
         "the port does not do what a serial port does",
         "{port} cannot be used: {reason}",
         "look whether it is a serial port at all: `hil list` shows them. Behind rfc2217:// a port without modem "
-        "lines wants "
-        "?ign_set_control at the end of the URL; raw TCP is socket://",
-        {"port": "/dev/null", "reason": "Could not configure port: (25, 'Inappropriate ioctl for device')"},
+        "lines wants ?ign_set_control at the end of the URL; raw TCP is socket://",
+        {
+            "port": "/dev/null",
+            "reason": "Could not configure port: (25, 'Inappropriate ioctl for device')",
+        },
     ),
     Finding(
         "probe_permission",
@@ -92,12 +97,13 @@ PORT_FINDINGS = (
         FlashError,
         "this user may not use the probe",
         "{probe} is there, and {user} may not use it: flashing will fail{owner}",
-        "put the line " + _UDEV + " into /etc/udev/rules.d/60-st-link.rules (OpenOCD and pyOCD ship such rules), run "
-        "`sudo udevadm control --reload`, plug the board in again",
+        'put the line SUBSYSTEM=="usb", ATTR{{idVendor}}=="0483", MODE="0660", TAG+="uaccess" into '
+        "/etc/udev/rules.d/60-st-link.rules (OpenOCD and pyOCD ship such rules), run `sudo udevadm control "
+        "--reload`, plug the board in again",
         {
-            "probe": "the probe 0483:374B with serial number 0669FF01",
+            "probe": "the probe 0483:374B ST-LINK/V2-1, serial number 0669FF01",
             "user": "ann",
-            "owner": " (/dev/bus/usb/001/007 belongs to root:root, mode 664)",
+            "owner": "(/dev/bus/usb/001/007 belongs to root:root, mode 664)",
         },
     ),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.errors import DeviceError, HilError, LinkError, MismatchError
+from harness.errors import DeviceError, HilError, LinkError
+from harness.findings import found
 from harness.protocol.messages import ErrorReply, Request
 from harness.protocol.wire import PROTOCOL_MAJOR, PROTOCOL_MINOR, ErrorCode
 
@@ -66,10 +67,12 @@ def refusal(reply: ErrorReply, request: Request[Any]) -> HilError:
     return DeviceRefused(reply, request)
 
 
-def version_mismatch(major: int, minor: int) -> MismatchError:
+def version_mismatch(major: int, minor: int) -> HilError:
     """The device speaks this version of the protocol, and we another one."""
-    return MismatchError(
-        f"the firmware speaks protocol {major}.{minor}, this hil {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}",
-        code="protocol_version",
-        remedy="flash the firmware that belongs to this version of hil",
+    is_newer = (major, minor) > (PROTOCOL_MAJOR, PROTOCOL_MINOR)
+    return found(
+        "protocol_version",
+        theirs=f"{major}.{minor}",
+        ours=f"{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}",
+        how=("update this hil; or " if is_newer else "") + "`hil flash` puts the firmware of this hil there",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -166,3 +167,18 @@ def test_a_target_that_is_killed_is_told_so(model: Path, hil_kind: str, hil_work
             assert isinstance(told, DeviceError)
             assert told.code == "target_died"
             assert "SIGKILL" in told.message
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "disk_full"), (errno.EIO, "operating_system")])
+def test_a_disk_in_the_way_is_no_verdict(
+    model: Path, number: int, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from harness.oracle.cache import Oracle
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Oracle, "load", refuse)
+    record = tmp_path / "r.json"
+    assert run(["validate", str(model), "--native", "--json", str(record)]) == 3
+    assert json.loads(record.read_text())["error"]["code"] == code

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from pathlib import Path
 
@@ -12,25 +10,14 @@ import pytest
 from harness.build.platformio import firmware_elf
 from harness.errors import TargetUnavailable
 from harness.protocol.messages import Echo
+from harness.protocol.wire import RunsOn
 from harness.renode.find import find_renode
+from harness.targets.boards import board, board_names
 from harness.targets.renode import RenodeTarget
 from harness.workbench import Workbench
+from marked_processes import descendants, listening_on
 
 pytestmark = pytest.mark.hil_targets("renode")
-
-LISTENING = "0A"  # proc(5), net/tcp
-
-
-def sockets_of_session(session: int) -> set[str]:
-    """The inodes of the sockets that the processes of a session have open."""
-    found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rpartition(")")[2].split()[3]) == session:
-                found |= set(re.findall(r"socket:\[(\d+)\]", " ".join(map(os.readlink, stat.parent.glob("fd/*")))))
-        except OSError:
-            continue
-    return found
 
 
 def test_it_listens_nowhere(hil_workbench: Workbench) -> None:
@@ -38,9 +25,8 @@ def test_it_listens_nowhere(hil_workbench: Workbench) -> None:
     target = hil_workbench.target
     assert isinstance(target, RenodeTarget)
     assert target._process is not None
-    lines = [line for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
-    listening = {fields[9] for line in lines if (fields := line.split())[3] == LISTENING}
-    assert not listening & sockets_of_session(target._process._process.pid)
+    launcher = target._process._process.pid
+    assert listening_on([launcher, *descendants(launcher)]) == set()
 
 
 def test_the_firmware_uses_nothing_that_the_platform_lacks(hil_workbench: Workbench) -> None:
@@ -52,6 +38,18 @@ def test_the_firmware_uses_nothing_that_the_platform_lacks(hil_workbench: Workbe
         line for line in log.read_text().splitlines() if "non existing peripheral" in line and "tag:" not in line
     ]
     assert not missing
+
+
+@pytest.mark.parametrize("name", [name for name in board_names() if name != "nucleo_f446re"])
+def test_the_firmware_of_another_board_finds_the_chip_that_is_there(
+    hil_workbench: Workbench, name: str, tmp_path: Path
+) -> None:
+    with Workbench(RenodeTarget(firmware_elf(environment=name), tmp_path / "log", find_renode())) as bench:
+        said = bench.device().info
+        assert said.board == name
+        assert said.runs_on == RunsOn.UNKNOWN
+        assert said.idcode & 0xFFF == board("nucleo_f446re").device_id
+        assert said.sysclk_hz == board(name).sysclk_hz
 
 
 @pytest.mark.parametrize(

@@ -300,8 +300,8 @@ def device(hil_workbench: Workbench) -> Iterator[Device]:
 def validate(hil_workbench: Workbench, request: pytest.FixtureRequest) -> Callable[..., Validation]:
     """Validate a model on the target at hand.
 
-    `validate(model, inputs=None, layer=None, atol=None, rtol=None, batch=None, steps=None, seed=0, kernel="arm_math",
-    weights=None, trace="hc")`: model is the path of a file (.keras, .h5, .npz), inputs an .npz path or a
+    `validate(model, inputs=None, layer=None, atol=None, rtol=None, batch=None, steps=None, seed=None, kernel=None,
+    weights=None, trace="hc")`: model is the path of a file (.keras, .h5, .npz, .golden), inputs an .npz path or a
     `harness.model.inputs.Inputs`, layer the name of an LSTM to be validated alone, kernel one of arm_math, packed,
     packed_fma, weights a file (.weights.h5) with weights in place of the model's own, trace one of none, last, h, hc,
     gates. The result is true when it passed: `assert validate("model.keras")` prints the verdict line when it did not.
@@ -317,33 +317,45 @@ def validate(hil_workbench: Workbench, request: pytest.FixtureRequest) -> Callab
         rtol: float | None = None,
         batch: int | None = None,
         steps: int | None = None,
-        seed: int = 0,
-        kernel: str = "arm_math",
+        seed: int | None = None,
+        kernel: str | None = None,
         weights: str | Path | None = None,
         trace: str = "hc",
     ) -> Validation:
         from harness.build.paths import work_dir
+        from harness.golden.file import SUFFIX
+        from harness.golden.oracle import GoldenOracle
         from harness.model.pack import kernel_named
         from harness.model.trace import trace_named
         from harness.oracle.cache import Oracle
+        from harness.protocol.wire import Kernel
         from harness.validation import Limits, make_inputs, validate
 
         __tracebackhide__ = True  # the test's own line is where it failed
 
         def inputs_of(loaded: LoadedModel) -> Inputs | WholeInputs:
+            if isinstance(oracle, GoldenOracle):
+                return oracle.inputs
             if inputs is None or isinstance(inputs, str | Path):
                 return make_inputs(loaded, None if inputs is None else Path(inputs), batch, steps, seed)
             return inputs
 
-        oracle = Oracle(work_dir() / "oracle")
+        path = Path(model)
+        oracle: Oracle | GoldenOracle
+        if path.suffix == SUFFIX:
+            inputs_given = any(each is not None for each in (inputs, batch, steps, seed))
+            oracle = GoldenOracle.open(path, inputs_given=inputs_given)
+            default_kernel = oracle.kernel
+        else:
+            oracle, default_kernel = Oracle(work_dir() / "oracle"), Kernel.ARM_MATH
         result = validate(
-            Path(model),
+            path,
             inputs_of,
             hil_workbench.device_for,
             Limits(atol, rtol),
             oracle,
             layer=layer,
-            kernel=kernel_named(kernel),
+            kernel=default_kernel if kernel is None else kernel_named(kernel),
             weights=None if weights is None else Path(weights),
             level=trace_named(trace),
         )

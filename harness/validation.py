@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from harness.compare.bits import BitComparison, compare_bits
 from harness.compare.classes import Classes, check_labels, classify
-from harness.compare.tolerance import Tolerance, check_given, derived, refuse_below_oracle, tolerances
+from harness.compare.tolerance import Tolerance, check_given, derived, refuse_below_oracle, replaced, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare
 from harness.device import Device
 from harness.diagnosis.advice import Advice, advise, hidden_by
@@ -34,7 +34,7 @@ from harness.model.plan import Plan
 from harness.model.spec import Float32Array, ModelSpec
 from harness.model.trace import TraceLevel
 from harness.model.whole import WholeInputs, load_whole_inputs, random_whole_inputs
-from harness.oracle.cache import Oracle
+from harness.oracle.cache import Answer
 from harness.oracle.keras_oracle import Expected
 from harness.oracle.load import LoadedModel
 from harness.protocol.messages import CountersReply, HelloReply, Log
@@ -61,6 +61,16 @@ class Limits:
     def are_given(self) -> bool:
         """Whether a person gave any."""
         return self.atol is not None or self.rtol is not None
+
+
+class Authority(Protocol):
+    """Who says what a model gives: `oracle.cache.Oracle`, or a golden file."""
+
+    def load(self, path: Path, weights: Path | None = None, layer: str | None = None) -> LoadedModel:
+        """A model from its file."""
+
+    def answer(self, loaded: LoadedModel, given: Inputs | WholeInputs, *, gates: bool = False) -> Answer:
+        """What it gives on inputs."""
 
 
 @dataclass(repr=False)
@@ -205,7 +215,7 @@ def validate(
     make_inputs: Callable[[LoadedModel], Inputs | WholeInputs],
     device_for: Callable[[ModelImage], Device],
     limits: Limits,
-    oracle: Oracle,
+    oracle: Authority,
     progress: Progress | None = None,
     *,
     layer: str | None = None,
@@ -296,7 +306,7 @@ def _prepare(
     loaded: LoadedModel,
     make_inputs: Callable[[LoadedModel], Inputs | WholeInputs],
     limits: Limits,
-    oracle: Oracle,
+    oracle: Authority,
     expected_path: Path | None,
 ) -> None:
     given = make_inputs(loaded)
@@ -312,7 +322,10 @@ def _prepare(
     check_labels(run.expected.tensors, run.inputs.labels)
     run.oracle_from_cache = answer.from_cache
     run.max_abs_to_float64 = run.level.of(answer.max_abs_to_float64)
-    run.tolerances = tolerances(run.max_abs_to_float64, limits.atol, limits.rtol)
+    if answer.tolerances is None:
+        run.tolerances = tolerances(run.max_abs_to_float64, limits.atol, limits.rtol)
+    else:
+        run.tolerances = replaced(run.level.of(answer.tolerances), limits.atol, limits.rtol)
     if limits.are_given:
         refuse_below_oracle(run.tolerances, run.expected.tensors, run.max_abs_to_float64)
 

@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "oracle": {"compare", "errors", "model", "processes", "protocol"},
     "diagnosis": {"compare", "errors", "model", "oracle", "protocol"},
     "teacher_forced": {"compare", "device", "diagnosis", "inference", "model"},
+    "golden": {"compare", "errors", "model", "oracle", "protocol"},
     "validation": {
         "compare",
         "device",
@@ -111,6 +112,7 @@ ALLOWED: dict[str, set[str]] = {
         "errors",
         "export",
         "findings",
+        "golden",
         "lab",
         "link_bench",
         "model",
@@ -132,6 +134,7 @@ ALLOWED: dict[str, set[str]] = {
         "build",
         "device",
         "errors",
+        "golden",
         "model",
         "oracle",
         "protocol",

@@ -20,6 +20,7 @@ from harness.cli import (
     export,
     fit,
     flash,
+    golden,
     info,
     listing,
     maintenance,
@@ -73,6 +74,11 @@ for _name, _command in (
     ("test", maintenance.run_tests_command),
 ):
     app.command(_name)(_with_exit_code(_command))
+
+_golden = typer.Typer(help="Golden files: model, inputs and expected values in one.", no_args_is_help=True)
+for _name, _command in (("make", golden.make_command), ("show", golden.show_command)):
+    _golden.command(_name)(_with_exit_code(_command))
+app.add_typer(_golden, name="golden")
 
 
 def _print_version(wanted: bool) -> None:

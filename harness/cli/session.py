@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from harness.model.pack import ModelImage
     from harness.model.whole import WholeInputs
     from harness.oracle.load import LoadedModel
+    from harness.protocol.wire import Kernel
     from harness.transport.recording import Recording
-    from harness.validation import Limits, Validation
+    from harness.validation import Authority, Limits, Validation
     from harness.workbench import Workbench
 
+
+DEFAULT_KERNEL = "arm_math"
+"""What the project is named for."""
 
 _SETTLE_S = 30.0
 """One of several boards was free when the run began. It may take a moment until who looked, or was lost, has let go."""
@@ -74,9 +78,15 @@ class RandomInputs:
 
 @dataclass(frozen=True)
 class Computation:
-    """How the device computes, how much of that is looked at, and whether every bit of it."""
+    """How the device computes, how much of that is looked at, and whether every bit of it.
 
-    kernel: str = "arm_math"
+    Attributes:
+        kernel: what computes the LSTMs; None: what a golden file says, else the default.
+        bit_exact: hold every bit against a process of this machine.
+        trace: which tensors are fetched and judged.
+    """
+
+    kernel: str | None = None
     bit_exact: bool = False
     trace: str = "hc"
     look_closer: bool = False
@@ -90,7 +100,7 @@ class Computation:
         from harness.model.pack import kernel_named
         from harness.model.trace import trace_named
 
-        kernel_named(self.kernel)
+        kernel_named(self.kernel or DEFAULT_KERNEL)
         trace_named(self.trace)
 
 
@@ -158,28 +168,59 @@ class Settings:
             host.close()
 
     def _outcome(self, files: ModelFiles, share: Share, target: LazyWorkbench, host: LazyWorkbench) -> Outcome:
+        from harness.golden.file import SUFFIX
+
+        if files.model.suffix == SUFFIX:
+            return self._golden_outcome(files, share, target, host)
         from harness.build.paths import work_dir
         from harness.model.pack import kernel_named
-        from harness.model.trace import trace_named
         from harness.oracle.cache import Oracle
-        from harness.validation import make_inputs, validate
-
-        if target.recording is not None:
-            target.recording.note(f"model {files.model.name}")
+        from harness.validation import make_inputs
 
         def inputs_of(loaded: LoadedModel) -> Inputs | WholeInputs:
             return make_inputs(loaded, files.inputs, self.random.batch, self.random.steps, self.random.seed)
+
+        kernel = kernel_named(self.computation.kernel or DEFAULT_KERNEL)
+        return self._validated(files, share, target, host, Oracle(work_dir() / "oracle"), inputs_of, kernel)
+
+    def _golden_outcome(self, files: ModelFiles, share: Share, target: LazyWorkbench, host: LazyWorkbench) -> Outcome:
+        from harness.golden.oracle import GoldenOracle
+        from harness.model.pack import kernel_named
+
+        inputs_given = files.inputs is not None or self.random != RandomInputs()
+        try:
+            oracle = GoldenOracle.open(files.model, inputs_given=inputs_given)
+        except HilError as error:
+            return self.without_result(files.model, error)
+        kernel = oracle.kernel if self.computation.kernel is None else kernel_named(self.computation.kernel)
+        return self._validated(files, share, target, host, oracle, lambda _: oracle.inputs, kernel)
+
+    def _validated(
+        self,
+        files: ModelFiles,
+        share: Share,
+        target: LazyWorkbench,
+        host: LazyWorkbench,
+        oracle: Authority,
+        inputs_of: Callable[[LoadedModel], Inputs | WholeInputs],
+        kernel: Kernel,
+    ) -> Outcome:
+        from harness.model.trace import trace_named
+        from harness.validation import validate
+
+        if target.recording is not None:
+            target.recording.note(f"model {files.model.name}")
 
         run = validate(
             files.model,
             inputs_of,
             target.device_for,
             self.limits,
-            Oracle(work_dir() / "oracle"),
+            oracle,
             lambda done, total: share(done / total),
             layer=self.layer,
             weights=files.weights,
-            kernel=kernel_named(self.computation.kernel),
+            kernel=kernel,
             host=host.device_for if self.computation.bit_exact else None,
             level=trace_named(self.computation.trace),
             look_closer=self.computation.look_closer,

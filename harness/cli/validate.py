@@ -13,7 +13,7 @@ import typer
 
 from harness.cli.files import PerModel, ReportFolder, program_sizes, start_recording
 from harness.cli.options import takes_target
-from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings
+from harness.cli.session import DEFAULT_KERNEL, Computation, ModelFiles, Outcome, RandomInputs, Settings
 from harness.cli.telling import tell_of_run
 from harness.cli.workers import checked_workers, events_of, possible_workers, without_busy
 from harness.errors import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from harness.validation import Validation
 
 KERNELS = ("arm_math", "packed", "packed_fma")
-"""Names for --kernel, the default one first: what the project is named for, and what the others are held against."""
+"""Names for --kernel."""
 
 TRACES = ("none", "last", "h", "hc", "gates")
 """Levels for --trace, each with all of the one before it."""
@@ -197,7 +197,10 @@ def keeps_link_record(run: Validation) -> bool:
 @takes_target
 def validate_command(
     models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL...", help="Keras models (.keras, .h5, .npz).", readable=False)
+        list[Path],
+        typer.Argument(
+            metavar="MODEL...", help="Keras models (.keras, .h5, .npz), golden files (.golden).", readable=False
+        ),
     ],
     targets: tuple[TargetChoice, ...],
     weights: Annotated[
@@ -230,8 +233,13 @@ def validate_command(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. Default: 0.")] = None,
     kernel: Annotated[
-        str, typer.Option("--kernel", metavar="|".join(KERNELS), help="What computes the LSTMs.")
-    ] = KERNELS[0],
+        str | None,
+        typer.Option(
+            "--kernel",
+            metavar="|".join(KERNELS),
+            help=f"What computes the LSTMs. Default: {DEFAULT_KERNEL}, or what a golden file says.",
+        ),
+    ] = None,
     bit_exact: Annotated[
         bool, typer.Option("--bit-exact", help="Compare every bit with the same firmware as a process of this machine.")
     ] = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -122,6 +122,19 @@ def refuse_below_oracle(
         )
 
 
+def replaced(
+    settled: Mapping[str, Tolerance], atol: float | None = None, rtol: float | None = None
+) -> dict[str, Tolerance]:
+    """Tolerances that were settled before, except for what the user gives. Errors: see `check_given`."""
+    check_given(atol, rtol)
+    given = {key: value for key, value in (("atol", atol), ("rtol", rtol)) if value is not None}
+    said = "".join(f"; {key} was given" for key in given)
+    return {
+        name: guarding(replace(each, **given, reason=f"{each.reason}{said}"), each.guard)
+        for name, each in settled.items()
+    }
+
+
 def check_given(atol: float | None, rtol: float | None) -> None:
     """Refuse what no tolerance can be; None is one that was not given.
 
@@ -163,5 +176,14 @@ def _tolerance(distance: float, atol: float | None, rtol: float | None) -> Toler
         )
     reason += f"; rtol is the default {DEFAULT_RTOL:g}" if rtol is None else "; rtol was given"
     atol, rtol = derived if atol is None else atol, DEFAULT_RTOL if rtol is None else rtol
-    # Who allows no error at all wants equality, and there is nothing to guard.
-    return Tolerance(atol, rtol, reason, guard=distance if atol or rtol else 0.0)
+    return guarding(Tolerance(atol, rtol, reason), distance)
+
+
+def guarding(tolerance: Tolerance, distance: float) -> Tolerance:
+    """The same with its guard band. Who allows no error at all wants equality, and there is nothing to guard.
+
+    Args:
+        tolerance: without one, or with another.
+        distance: of the oracle from float64.
+    """
+    return replace(tolerance, guard=distance if tolerance.atol or tolerance.rtol else 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,19 @@ def load_inputs(path: str | os.PathLike[str], spec: ModelSpec) -> Inputs:
     Raises:
         InputsRefused: the file cannot be read, or an array of it does not fit: name, shape or dtype.
     """
-    return _File(Path(path), spec).inputs()
+    path = Path(path)
+    return inputs_from_arrays(path, read_npz(path), spec)
+
+
+def inputs_from_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], spec: ModelSpec) -> Inputs:
+    """The inputs that arrays hold, as a file has them. Errors: see `load_inputs`.
+
+    Args:
+        path: the file that they were read from, for messages.
+        arrays: by their names.
+        spec: the model.
+    """
+    return _File(path, arrays, spec).inputs()
 
 
 def input_arrays(inputs: Inputs, spec: ModelSpec) -> dict[str, NDArray[Any]]:
@@ -61,10 +74,10 @@ def input_arrays(inputs: Inputs, spec: ModelSpec) -> dict[str, NDArray[Any]]:
 class _File:
     """The arrays of one file; what was taken is gone."""
 
-    def __init__(self, path: Path, spec: ModelSpec) -> None:
+    def __init__(self, path: Path, arrays: Mapping[str, NDArray[Any]], spec: ModelSpec) -> None:
         self._path = path
         self._spec = spec
-        self._arrays = read_npz(path)
+        self._arrays = dict(arrays)
         self._notes: list[str] = []
         self._reset_before: BoolArray | None = None
 

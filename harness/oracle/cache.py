@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare.tolerance import distance_to_float64
+from harness.compare.tolerance import Tolerance, distance_to_float64
 from harness.errors import ModelRefused
 from harness.model.inputs import Inputs
 from harness.model.store import spec_from_arrays, spec_to_arrays
@@ -63,12 +63,14 @@ class Answer:
         max_abs_to_float64: by tensor, Keras' largest distance from the float64 reference.
         from_cache: whether it was said before.
         inputs: what the spec is run on: those that were given, or of one LSTM alone those that Keras gave it.
+        tolerances: by tensor, where they have been settled; None: they are derived.
     """
 
     expected: Expected
     max_abs_to_float64: dict[str, float]
     from_cache: bool
     inputs: Inputs
+    tolerances: dict[str, Tolerance] | None = None
 
 
 class Oracle:

@@ -98,18 +98,18 @@ def record_of(
 def write_record(record: dict[str, Any], path: Path) -> None:
     """Write a record as JSON, whole or not at all."""
     text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(text.encode())
 
 
 def write_arrays(arrays: Mapping[str, Float32Array], path: Path) -> None:
     """Write OUT.npz, whole or not at all."""
-    with _replacing(path) as file:
+    with replacing(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A new file that takes the place of `path` when it is complete. What is no file, as /dev/stdout, is written to."""
     if path.exists() and not path.is_file():
         with path.open("wb") as file:

@@ -27,6 +27,9 @@ class Provoked(IntEnum):
     NO_THUMB_BIT = 4
     UNEXPECTED_INTERRUPT = 5
     HANG = 6
+    LARGE_FRAME = 7
+    FAULT_WITH_INTERRUPTS_OFF = 8
+    LOST_STACK = 9
 
 
 @dataclass(frozen=True, kw_only=True)

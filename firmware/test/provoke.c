@@ -45,6 +45,22 @@ __attribute__((noinline)) static void unexpected_interrupt(void) {
     __asm volatile("dsb\n isb" ::: "memory");
 }
 
+// More than the whole stack at once: the first store is far below its end.
+__attribute__((noinline)) static void large_frame(void) {
+    volatile uint8_t local[6000];
+    local[0] = 1;
+    sink = local[0];
+}
+
+__attribute__((noinline)) static void fault_with_interrupts_off(void) {
+    __asm volatile("cpsid i\n udf #7" ::: "memory");
+}
+
+// Nothing can be pushed there, and nothing found.
+__attribute__((noinline)) static void lose_stack(void) {
+    __asm volatile("ldr r0, =0x30001000\n msr msp, r0\n udf #7" ::: "r0", "memory");
+}
+
 __attribute__((noinline)) static void hang(void) {
     for (;;) {
     }
@@ -62,6 +78,9 @@ void __wrap_handle_request(app_t *app, const link_frame_t *frame) {
         case 3: sink = recurse(0); break;
         case 4: jump_to_arm_code(); break;
         case 5: unexpected_interrupt(); break;
+        case 7: large_frame(); break;
+        case 8: fault_with_interrupts_off(); break;
+        case 9: lose_stack(); break;
         default: hang(); break;
     }
     sink = 0; // so that the calls above are no jumps, and their return address is here

@@ -28,6 +28,11 @@ EXPECTED = {
     Provoked.DIVISION_BY_ZERO: (FaultCause.USAGE_FAULT, "division by zero", "divide"),
     Provoked.UNDEFINED_INSTRUCTION: (FaultCause.USAGE_FAULT, "undefined instruction", "undefined_instruction"),
     Provoked.BAD_ADDRESS: (FaultCause.BUS_FAULT, "precise bus error; address 0x30000000", "bad_address"),
+    Provoked.FAULT_WITH_INTERRUPTS_OFF: (
+        FaultCause.USAGE_FAULT,
+        "undefined instruction; escalated",
+        "fault_with_interrupts_off",
+    ),
     Provoked.NO_THUMB_BIT: (FaultCause.USAGE_FAULT, "without the Thumb bit", None),
     Provoked.UNEXPECTED_INTERRUPT: (FaultCause.UNEXPECTED_EXCEPTION, "number 18", "unexpected_interrupt"),
 }
@@ -97,6 +102,26 @@ def test_a_stack_overflow_hits_the_guard_and_names_who_called(line: Transport, f
     assert 0x1FFFE000 <= fault.mmfar < 0x20000000
     assert fault.pc == 0, "its frame would have gone to where the stack has no room"
     assert function_at(faulty, fault.lr & ~1) == "recurse"
+
+
+def test_a_frame_larger_than_the_stack_hits_the_guard_too(line: Transport) -> None:
+    device = Device(line)
+    device.connect()
+    faulted(device, Provoked.LARGE_FRAME)
+    device.connect()
+    fault = record_of(device)
+    assert fault.cause == FaultCause.STACK_OVERFLOW
+    assert 0x1FFFE000 <= fault.mmfar < 0x1FFFFF00, "not where the stack ends"
+
+
+def test_without_any_stack_there_is_a_record_all_the_same(line: Transport) -> None:
+    device = Device(line)
+    device.connect()
+    assert "bus error on entry to an exception; undefined instruction" in faulted(device, Provoked.LOST_STACK).message
+    device.connect()
+    fault = record_of(device)
+    assert (fault.pc, fault.lr) == (0, 0), "nothing is known, so nothing is told"
+    assert fault.sp > 0x20020000
 
 
 def test_the_record_survives_resets_and_goes_when_it_was_read(line: Transport) -> None:

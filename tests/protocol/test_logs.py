@@ -13,7 +13,7 @@ from harness.protocol.wire import LogEvent, LogLevel, ResetCause
 def test_each_event_has_its_text() -> None:
     texts = {event: log_text(Log(event=event, value=1, value2=2, value3=3)) for event in LogEvent}
     assert texts[LogEvent.BOOTED] == "booted after: brown_out"
-    assert texts[LogEvent.IMAGE_IN_FORCE] == "image 0x00000001 of 2 bytes is in force"
+    assert texts[LogEvent.IMAGE_IN_FORCE] == "image 0x00000001 of 2 bytes is in force, in the flash store"
     assert "1 with a wrong CRC, 2 that are no frames; 3 bytes" in texts[LogEvent.FRAMES_DROPPED]
     assert not any("does not know" in text for text in texts.values())
 

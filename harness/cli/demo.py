@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.build.paths import project_root, work_dir
-from harness.cli.files import PerModel
+from harness.cli.files import PerModel, ReportFolder
 from harness.cli.options import takes_target
 from harness.cli.session import Settings
 from harness.cli.validate import Files, run_models, worst_exit_code
@@ -21,7 +21,8 @@ def demo_command(target: TargetChoice) -> int:
         weights=PerModel("--weights", None, ".weights.h5", [model]),
         inputs=PerModel("--inputs", str(folder / "heldout.npz"), ".npz", [model]),
         save=PerModel("--save", None, ".npz", [model]),
-        json=PerModel("--json", str(work_dir() / "reports" / "demo.json"), ".json", [model]).writable(),
+        json=PerModel("--json", None, ".json", [model]),
+        report=ReportFolder(work_dir() / "reports" / "demo", [model]).writable(),
     )
     (run,) = run_models([model], Settings((target,), Limits()), files)
     return worst_exit_code([run.exit_code])

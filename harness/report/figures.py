@@ -59,8 +59,7 @@ def error_by_step(key: str, layer: str, tensors: Sequence[Steps]) -> Picture:
             _line(plot, steps, each.largest, color=FIRST, label="largest", **style)
             _line(plot, steps, each.rms, color=THIRD, label="root mean square", linewidth=1)
             plot.axhline(each.atol, color=BAD, linestyle=(0, (4, 3)), linewidth=1, label="atol")
-            plot.set_yscale("log")
-            _powers_of_ten(plot.yaxis)
+            _logarithmic(plot)
             plot.set_ylabel(f"|error| of {_short(each.tensor)}")
             _whole_numbers(plot)
             if place == 0:
@@ -94,8 +93,7 @@ def steps_alone(key: str, bisect: Mapping[str, Any]) -> Picture:
         _line(plot, np.array(steps), alone, color=SECOND, label="each step on its own", **style)
         if first["step"] is not None:
             plot.axvline(first["step"], color=BAD, linestyle=(0, (4, 3)), linewidth=1, label="first wrong step")
-        plot.set_yscale("log")
-        _powers_of_ten(plot.yaxis)
+        _logarithmic(plot)
         _whole_numbers(plot)
         plot.set_ylabel("largest |error| of h and c")
         plot.set_xlabel("time step")
@@ -114,7 +112,10 @@ _MARKED_STEPS = 32
 
 def heat_map(key: str, layer: str, tensors: Sequence[Steps]) -> Picture:
     """The largest error over steps and units."""
-    most = max((float(each.by_unit[np.isfinite(each.by_unit)].max(initial=0)) for each in tensors), default=0.0)
+    cells = np.concatenate([each.by_unit.ravel() for each in tensors])
+    cells = cells[np.isfinite(cells) & (cells > 0)]
+    most = float(cells.max(initial=0)) or 1.0
+    least = max(most / 10**_DECADES_SHOWN, 10 ** np.floor(np.log10(float(cells.min(initial=most)))))
 
     def draw(axes: Sequence[Axes]) -> None:
         import matplotlib
@@ -122,12 +123,12 @@ def heat_map(key: str, layer: str, tensors: Sequence[Steps]) -> Picture:
 
         colors = matplotlib.colormaps["viridis"].resampled(_LEVELS)
         colors.set_over(_BAD_IN_MAP)
-        norm = LogNorm((most or 1.0) / 10**_DECADES_SHOWN, most or 1.0, clip=False)
+        norm = LogNorm(min(least, most / 10), most, clip=False)
         for each, plot in zip(tensors, axes, strict=True):
             units, steps = each.shape
             floor = norm.vmin or 0.0
             image = plot.imshow(
-                np.where(np.isfinite(each.by_unit), np.maximum(each.by_unit, floor), 10 * (most or 1.0)),
+                np.where(np.isfinite(each.by_unit), np.maximum(each.by_unit, floor), 10 * most),
                 cmap=colors,
                 norm=norm,
                 aspect="auto",
@@ -316,6 +317,14 @@ def _line(plot: Axes, steps: Any, errors: Any, **style: Any) -> None:
 def _legend(plot: Axes, columns: int) -> None:
     """Above the plot, where it hides nothing."""
     plot.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False, borderaxespad=0.2)
+
+
+def _logarithmic(plot: Axes) -> None:
+    """The y axis, from one power of ten to another: there is a label at least at its ends."""
+    plot.set_yscale("log")
+    low, high = plot.get_ylim()
+    plot.set_ylim(10.0 ** np.floor(np.log10(low)), 10.0 ** np.ceil(np.log10(high)))
+    _powers_of_ten(plot.yaxis)
 
 
 def _powers_of_ten(axis: Axis) -> None:

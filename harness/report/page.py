@@ -99,7 +99,7 @@ def _headline(record: Record) -> str:
 
 
 def _cards(record: Record) -> list[Card]:
-    cards = [Card("What was compared", tuple(_compared(record)))]
+    cards = [Card("What was compared" if record["tensors"] else "What was asked for", tuple(_compared(record)))]
     worst = max(record["tensors"], key=lambda each: float(each["share"]), default=None)
     if worst is not None:
         cards.append(Card("Where it is worst", tuple(_worst(worst, record["tolerance"].get(worst["name"])))))
@@ -123,7 +123,8 @@ def _compared(record: Record) -> list[str]:
     firmware = record["firmware"]
     build = f", firmware build {firmware['build_id'][:12]}, {firmware['compiler']}" if firmware else ""
     kernel = f", kernel {record['kernel']}" if record["kernel"] else ""
-    lines.append(f"Device: {target['name']} ({target['kind']}){build}{kernel}.")
+    kind = "" if target["name"] == target["kind"] else f" ({target['kind']})"
+    lines.append(f"Device: {target['name']}{kind}{build}{kernel}.")
     if oracle is not None:
         versions = ", ".join(f"{name} {version}" for name, version in oracle["versions"].items())
         lines.append(f"Against: {oracle['name']} in float32 ({versions}), trace {record['trace']}.")

@@ -129,7 +129,7 @@ def test_interrupted_set_up_takes_pip_along_and_is_repaired(project: Project, nu
 
 
 def test_after_a_kill_the_next_start_waits_for_the_orphaned_pip(project: Project) -> None:
-    project.note(".pip_is_slow", "1")
+    project.note(".pip_is_slow", "4")
     with project.popen() as process:
         wait_for(project.home / ".calls", "pip")
         process.kill()

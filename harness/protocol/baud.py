@@ -15,6 +15,11 @@ ECHO_PATTERN = bytes(range(256)) + b"\x55" * 128 + b"\xaa" * 128 + b"\x00\xff" *
 """What is sent to and fro at a new baud before it is kept: every byte, and the most and the fewest edges."""
 
 
+def _divisor(clock_hz: int, baud: int) -> int | None:
+    divisor = (clock_hz + baud // 2) // baud if baud > 0 else 0
+    return divisor if MIN_BAUD_DIVISOR <= divisor <= MAX_BAUD_DIVISOR else None
+
+
 def real_baud(clock_hz: int, baud: int) -> float | None:
     """The nearest that a clock gives; None where it is too slow or too fast for it, or there is none.
 
@@ -22,8 +27,8 @@ def real_baud(clock_hz: int, baud: int) -> float | None:
         clock_hz: of the USART; 0: none.
         baud: wanted, bits per second.
     """
-    divisor = (clock_hz + baud // 2) // baud if baud > 0 else 0
-    return clock_hz / divisor if MIN_BAUD_DIVISOR <= divisor <= MAX_BAUD_DIVISOR else None
+    divisor = _divisor(clock_hz, baud)
+    return None if divisor is None else clock_hz / divisor
 
 
 def baud_error(clock_hz: int, baud: int) -> float | None:
@@ -34,8 +39,7 @@ def baud_error(clock_hz: int, baud: int) -> float | None:
 
 def is_possible(clock_hz: int, baud: int) -> bool:
     """Whether the firmware will accept it."""
-    real = real_baud(clock_hz, baud)
-    # The firmware has the real one as a whole number.
-    return (
-        real is not None and baud <= MAX_BAUD and abs(int(real + 0.5) - baud) * 1000 <= baud * MAX_BAUD_ERROR_PER_MILLE
-    )
+    divisor = _divisor(clock_hz, baud)
+    if divisor is None or baud > MAX_BAUD:
+        return False
+    return abs(clock_hz - baud * divisor) * 1000 <= baud * divisor * MAX_BAUD_ERROR_PER_MILLE  # in whole cycles

@@ -6,16 +6,17 @@
 #include "board.h"
 #include "handlers.h"
 
-// The nearest baud that `clock_hz` gives, rounded; 0 where there is none.
-static uint32_t nearest(uint32_t clock_hz, uint32_t baud) {
+// Cycles of the clock for each bit; 0 where the USART has no such divisor.
+static uint64_t divisor_for(uint32_t clock_hz, uint32_t baud) {
     const uint64_t divisor = baud == 0u ? 0u : ((uint64_t)clock_hz + baud / 2u) / baud;
-    const bool fits = divisor >= WIRE_MIN_BAUD_DIVISOR && divisor <= WIRE_MAX_BAUD_DIVISOR;
-    return fits ? (uint32_t)((clock_hz + divisor / 2u) / divisor) : 0u;
+    return divisor >= WIRE_MIN_BAUD_DIVISOR && divisor <= WIRE_MAX_BAUD_DIVISOR ? divisor : 0u;
 }
 
-static bool is_near(uint32_t real, uint32_t wanted) {
-    const uint64_t off = real > wanted ? real - wanted : wanted - real;
-    return off * 1000u <= (uint64_t)wanted * WIRE_MAX_BAUD_ERROR_PER_MILLE;
+// By cycles, since a low baud in whole numbers is itself a per mille off.
+static bool is_near(uint32_t clock_hz, uint64_t divisor, uint32_t wanted) {
+    const uint64_t exact = wanted * divisor;
+    const uint64_t off = clock_hz > exact ? clock_hz - exact : exact - clock_hz;
+    return off * 1000u <= exact * WIRE_MAX_BAUD_ERROR_PER_MILLE;
 }
 
 static void watch_from_here(app_t *app) {
@@ -26,9 +27,11 @@ static void watch_from_here(app_t *app) {
 void handle_set_baud(app_t *app, const link_frame_t *frame) {
     wire_set_baud_t request;
     memcpy(&request, frame->payload, sizeof request);
-    const uint32_t real = nearest(board_info()->uart_clock_hz, request.baud);
-    if (real == 0u || request.baud > WIRE_MAX_BAUD || !is_near(real, request.baud)) {
-        refuse(app, WIRE_MSG_SET_BAUD, WIRE_ERR_BAD_BAUD, real, board_info()->uart_clock_hz);
+    const uint32_t clock_hz = board_info()->uart_clock_hz;
+    const uint64_t divisor = divisor_for(clock_hz, request.baud);
+    const uint32_t real = divisor == 0u ? 0u : (uint32_t)((clock_hz + divisor / 2u) / divisor);
+    if (real == 0u || request.baud > WIRE_MAX_BAUD || !is_near(clock_hz, divisor, request.baud)) {
+        refuse(app, WIRE_MSG_SET_BAUD, WIRE_ERR_BAD_BAUD, real, clock_hz);
         return;
     }
     const wire_set_baud_reply_t reply = {.baud = real};

@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
         "teacher_forced",
     },
     "export": {"model"},
-    "link_bench": {"build", "cycles", "device", "errors", "inference", "model", "protocol", "transport"},
+    "link_bench": {"build", "cycles", "device", "errors", "inference", "model", "protocol", "targets", "transport"},
     "soak": {"compare", "device", "errors", "inference", "model", "protocol", "targets", "transport"},
     "spread": {"errors"},
     "doctor": {"device", "errors", "findings", "protocol", "transport"},

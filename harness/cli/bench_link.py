@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ def bench_link(choice: TargetChoice, json_path: Path | None) -> int:
         raise reason
 
     from harness.link_bench.chip import lines_of
+    from harness.link_bench.device_work import WORK
     from harness.report.record import write_record
     from harness.report.terminal import make_console
     from harness.workbench import explained
@@ -65,6 +67,7 @@ def bench_link(choice: TargetChoice, json_path: Path | None) -> int:
             "target": {"kind": choice.kind, "name": choice.name},
             "time": _time_of(choice),
             "usb_frame_s": None if choice.kind == "board" else USB_FRAME_S,
+            "device_work_cycles": asdict(WORK) if choice.kind == "native" else None,
             "rows": [row.to_json() for row in rows],
             "chip": None if chip is None else chip.to_json(),
         }
@@ -90,7 +93,7 @@ def _time_of(choice: TargetChoice) -> str:
 
 
 def _measured(target: Target) -> list[Goodput]:
-    from harness.link_bench.run import BAUDS, measure
+    from harness.link_bench.run import BAUD_ERRORS, BAUDS, measure
 
     rows: list[Goodput] = []
     for baud in BAUDS:
@@ -101,6 +104,8 @@ def _measured(target: Target) -> list[Goodput]:
                 rows += measure(line, baud, now_s)
             except UsageError as error:
                 line.close()
+                if error.code not in BAUD_ERRORS:
+                    raise
                 say(f"{baud} baud: {error.message}")
     return rows
 
@@ -112,6 +117,9 @@ def _line(target: Target, baud: int) -> tuple[Transport, Callable[[], float]]:
     if not isinstance(target, NativeTarget):
         real = RealTime()
         return PacedTransport(target.start(), baud, real), real.now_s
+
+    from harness.link_bench.device_work import ChipTime
+
     target.give_baud()
     line, virtual = target.start(), VirtualTime(target.is_settled)
 
@@ -120,7 +128,7 @@ def _line(target: Target, baud: int) -> tuple[Transport, Callable[[], float]]:
         return round(real_baud(UART_CLOCK_HZ, nominal) or nominal)
 
     # It begins at the baud of the boot, and goes to the other one as a board does.
-    return PacedTransport(line, BOOT_BAUD, virtual, device_baud=device_baud), virtual.now_s
+    return PacedTransport(line, BOOT_BAUD, virtual, device_baud=device_baud, device_time=ChipTime()), virtual.now_s
 
 
 class _Ended:
@@ -164,7 +172,7 @@ def _remarks(choice: TargetChoice) -> list[str]:
         "commit. to host: h and c of each step, from the first request to the last reply.",
     ]
     if choice.kind == "native":
-        lines.append("time: the line's own. What host and device take to compute is not in it: see docs/LINK.md.")
+        lines.append("time: the line's own, and an estimate of the chip's; what the host computes is not in it.")
     elif choice.kind == "board":
         lines.append("time: this machine's, with everything in it.")
     else:

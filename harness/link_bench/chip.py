@@ -99,20 +99,21 @@ class ChipLink:
         return {**asdict(self), "worst_wait_cycles": self.worst_wait_cycles}
 
 
-def chip_link(elf: Path, clocking: Clocking = F446RE, baud: int = MAX_BAUD) -> ChipLink:
+def chip_link(elf: Path, clocking: Clocking = F446RE, baud: int = MAX_BAUD, loop_turns: int = LOOP_TURNS) -> ChipLink:
     """What the link takes in a program for the chip.
 
     Args:
         elf: made by `harness.build.platformio`.
         clocking: of the chip.
         baud: that a byte comes at.
+        loop_turns: how often the handler's loops go round again.
 
     Raises:
         BuildFailed: the ELF cannot be read.
     """
     program = disassemble(elf)
     by_name = {symbol.name: symbol for symbol in symbols(elf)}
-    handler = longest_path(program, by_name["usart_interrupt"].address, backward_branches=LOOP_TURNS)
+    handler = longest_path(program, by_name["usart_interrupt"].address, backward_branches=loop_turns)
     masked = [longest_path(program, place, end="cpsie") for place in places_of(program, "cpsid")]
     if not masked:
         raise BuildFailed(f"{elf} disables interrupts nowhere, not even to sleep", code="path_not_known")

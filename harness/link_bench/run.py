@@ -10,6 +10,7 @@ import numpy as np
 from harness.device import Device
 from harness.errors import DeviceError, UsageError
 from harness.inference import SequenceRunner, load_packed
+from harness.link_bench.device_work import STREAMED_SHAPE
 from harness.link_bench.record import TO_DEVICE, TO_HOST, Goodput, goodput_of
 from harness.link_bench.tap import Tap
 from harness.model.inputs import random_inputs
@@ -20,11 +21,11 @@ from harness.transport.base import Transport
 
 BAUDS = (115200, 921600, 1_000_000, 1_500_000)
 
-LOADED_SHAPE = (10, 75)
-"""(input_size, units) of a model whose image is 103 KB: nearly all that the chip's arena holds."""
+LOADED_SHAPE = (8, 75)
+"""(input_size, units) of a model whose image is 101 KB: nearly all that the chip's arena holds."""
 
-STREAMED_SHAPE = (1, 32)
-"""Of a model whose h and c are large for what a step takes to compute: 256 bytes for 4,224 MACs."""
+BAUD_ERRORS = ("baud_impossible", "baud_not_kept", "line_without_baud", "port_without_this_baud")
+"""Codes of errors that are about one baud: another one may do."""
 
 STREAMED_STEPS = 800
 """205 KB of h and c."""

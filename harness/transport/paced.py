@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from random import Random
 from typing import Protocol
@@ -36,6 +36,9 @@ _TOLERATED_DIFFERENCE = 0.03
 """Of the two bauds: a UART takes about so much."""
 
 _BITS_PER_BYTE = 10  # 8N1: a start bit, eight data bits, a stop bit
+
+LEAST_PIECE_BYTES = 8
+"""But at least so many: 0.7 ms at 115200 baud."""
 
 _ROUNDING = 1e-6
 """Of a USB frame: what sums of floats may be off."""
@@ -85,14 +88,40 @@ class VirtualTime:
 
     def listen(self, line: Transport, until_s: float) -> bytes:
         """What the device says to the bytes that it has; if nothing more, the time goes on to `until_s`."""
+        data = b""
         while True:
             is_settled = self._is_settled()  # before the read: what it said until then is there to be read
-            data = line.read(0.0)
-            if data:
+            piece = line.read(0.0)
+            data += piece
+            if is_settled and not piece:
+                self._now_s = self._now_s if data else max(self._now_s, until_s)
                 return data
-            if is_settled:
-                self._now_s = max(self._now_s, until_s)
-                return b""
+
+
+class DeviceTime(Protocol):
+    """How long a device takes that in truth answers at once."""
+
+    def heard(self, size_bytes: int) -> None:
+        """Bytes have arrived at it."""
+
+    def ready(self, data: bytes, at_s: float) -> Iterable[tuple[float, bytes]]:
+        """All that it says, piece by piece with when it has it ready; in order.
+
+        Args:
+            data: what it says.
+            at_s: when it has heard what it answers.
+        """
+
+
+class Immediate:
+    """No time at all."""
+
+    def heard(self, size_bytes: int) -> None:
+        """Bytes have arrived at the device."""
+
+    def ready(self, data: bytes, at_s: float) -> Iterable[tuple[float, bytes]]:
+        """At once."""
+        return ((at_s, data),)
 
 
 class PacedTransport:
@@ -107,6 +136,7 @@ class PacedTransport:
         usb_frame_s: bytes pass USB at multiples of it; 0: without USB.
         device_baud: the device's own baud for the byte that it sends as number n, the first being 0; for one that it
             has not sent yet the present one. None: always that of the host's end.
+        device_time: how long the device takes to answer, besides what it takes in truth.
         seed: what garbage is made from.
 
     Attributes:
@@ -121,10 +151,12 @@ class PacedTransport:
         *,
         usb_frame_s: float = USB_FRAME_S,
         device_baud: Callable[[int], int] | None = None,
+        device_time: DeviceTime | None = None,
         seed: int = 0,
     ) -> None:
         self.baud = baud
         self._device_baud = device_baud
+        self._device_time = device_time or Immediate()
         self._from_device_bytes = 0
         self._garbage = Random(seed)
         self._inner = inner
@@ -160,8 +192,9 @@ class PacedTransport:
                 return shown
             until_s = min(deadline_s, self._to_device.next_s(), self._next_usb_frame_s(self._from_device.next_s()))
             data = self._time.listen(self._inner, until_s)
-            for baud, piece in self._by_baud(data):
-                self._from_device.send(piece, self._time.now_s(), baud)
+            for ready_s, said in self._device_time.ready(data, self._time.now_s()) if data else ():
+                for baud, piece in self._by_baud(said):
+                    self._from_device.send(piece, ready_s, baud)
 
     def set_baud(self, baud: int) -> None:
         """Go on at another baud; what was written before leaves at the old one."""
@@ -196,6 +229,7 @@ class PacedTransport:
         receiver = self.baud if self._device_baud is None else self._device_baud(NOT_SENT_YET)
         data = self._to_device.arrived(self._time.now_s(), self._received_at(receiver))
         if data:
+            self._device_time.heard(len(data))
             self._inner.write(data)
 
     def _next_usb_frame_s(self, at_s: float) -> float:
@@ -215,7 +249,7 @@ class _Direction:
         """Put bytes behind all others; they leave at `from_s` at the earliest."""
         byte_s = _BITS_PER_BYTE / baud
         start_s = max(self._busy_until_s, from_s)
-        size = max(int(RESOLUTION_S / byte_s), 1)
+        size = max(int(RESOLUTION_S / byte_s), LEAST_PIECE_BYTES)
         for first in range(0, len(data), size):
             piece = data[first : first + size]
             self._pieces.append((start_s + (first + len(piece)) * byte_s, baud, piece))

@@ -301,11 +301,12 @@ def validate(hil_workbench: Workbench, request: pytest.FixtureRequest) -> Callab
     """Validate a model on the target at hand.
 
     `validate(model, inputs=None, layer=None, atol=None, rtol=None, batch=None, steps=None, seed=None, kernel=None,
-    weights=None, trace="hc")`: model is the path of a file (.keras, .h5, .npz, .golden), inputs an .npz path or a
-    `harness.model.inputs.Inputs`, layer the name of an LSTM to be validated alone, kernel one of arm_math, packed,
-    packed_fma, weights a file (.weights.h5) with weights in place of the model's own, trace one of none, last, h, hc,
-    gates. The result is true when it passed: `assert validate("model.keras")` prints the verdict line when it did not.
-    An ERROR (no verdict at all) is raised as the `HilError` that it is.
+    weights=None, trace="hc", expected=None)`: model is the path of a file (.keras, .h5, .npz, .golden), inputs an .npz
+    path or a `harness.model.inputs.Inputs`, layer the name of an LSTM to be validated alone, kernel one of arm_math,
+    packed, packed_fma, weights a file (.weights.h5) with weights in place of the model's own, trace one of none, last,
+    h, hc, gates, expected an .npz of values in place of Keras'. The result is true when it passed:
+    `assert validate("model.keras")` prints the verdict line when it did not. An ERROR (no verdict at all) is raised as
+    the `HilError` that it is.
     """
 
     def run(
@@ -321,6 +322,7 @@ def validate(hil_workbench: Workbench, request: pytest.FixtureRequest) -> Callab
         kernel: str | None = None,
         weights: str | Path | None = None,
         trace: str = "hc",
+        expected: str | Path | None = None,
     ) -> Validation:
         from harness.build.paths import work_dir
         from harness.golden.file import SUFFIX
@@ -358,9 +360,10 @@ def validate(hil_workbench: Workbench, request: pytest.FixtureRequest) -> Callab
             kernel=default_kernel if kernel is None else kernel_named(kernel),
             weights=None if weights is None else Path(weights),
             level=trace_named(trace),
+            expected_path=None if expected is None else Path(expected),
         )
         options = {"layer": layer, "weights": weights, "atol": atol, "rtol": rtol, "batch": batch, "steps": steps}
-        options |= {"seed": seed or None, "kernel": kernel, "trace": trace}
+        options |= {"seed": seed or None, "kernel": kernel, "trace": trace, "expected": expected}
         _keep_for_report(request, hil_workbench.target, result, inputs, options)
         if result.error is not None:
             raise hil_workbench.failed(result.error) from None

@@ -80,7 +80,7 @@ def bisect(
     forced = dict(zip(steps, runner.run([_step(oracle, (*row, step)) for step in steps]), strict=True))
     errors = {step: _error(oracle, (*row, step), values) for step, values in forced.items()}
     this_step = _step(oracle, place.index)
-    stages = stages_of(oracle, this_step, runner.run(probes(*this_step)))
+    stages = stages_of(oracle, this_step, runner.run(probes(*this_step)), place.unit)
     cause = "none"
     if is_beyond:
         cause = _cause(oracle, device, place, forced[place.step], tolerances)

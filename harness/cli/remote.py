@@ -28,26 +28,27 @@ class Task:
     model: File
     weights: File | None
     inputs: File | None
+    expected: File | None = None
 
 
 def task_of(files: ModelFiles, settings: Settings) -> Task:
     """The task of one model."""
-    return Task(
-        settings, _read(files.model), *(None if path is None else _read(path) for path in (files.weights, files.inputs))
-    )
+    others = (files.weights, files.inputs, files.expected)
+    return Task(settings, _read(files.model), *(None if path is None else _read(path) for path in others))
 
 
 def run_task(task: Task) -> Outcome:
     """Validate it here, on a target of its own; what is told of it names the files as they were given."""
     with tempfile.TemporaryDirectory(prefix="lstm-hil-task-") as folder:
         paths = {}
-        for name, file in (("model", task.model), ("weights", task.weights), ("inputs", task.inputs)):
+        named = {"model": task.model, "weights": task.weights, "inputs": task.inputs, "expected": task.expected}
+        for name, file in named.items():
             if file is not None:
                 paths[name] = Path(folder, name, file.path.name)
                 paths[name].parent.mkdir()
                 if file.content is not None:
                     paths[name].write_bytes(file.content)
-        files = ModelFiles(paths["model"], paths.get("weights"), paths.get("inputs"))
+        files = ModelFiles(**paths)
         with task.settings.session() as session:
             outcome = session(files, lambda _: None)
     run = outcome.run
@@ -55,8 +56,10 @@ def run_task(task: Task) -> Outcome:
     if run.loaded is not None:
         weights = None if task.weights is None else task.weights.path
         run.loaded = replace(run.loaded, path=task.model.path, weights_path=weights)
+    if run.expected_file is not None and task.expected is not None:
+        run.expected_file = replace(run.expected_file, path=task.expected.path)
     if run.error is not None:
-        given = [file for file in (task.model, task.weights, task.inputs) if file is not None]
+        given = [file for file in named.values() if file is not None]
         names = {str(there): str(file.path) for there, file in zip(paths.values(), given, strict=True)}
         _name_as_given(run.error, names)
     target = outcome.target

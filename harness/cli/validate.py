@@ -315,7 +315,7 @@ def run_models(
     cluster: str | None = None,
     *,
     verbose: bool = False,
-    before_verdict: Callable[[Validation], object] = bool,
+    before_verdict: Callable[[Validation], None] | None = None,
 ) -> list[Validation]:
     """Validate every model and print each as it is done; a verdict, or a table of all, ends the output.
 
@@ -326,7 +326,7 @@ def run_models(
         workers: how many are validated at once; each worker has one target session.
         cluster: address of a dask scheduler, whose workers validate instead.
         verbose: show all that the devices tell.
-        before_verdict: prints something more of a run; by default nothing.
+        before_verdict: prints something more of a run.
     """
     from harness.report.progress import RunsProgress
     from harness.report.terminal import board_name_of, make_console, print_files, print_summary, print_verdict
@@ -348,7 +348,7 @@ def run_models(
     def conclude(place: int, outcome: Outcome) -> None:
         _conclude(console, outcome, settings, files, recording)
         tell_of_run(outcome.run, verbose=verbose)
-        before_verdict(outcome.run)
+        _print_more(outcome.run, before_verdict)
         if len(models) > 1:
             print_verdict(console, outcome.run)
         runs[place] = outcome.run
@@ -372,6 +372,11 @@ def run_models(
     else:
         print_verdict(console, in_order[0])
     return in_order
+
+
+def _print_more(run: Validation, before_verdict: Callable[[Validation], None] | None) -> None:
+    if before_verdict is not None:
+        before_verdict(run)
 
 
 def worst_exit_code(codes: Sequence[ExitCode]) -> int:

@@ -94,8 +94,8 @@ class Stage:
     Attributes:
         name: bias, input product, recurrent product, sum, activation, state update, output.
         gate: the gate with the largest error; None: the part has no gates.
-        unit: the unit with it.
-        max_abs: the largest absolute error against float64, from the device's own values before this part.
+        unit: the unit of the first wrong element, where the part is wrong there; else the unit with the largest error.
+        max_abs: its absolute error against float64, from the device's own values before this part.
         ulp: the same in ULPs, of the sum of the terms' magnitudes where it is a sum.
         limit_ulp: a part that is off by more is wrong.
         expected: float64's value there.
@@ -330,8 +330,15 @@ def probes(x: Float32Array, h: Float32Array, c: Float32Array) -> list[Step]:
     return [(no_x, no_h, c), (x, no_h, c), (no_x, h, c), (x, h, c)]
 
 
-def stages_of(layer: LayerSteps, step: Step, probed: list[StepValues]) -> tuple[Stage, ...]:
-    """How good each part of a step is, from the device's values for `probes` of it."""
+def stages_of(layer: LayerSteps, step: Step, probed: list[StepValues], unit: int) -> tuple[Stage, ...]:
+    """How good each part of a step is, from the device's values for `probes` of it.
+
+    Args:
+        layer: the LSTM.
+        step: what the step computes with.
+        probed: the device's values.
+        unit: shown where it is wrong; else the worst one is.
+    """
     node = layer.node
     x, h, c = (each.astype(np.float64) for each in step)
     kernel, recurrent_kernel = node.kernel.astype(np.float64), node.recurrent_kernel.astype(np.float64)
@@ -351,7 +358,7 @@ def stages_of(layer: LayerSteps, step: Step, probed: list[StepValues]) -> tuple[
         ("sum", whole, with_x + with_h - of_bias, of_x + of_h + np.abs(bias), terms),
     )
     stages = [
-        _stage(name, values, exact, np.maximum(scale, LEAST_SUM), count + ULPS_OF_A_PART)
+        _stage(name, values, exact, np.maximum(scale, LEAST_SUM), count + ULPS_OF_A_PART, unit)
         for name, values, exact, scale, count in sums
     ]
     behind = (
@@ -360,23 +367,24 @@ def stages_of(layer: LayerSteps, step: Step, probed: list[StepValues]) -> tuple[
         ("output", got.h, new_h),
     )
     for name, values, exact in behind:
-        stages.append(_stage(name, values, exact, np.maximum(np.abs(exact), 1.0), ULPS_OF_A_PART))
+        stages.append(_stage(name, values, exact, np.maximum(np.abs(exact), 1.0), ULPS_OF_A_PART, unit))
     return tuple(stages)
 
 
-def _stage(name: str, values: Array, exact: Array, scale: Array, limit_ulp: float) -> Stage:
+def _stage(name: str, values: Array, exact: Array, scale: Array, limit_ulp: float, wanted: int) -> Stage:
     """One part; its values are of all gates, or of the units alone."""
     errors = absolute_errors(exact, values)
     with np.errstate(all="ignore"):
         ulps = np.where(errors == 0, 0.0, errors / np.spacing(scale.astype(np.float32)).astype(np.float64))
-    worst = int(np.argmax(ulps))
     is_of_gates = name in ("bias", "input product", "recurrent product", "sum", "activation")
     units = len(errors) // len(GATES) if is_of_gates else len(errors)
+    of_wanted = np.where(np.arange(len(ulps)) % units == wanted, ulps, 0.0)
+    worst = int(np.argmax(of_wanted if not of_wanted.max() <= limit_ulp else ulps))
     return Stage(
         name=name,
         gate=GATES[worst // units] if is_of_gates else None,
         unit=worst % units,
-        max_abs=float(errors.max()),
+        max_abs=float(errors[worst]),
         ulp=float(ulps[worst]),
         limit_ulp=limit_ulp,
         expected=float(exact[worst]),

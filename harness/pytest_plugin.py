@@ -12,6 +12,8 @@ Each test's report has the properties hil_target and, on a board, hil_board (ser
 `validate` also hil_model, hil_verdict, hil_build_id, for each tensor its error and tolerance, and hil_command, which
 does the same again. One that fails has a section "hil": where it is wrong, why, and that command.
 
+    pytest --hil-report=DIR    a folder with the report of each validation, by the test's name, and an index of all
+
 Markers: see harness.pytest_markers.
 
 Fixtures:
@@ -31,6 +33,7 @@ from argparse import ArgumentError
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +107,8 @@ _XDIST_WAIT_S = 3600.0
 _TAKEN_NAMES = pytest.StashKey[list[str]]()
 
 _FAILURES = pytest.StashKey[list[list[str]]]()
+_REPORTS = pytest.StashKey[int]()
+_STARTED = pytest.StashKey[str]()
 """What is to be said of validations that did not pass, in lines."""
 
 
@@ -112,6 +117,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hil", "lstm-hil: the target that runs the firmware")
     for name, option in _OPTIONS.items():
         group.addoption(f"--hil-{name}", **option)
+    group.addoption("--hil-report", metavar="DIR", help="write the report of each validation, and an index of all")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -148,6 +154,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and refuse options that do not go together."""
     from harness.errors import UsageError
 
+    config.stash[_STARTED] = datetime.now(timezone.utc).isoformat(timespec="seconds")
     for marker, text in HELP.items():
         config.addinivalue_line("markers", f"{marker}: {text}")
     try:
@@ -186,6 +193,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("hil")
         if item.get_closest_marker("soak") and "soak" not in config.getoption("markexpr"):
             item.add_marker(pytest.mark.skip(reason="takes long: run it with -m soak"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the index of all reports; with pytest-xdist the last of all processes does."""
+    folder = session.config.getoption("hil_report")
+    if folder is None or "PYTEST_XDIST_WORKER" in os.environ or not Path(folder).is_dir():
+        return
+    from harness.report.folder import read_records, write_index
+
+    records = read_records(sorted(path for path in Path(folder).iterdir() if path.is_dir()))
+    started = session.config.stash[_STARTED]
+    write_index(Path(folder), {name: each for name, each in records.items() if each["run"]["started"] >= started})
 
 
 @pytest.hookimpl(wrapper=True)
@@ -297,7 +316,7 @@ def device(hil_workbench: Workbench) -> Iterator[Device]:
 
 
 @pytest.fixture
-def validate(hil_workbench: Workbench, request: pytest.FixtureRequest) -> Callable[..., Validation]:
+def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureRequest) -> Callable[..., Validation]:
     """Validate a model on the target at hand.
 
     `validate(model, inputs=None, layer=None, atol=None, rtol=None, batch=None, steps=None, seed=None, kernel=None,
@@ -365,6 +384,7 @@ def validate(hil_workbench: Workbench, request: pytest.FixtureRequest) -> Callab
         options = {"layer": layer, "weights": weights, "atol": atol, "rtol": rtol, "batch": batch, "steps": steps}
         options |= {"seed": seed or None, "kernel": kernel, "trace": trace, "expected": expected}
         _keep_for_report(request, hil_workbench.target, result, inputs, options)
+        _write_report(request, hil_kind, hil_workbench.target, result)
         if result.error is not None:
             raise hil_workbench.failed(result.error) from None
         if result.bisect_error is not None:
@@ -392,6 +412,22 @@ def _keep_for_report(
     node.user_properties += properties(result, command)
     if not result:
         node.stash.setdefault(_FAILURES, []).append(failure_lines(result, command))
+
+
+def _write_report(request: pytest.FixtureRequest, kind: str, target: Target, result: Validation) -> None:
+    """The report of a validation, where reports are wanted; what cannot be written fails the test as an error."""
+    folder = request.config.getoption("hil_report")
+    if folder is None:
+        return
+    from harness.report.folder import folder_named, write_report
+    from harness.report.record import record_of
+
+    count = request.node.stash.get(_REPORTS, 0) + 1
+    request.node.stash[_REPORTS] = count
+    command = ["pytest", request.node.nodeid]
+    record = record_of(result, _choices(request.config)[kind][0], target, command=command)
+    name = folder_named(request.node.nodeid if count == 1 else f"{request.node.nodeid} {count}")
+    write_report(Path(folder).absolute() / name, result, record)
 
 
 def _as_options(target: Target) -> str:

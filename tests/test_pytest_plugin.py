@@ -208,3 +208,28 @@ def test_collection_imports_nothing_heavy(project: pytest.Pytester) -> None:
         """
     )
     project.runpytest_subprocess("--native").assert_outcomes(passed=1)
+
+
+def test_reports_of_all_validations_and_an_index(project: pytest.Pytester) -> None:
+    path = save_spec(seeds.random_lstm(2, 3), project.path)
+    project.makepyfile(
+        f"""
+        def test_good(validate):
+            assert validate({str(path)!r}, batch=2, steps=3)
+            assert validate({str(path)!r}, batch=1, steps=2)
+
+        def test_bad(validate):
+            assert validate({str(path)!r}, batch=2, steps=3, atol=0, rtol=0)
+        """
+    )
+    reports = project.path / "reports"
+    (reports / "of-an-earlier-session").mkdir(parents=True)
+    result = project.runpytest_subprocess("--native", "--hil-report=reports")
+    result.assert_outcomes(passed=1, failed=1)
+    index = (reports / "index.html").read_text()
+    assert "2 PASS, 1 FAIL" in index
+    for name in ("test_good-native", "test_good-native-2", "test_bad-native"):
+        (folder,) = reports.glob(f"*{name}")
+        assert f"{folder.name}/report.html" in index
+        assert (folder / "report.html").exists()
+    assert (reports / "junit.xml").read_text().count("<testsuite ") == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,9 @@ RUN_FILES = ("vectors.npz", "worst.npz", "junit.xml", "report.json", "report.htm
 """In the order in which they appear: where the page is, all others are."""
 
 INDEX_FILES = ("junit.xml", "index.html")
+
+_MOST_NAME = 150
+"""Characters of a folder's name: file systems take 255 bytes, and a path should stay legible. The end says more."""
 
 
 def forget_report(folder: Path) -> None:
@@ -94,6 +98,11 @@ def write_index(folder: Path, runs: Mapping[str, Record]) -> Path:
     except OSError as error:
         raise _not_written(folder, error) from error
     return folder / "index.html"
+
+
+def folder_named(text: str) -> str:
+    """A name for a folder, of a test's id: on every file system, and no longer than one takes."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.")[-_MOST_NAME:] or "run"
 
 
 def read_records(folders: Sequence[Path]) -> dict[str, Record]:

@@ -255,10 +255,8 @@ def _plain(value: Any) -> str:
 
 
 @lru_cache
-def _style() -> Any:
-    from markupsafe import Markup
-
-    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+def _style() -> str:
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8")
 
 
 @lru_cache

@@ -15,7 +15,7 @@ import seeds
 from harness.errors import ExitCode, UsageError
 from harness.model.inputs_file import load_inputs
 from harness.report import folder as folder_module
-from harness.report.folder import RUN_FILES, forget_report, read_records, write_index, write_report
+from harness.report.folder import RUN_FILES, folder_named, forget_report, read_records, write_index, write_report
 from harness.report.vectors import vectors, worst_inputs
 from harness.validation import Validation
 from report_runs import made_run, record
@@ -125,3 +125,17 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         write_report(blocked / "report", run, record(run))
     assert folder_module.read_records([blocked]) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("tests/test_model.py::test_it[native]", "tests-test_model.py-test_it-native"),
+        ("../../etc", "etc"),
+        ("...", "run"),
+        ("ä/ö", "run"),
+        ("x" * 300, "x" * 150),
+    ],
+)
+def test_a_folder_by_the_name_of_a_test(text: str, name: str) -> None:
+    assert folder_named(text) == name

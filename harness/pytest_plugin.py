@@ -30,7 +30,7 @@ import os
 import shlex
 import sys
 from argparse import ArgumentError
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -221,44 +221,82 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def hil_workbenches(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Workbench]]:
+def hil_workbenches(request: pytest.FixtureRequest) -> Iterator[_Benches]:
     """A workbench for each kind of target, kept for the whole session."""
-    benches: dict[str, Workbench] = {}
-    failures: dict[str, Exception] = {}
-    leases = ExitStack()
+    benches = _Benches(request.config)
+    yield benches
+    benches.close()
 
-    def bench_for(kind: str) -> Workbench:
+
+class _Benches:
+    """A workbench for each kind of target, made when first asked for.
+
+    Of several boards it holds one at a time: two workers that each have one and wait for the other's would wait for ever.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._open: dict[str, tuple[Workbench, ExitStack]] = {}
+        self._failures: dict[tuple[str, ...], Exception] = {}
+
+    def __call__(self, kind: str, boards: Sequence[str] = ()) -> Workbench:
+        """The workbench of a kind.
+
+        Args:
+            kind: of the target.
+            boards: names of which a board must have one, if one of them was asked for; empty: any.
+
+        Raises:
+            HilError: it is not there; said again each time without another try.
+        """
         from harness.errors import HilError
-        from harness.protocol.faults import earlier_fault_text
         from harness.targets.choice import TargetChoice
+
+        choices = _choices(self._config).get(kind) or (TargetChoice(kind),)
+        choices = tuple(choice for choice in choices if choice.board in boards) or choices
+        names = {choice.board for choice in choices}
+        if kind in self._open:
+            bench, _ = self._open[kind]
+            if kind != "board" or bench.target.description()["name"] in names:
+                return bench
+            self._close(kind)
+        key = (kind, *sorted(names))
+        if key in self._failures:
+            raise self._failures[key]
+        try:
+            self._open[kind] = self._leased(choices)
+        except HilError as error:
+            self._failures[key] = error
+            raise
+        return self._open[kind][0]
+
+    def close(self) -> None:
+        """End and give back all."""
+        for kind in list(self._open):
+            self._close(kind)
+
+    def _leased(self, choices: tuple[TargetChoice, ...]) -> tuple[Workbench, ExitStack]:
+        from harness.protocol.faults import earlier_fault_text
         from harness.targets.pool import Pool
         from harness.workbench import Workbench, make_target
 
-        if kind in failures:
-            raise failures[kind]
-        if kind not in benches:
-            choices = _choices(request.config).get(kind) or (TargetChoice(kind),)
-            pool = Pool(
-                choices,
-                lambda choice: make_target(choice, lambda _: None),
-                wait_s=choices[0].wait_s,
-                say=lambda text: _say(request.config, text),
-            )
-            try:
-                pool.check()
-                target = leases.enter_context(pool.lease())
-            except HilError as error:
-                failures[kind] = error
-                raise
-            benches[kind] = Workbench(
-                target, on_log=_log, on_fault=lambda fault: _say(request.config, earlier_fault_text(fault))
-            )
-        return benches[kind]
+        pool = Pool(
+            choices,
+            lambda choice: make_target(choice, lambda _: None),
+            wait_s=choices[0].wait_s,
+            say=lambda text: _say(self._config, text),
+        )
+        pool.check()
+        lease = ExitStack()
+        target = lease.enter_context(pool.lease())
+        return Workbench(
+            target, on_log=_log, on_fault=lambda fault: _say(self._config, earlier_fault_text(fault))
+        ), lease
 
-    yield bench_for
-    for bench in benches.values():
+    def _close(self, kind: str) -> None:
+        bench, lease = self._open.pop(kind)
         bench.close()
-    leases.close()
+        lease.close()
 
 
 def _say(config: pytest.Config, text: str) -> None:
@@ -278,14 +316,13 @@ def _log(log: Log) -> None:
 
 
 @pytest.fixture
-def hil_workbench(
-    hil_kind: str, hil_workbenches: Callable[[str], Workbench], request: pytest.FixtureRequest
-) -> Workbench:
+def hil_workbench(hil_kind: str, hil_workbenches: _Benches, request: pytest.FixtureRequest) -> Workbench:
     """The workbench of the target at hand. A target that was asked for and is absent is an error, else a skip."""
     from harness.errors import BuildFailed, TargetUnavailable
 
     try:
-        bench = hil_workbenches(hil_kind)
+        boards = request.node.get_closest_marker("board")
+        bench = hil_workbenches(hil_kind, () if boards is None else boards.args)
         request.node.user_properties += _properties(bench.target)
         _skip_what_it_cannot(request.node, bench)
         return bench

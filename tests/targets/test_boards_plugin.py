@@ -96,3 +96,57 @@ def test_the_wait_can_be_chosen(project: pytest.Pytester, ports: list[str]) -> N
     lock.give_back()
     result.assert_outcomes(errors=1)
     result.stderr.fnmatch_lines(["hil: waiting up to 0.2 s: *"])
+
+
+FOR_EACH = """
+    import pytest
+    from harness.protocol.messages import Echo
+
+    def check(device):
+        assert device.request(Echo(data=b"hi")).data == b"hi"
+
+    @pytest.mark.board("nucleo_f411re")
+    def test_f411(device):
+        check(device)
+
+    @pytest.mark.board("nucleo_f446re")
+    def test_f446(device):
+        check(device)
+
+    @pytest.mark.board("nucleo_f446re")
+    def test_f446_again(device):
+        check(device)
+
+    @pytest.mark.board("nucleo_f411re")
+    def test_f411_again(device):
+        check(device)
+
+    def test_any(device):
+        check(device)
+
+    @pytest.mark.board("nucleo_f401re")
+    def test_f401(device):
+        check(device)
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_test_for_one_board_gets_that_board(project: pytest.Pytester, ports: list[str], workers: str) -> None:
+    project.makepyfile(test_it=FOR_EACH)
+    report = project.path / "report.xml"
+    boards = ["--board=nucleo_f446re", "--board=nucleo_f411re"]
+    result = project.runpytest_subprocess(
+        "-n", workers, "-rs", f"--junitxml={report}", "--hil-wait=60", *boards, *options(ports)
+    )
+    result.assert_outcomes(passed=5, skipped=1)
+    result.stdout.fnmatch_lines(["*is for nucleo_f401re, this board is nucleo_f4*"])
+    by_name = {
+        case.get("name"): {each.get("name"): each.get("value") for each in case.iter("property")}
+        for case in ElementTree.parse(report).iter("testcase")
+    }
+    for name, properties in by_name.items():
+        assert name is not None
+        for board, port in (("f446", ports[0]), ("f411", ports[1])):
+            if board in name:
+                assert properties["hil_target"] == f"nucleo_{board}re"
+                assert properties["hil_board"] == port

@@ -231,7 +231,7 @@ def hil_workbenches(request: pytest.FixtureRequest) -> Iterator[_Benches]:
 class _Benches:
     """A workbench for each kind of target, made when first asked for.
 
-    Of several boards it holds one at a time: two workers that each have one and wait for the other's would wait for ever.
+    Of several boards it holds one at a time: two workers that each have one and wait for the other's would never end.
     """
 
     def __init__(self, config: pytest.Config) -> None:

@@ -110,7 +110,7 @@ def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, s
     spec = random_lstm(input_size, units)
     image = pack_model(spec, kernel=kernel)
     macs = 4 * units * (input_size + units)
-    with Workbench(_target(choice, say)) as bench:
+    with Workbench(counting_target(choice, say)) as bench:
         device = bench.device_for(image)
         in_ram = load_packed(device, spec, image).came_by == CameBy.LINK
         inputs = random_inputs(spec, batch=1, steps=STEPS)
@@ -210,7 +210,8 @@ def gates_flash_bytes(elf: Path) -> int:
     return sum(symbol.size_bytes for symbol in linked_from(elf, objects))
 
 
-def _target(choice: TargetChoice, say: Say) -> Target:
+def counting_target(choice: TargetChoice, say: Say) -> Target:
+    """A target that counts: QEMU its instructions, a board its cycles. Errors: see `make_target`."""
     if choice.kind != "qemu":
         return make_target(choice, say)
     log_path = work_dir() / "logs" / f"bench-{os.getpid()}.log"

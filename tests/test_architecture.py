@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "oracle": {"compare", "errors", "model", "processes", "protocol"},
     "diagnosis": {"compare", "errors", "model", "oracle", "protocol"},
     "teacher_forced": {"compare", "device", "diagnosis", "inference", "model"},
+    "changes": {"compare", "errors", "model", "validation"},
     "golden": {"compare", "errors", "model", "oracle", "protocol"},
     "validation": {
         "compare",
@@ -108,6 +109,7 @@ ALLOWED: dict[str, set[str]] = {
         "diagnosis",
         "bootstrap",
         "build",
+        "changes",
         "doctor",
         "errors",
         "export",

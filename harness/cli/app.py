@@ -15,6 +15,7 @@ from harness import __version__
 from harness.cli import (
     bench,
     bisect,
+    compare,
     demo,
     doctor,
     export,
@@ -60,6 +61,7 @@ for _name, _command in (
     ("validate", validate.validate_command),
     ("demo", demo.demo_command),
     ("bench", bench.bench_command),
+    ("compare", compare.compare_command),
     ("soak", soak.soak_command),
     ("info", info.info_command),
     ("flash", flash.flash_command),

@@ -9,7 +9,7 @@ import typer
 
 from harness.cli.files import PerModel
 from harness.cli.options import takes_target
-from harness.cli.session import Computation, RandomInputs, Settings
+from harness.cli.session import DEFAULT_KERNEL, Computation, RandomInputs, Settings
 from harness.cli.validate import KERNELS, Files, run_models, worst_exit_code
 from harness.targets.choice import TargetChoice
 
@@ -35,8 +35,11 @@ def bisect_command(
     seed: Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. Default: 0.")] = None,
     layer: Annotated[str | None, typer.Option("--layer", metavar="NAME", help="That LSTM alone.")] = None,
     kernel: Annotated[
-        str, typer.Option("--kernel", metavar="|".join(KERNELS), help="What computes the LSTMs.")
-    ] = KERNELS[0],
+        str | None,
+        typer.Option(
+            "--kernel", metavar="|".join(KERNELS), help=f"What computes the LSTMs. Default: {DEFAULT_KERNEL}."
+        ),
+    ] = None,
     json_path: Annotated[str | None, typer.Option("--json", metavar="R.json", help="The record of the run.")] = None,
 ) -> int:
     """Find the first step, layer, unit and gate that is wrong, and why: from the gates, with that step run alone."""

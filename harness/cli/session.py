@@ -144,6 +144,7 @@ class Settings:
         random: what inputs are made from, where no file is given.
         computation: how the device computes.
         layer: name of the one LSTM that is to be validated.
+        counts_instructions: QEMU counts them, which makes it slower.
     """
 
     choices: tuple[TargetChoice, ...]
@@ -151,6 +152,7 @@ class Settings:
     random: RandomInputs = RandomInputs()
     computation: Computation = Computation()
     layer: str | None = None
+    counts_instructions: bool = False
 
     @property
     def choice(self) -> TargetChoice:
@@ -160,7 +162,8 @@ class Settings:
     @contextmanager
     def session(self, recording: Recording | None = None) -> Iterator[Callable[[ModelFiles, Share], Outcome]]:
         """A target that lives as long as the context, and what validates a model on it."""
-        target, host = LazyWorkbench(self.choices, recording), LazyWorkbench((TargetChoice("native"),))
+        target = LazyWorkbench(self.choices, recording, counts_instructions=self.counts_instructions)
+        host = LazyWorkbench((TargetChoice("native"),))
         try:
             yield lambda files, share: self._outcome(files, share, target, host)
         finally:
@@ -249,10 +252,18 @@ class LazyWorkbench:
     Args:
         choices: the target; or several boards, one of which is taken when nobody else uses it.
         recording: every line to it goes in here.
+        counts_instructions: QEMU counts them.
     """
 
-    def __init__(self, choices: tuple[TargetChoice, ...], recording: Recording | None = None) -> None:
+    def __init__(
+        self,
+        choices: tuple[TargetChoice, ...],
+        recording: Recording | None = None,
+        *,
+        counts_instructions: bool = False,
+    ) -> None:
         self._choices = choices
+        self._counts_instructions = counts_instructions
         self._lease = ExitStack()
         self.recording = recording
         self._workbench: Workbench | None = None
@@ -284,7 +295,12 @@ class LazyWorkbench:
 
     def _taken(self) -> Target:
         if len(self._choices) == 1:
-            return ready_target(self._choices[0], self.recording)
+            ready = ready_target(self._choices[0], self.recording)
+            if not self._counts_instructions or self._choices[0].kind != "qemu":
+                return ready
+            from harness.bench import counting_target
+
+            return counting_target(self._choices[0], say)
         pool = pool_of(self._choices, wait_s=max(self._choices[0].wait_s, _SETTLE_S))
         pool.check()
         return self._lease.enter_context(pool.lease())

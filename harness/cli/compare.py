@@ -1,0 +1,135 @@
+"""`hil compare`: what differs between runs, or between models that are run here on the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import takes_target
+from harness.cli.session import DEFAULT_KERNEL, Computation, ModelFiles, Outcome, RandomInputs, Settings
+from harness.cli.validate import KERNELS, worst_exit_code
+from harness.errors import ExitCode, UsageError
+from harness.targets.choice import TargetChoice
+
+if TYPE_CHECKING:
+    from harness.changes.side import Side
+
+
+@takes_target
+def compare_command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="A B...",
+            help="Models (.keras, .h5, .npz, .golden), or runs: a folder of --report, R.json with R.npz beside it.",
+        ),
+    ],
+    target: TargetChoice,
+    inputs: Annotated[
+        Path | None, typer.Option("--inputs", metavar="X.npz", help="Inputs of all models. Default: random.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="Random inputs: sequences.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Random inputs: time steps.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. Default: 0.")] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            "--kernel", metavar="|".join(KERNELS), help=f"What computes the LSTMs. Default: {DEFAULT_KERNEL}."
+        ),
+    ] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", metavar="F", help="The comparison as JSON.")] = None,
+) -> int:
+    """Compare runs, or models before and after pruning, rounding or training; of three or more a ranking too.
+
+    Every one is compared with the first. Models are run on the target, on the same inputs.
+    """
+    from harness.changes.compare import change_from, comparison_json
+    from harness.changes.side import is_run
+    from harness.changes.tables import print_comparison
+    from harness.report.record import write_record
+    from harness.report.terminal import make_console
+
+    if len(paths) < 2:
+        raise UsageError("only one thing is given to be compared", remedy="give two or more models or runs")
+    random = RandomInputs(batch, steps, seed)
+    random.check(None if inputs is None else str(inputs))
+    computation = Computation(kernel)
+    computation.check()
+    models = [path for path in paths if not is_run(path)]
+    _check_options(models, inputs, random, computation)
+    console = make_console()
+    if models:
+        console.print(f"target  {target}", markup=False)
+    sides, codes = _sides(paths, models, inputs, target, random, computation)
+    changes = [change_from(sides[0], side) for side in sides[1:]]
+    print_comparison(console, sides[0], changes)
+    if json_path is not None:
+        try:
+            json_path.parent.mkdir(parents=True, exist_ok=True)
+            write_record(comparison_json(sides[0], changes), json_path)
+        except OSError as error:
+            raise UsageError(f"{json_path} cannot be written: {error.strerror}", remedy="name another file") from error
+        console.print(f"written {json_path}", markup=False)
+    return worst_exit_code(codes)
+
+
+def _check_options(models: Sequence[Path], inputs: Path | None, random: RandomInputs, computation: Computation) -> None:
+    """Refuse options that would have no effect."""
+    if not models and (inputs is not None or random != RandomInputs() or computation.kernel is not None):
+        raise UsageError(
+            "inputs or a kernel were given, and nothing is run: all that is compared are runs",
+            remedy="leave them out, or give models",
+        )
+
+
+def _sides(
+    paths: Sequence[Path],
+    models: Sequence[Path],
+    inputs: Path | None,
+    target: TargetChoice,
+    random: RandomInputs,
+    computation: Computation,
+) -> tuple[list[Side], list[ExitCode]]:
+    """Every side by its name, and the exit codes of those that were run here."""
+    from harness.changes.side import read_side
+    from harness.validation import Limits
+
+    names = [path.name for path in paths]
+    settings = Settings((target,), Limits(), random, computation, counts_instructions=True)
+    sides, codes = [], [ExitCode.PASS]
+    with settings.session() as run_model:
+        for path in paths:
+            if path in models:
+                outcome = run_model(ModelFiles(path, inputs=inputs), lambda _: None)
+                if outcome.run.error is not None:
+                    raise outcome.run.error
+                codes.append(outcome.run.exit_code)
+                side = _side_of(outcome, target)
+            else:
+                side = read_side(path)
+            sides.append(replace(side, name=path.name if names.count(path.name) == 1 else str(path)))
+    return sides, codes
+
+
+def _side_of(outcome: Outcome, target: TargetChoice) -> Side:
+    from harness.bench import tick_unit
+    from harness.changes.side import Side
+    from harness.report.record import record_of
+
+    run = outcome.run
+    assert run.loaded is not None
+    assert run.inputs is not None
+    assert run.hello is not None
+    steps = run.inputs.calls * run.inputs.batch * run.inputs.steps
+    counted = tick_unit(target.kind, run.hello) == "instructions"
+    return Side(
+        name=run.model_path.name,
+        record=record_of(run, target, outcome.target),
+        tensors=run.got,
+        spec=run.loaded.spec,
+        instructions_per_step=run.ticks / steps if counted else None,
+    )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness.compare.metrics import absolute_errors
 from harness.compare.tolerance import Tolerance, derived, distance_to_float64
 from harness.compare.verdict import Json, json_number
-from harness.diagnosis.hypotheses import Hypothesis, hypotheses, rows_of, tensor_rows
+from harness.diagnosis.hypotheses import Hypothesis, first_steps, hypotheses, reads_forward, rows_of, tensor_rows
 from harness.diagnosis.mutations import MUTATIONS, Mutation
 from harness.model.inputs import Inputs
 from harness.model.spec import Float32Array, ModelSpec
@@ -34,6 +34,11 @@ MOST_SEQUENCE_STEPS = 4096
 
 _SCREENED = 2
 """Sequences that a mistake is first tried on; two, since a state that is not reset shows in the second."""
+
+_SCREENED_STEPS = 64
+"""Steps from the first wrong one on that a mistake is first tried on."""
+
+_WITH_STEPS = (".h", ".c", ".z", ".gates")
 
 _KEPT = 8
 """Mistakes that are tried on all sequences."""
@@ -196,7 +201,9 @@ def explain(
         tried += 1
         screened.append((screen.rough(hypothesis), tried, hypothesis))
     screened.sort(key=lambda each: each[:2])
+    # The state that a shortened sequence ends with is not the one that the next begins with.
     wanted = {(each.name, each.layer) for _, _, each in screened[:_KEPT]}
+    wanted |= {(each.name, each.layer) for _, _, each in screened if each.run.rows_are_calls}
     found = []
     for hypothesis in task.again(wanted, tuple(mutations)):
         fit = task.fit(hypothesis)
@@ -254,7 +261,21 @@ class _Task:
         )[1]
         rows = np.unique([*range(min(_SCREENED, self.inputs.batch)), worst])
         inputs = rows_of(self.inputs, rows)
-        return _Task(self.spec, inputs, tensor_rows(self.values, rows, has_calls=False))
+        values = tensor_rows(self.values, rows, has_calls=False)
+        steps = self._steps_to_screen()
+        if steps < inputs.steps:
+            inputs = first_steps(inputs, steps)
+            values = {name: array[:, :steps] for name, array in values.items() if name.endswith(_WITH_STEPS)}
+        return _Task(self.spec, inputs, values)
+
+    def _steps_to_screen(self) -> int:
+        """Those up to the first wrong one and as many more, where the beginning of a sequence stands by itself."""
+        names = [name for name in self.values if name.endswith(_WITH_STEPS)]
+        if not names or not reads_forward(self.spec):
+            return self.inputs.steps
+        beyond = [self.allowed[name].shares(self.float64[name], self.values[name]) > 1 for name in names]
+        steps = np.any([each.any(axis=(0, 2)) for each in beyond], axis=0)
+        return int(np.argmax(steps)) + _SCREENED_STEPS if steps.any() else self.inputs.steps
 
     def rough(self, hypothesis: Hypothesis) -> float:
         """How badly a hypothesis fits, by the tolerance of the right model."""

@@ -12,9 +12,10 @@ from numpy.typing import DTypeLike, NDArray
 from harness.diagnosis.mutations import MUTATIONS, Mutation
 from harness.diagnosis.runs import Run
 from harness.model.inputs import Inputs
-from harness.model.spec import LstmNode, ModelSpec, Node
+from harness.model.spec import LstmNode, ModelSpec, Node, PoolNode, sources_of
 from harness.oracle.activations import Array
 from harness.oracle.reference import reference
+from harness.protocol.wire import Phase
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,22 @@ def rows_of(inputs: Inputs, rows: NDArray[np.intp]) -> Inputs:
         initial={name: taken(states) for name, states in inputs.initial.items()},
         beside={name: taken(array) for name, array in inputs.beside.items()},
     )
+
+
+def first_steps(inputs: Inputs, count: int) -> Inputs:
+    """The beginning of every sequence, of a network that reads nothing but x."""
+    mask = None if inputs.mask is None else inputs.mask[..., :count]
+    return replace(inputs, x=inputs.x[..., :count, :], mask=mask)
+
+
+def reads_forward(spec: ModelSpec) -> bool:
+    """Whether the first steps of every LSTM are the same however many there are."""
+    lstms = [node for _, node in spec.lstm_nodes()]
+    if spec.beside or any(isinstance(node, PoolNode) for node in spec.nodes):
+        return False
+    sources = [source for node in lstms for source in sources_of(node)]
+    is_plain = all(not (source.reverse or source.repeat or source.rows) for source in sources)
+    return is_plain and all(node.phase is Phase.EVERY_STEP and node.initial is None for node in lstms)
 
 
 def tensor_rows(

@@ -7,23 +7,21 @@ device with it may be off by its tolerance to the other side, and would still fa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from harness.compare.tolerance import Tolerance
 from harness.compare.verdict import Json
 from harness.diagnosis.coverage import Coverage, coverage_of
-from harness.diagnosis.hypotheses import Hypothesis, hypotheses, rows_of
+from harness.diagnosis.hypotheses import Hypothesis, first_steps, hypotheses, reads_forward, rows_of
 from harness.diagnosis.layers import layers_of
 from harness.diagnosis.mutations import MUTATIONS, WEIGHT_CORRUPTED, Mutation
 from harness.model.inputs import Inputs
-from harness.model.spec import LstmNode, ModelSpec, PoolNode, sources_of
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import Array
 from harness.oracle.reference import reference
-from harness.protocol.wire import Phase
 
 SEEN = 2.0
 """Shares of a tolerance by which a mistake must move an element: what a right device may be off by, and once more."""
@@ -193,8 +191,7 @@ class _Judge:
         short = rows_of(inputs, np.arange(min(_FEW_ROWS, inputs.batch)))
         judged: Mapping[str, Tolerance] = tolerances
         if inputs.steps > _FEW_STEPS and reads_forward(spec):
-            mask = None if short.mask is None else short.mask[:, :_FEW_STEPS]
-            short = replace(short, x=short.x[:, :_FEW_STEPS], mask=mask)
+            short = first_steps(short, _FEW_STEPS)
             # Of a shorter sequence the last values are others.
             judged = {name: each for name, each in tolerances.items() if name.endswith((".h", ".c"))}
         if (short.batch, short.steps) == (inputs.batch, inputs.steps) or not judged:
@@ -216,15 +213,3 @@ class _Judge:
             if name in tensors and tensors[name].shape == self.right[name].shape
         ]
         return max(shares, default=0.0)
-
-
-def reads_forward(spec: ModelSpec) -> bool:
-    """Whether the first steps of every LSTM are the same however many there are."""
-    nodes: Sequence[Any] = spec.nodes
-    if spec.beside or any(isinstance(node, PoolNode) for node in nodes):
-        return False
-    of_lstms = [source for node in nodes if isinstance(node, LstmNode) for source in sources_of(node)]
-    plain = all(not (source.reverse or source.repeat or source.rows) for source in of_lstms)
-    return plain and all(
-        node.phase is Phase.EVERY_STEP and node.initial is None for node in nodes if isinstance(node, LstmNode)
-    )

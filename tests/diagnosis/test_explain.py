@@ -128,3 +128,13 @@ def test_the_search_ends_in_time() -> None:
     explanation = explain(planted.spec, planted.inputs, planted.values, limit_s=3, clock=lambda: float(next(seconds)))
     assert explanation.tried <= 3
     assert "time was up" in explanation.note
+
+
+@pytest.mark.parametrize("name", ["swap_gates_f_c", "weights_float16", "state_not_reset"])
+def test_long_sequences_take_no_longer(name: str) -> None:
+    """It is tried on the first wrong steps, and what fits there on all."""
+    spec = one_lstm()
+    inputs = random_inputs(spec, batch=2, steps=600)
+    mistake = next(each for each in hypotheses(spec, inputs) if each.name == name)
+    explanation = explain(spec, inputs, Planted(spec, inputs, mistake).values, limit_s=60.0)
+    assert [each.name for each in explanation.found] == [name]

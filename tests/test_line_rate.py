@@ -204,3 +204,58 @@ def test_a_device_that_talks_stays_where_it_is() -> None:
         device.request(Echo(data=bytes(1000)))
         line.device.receive(bytes([1]) * (BAUD_FALLBACK_BYTES - 1100))
     assert line.device.baud == 1_000_000
+
+
+@pytest.mark.parametrize("lost", range(24))
+def test_whatever_single_piece_is_lost_the_baud_is_changed_or_given_up(lost: int) -> None:
+    """Pieces in the order of the line: SET_BAUD, its reply, then those of the echo there and back."""
+    count = 0
+
+    def spoil(data: bytes) -> bytes:
+        nonlocal count
+        count += 1
+        return b"" if count == lost + 1 else data
+
+    line = BaudLine(FakeDevice())
+    device = greeted(line)
+    line.spoil = spoil
+    baud = device.set_baud(921_600)
+    assert baud == line.baud == line.device.baud
+    assert baud == 921_600, "one loss is no reason to give it up"
+    assert device.request(Echo(data=b"on")).data == b"on"
+
+
+def test_a_lost_answer_is_looked_for_at_the_new_baud() -> None:
+    """The device has gone there already; its repeated answer is heard there, and nobody is called back."""
+    count = 0
+
+    def spoil(data: bytes) -> bytes:
+        nonlocal count
+        count += 1
+        return b"" if count == 2 else data
+
+    line = BaudLine(FakeDevice())
+    device = greeted(line)
+    line.spoil = spoil
+    start_s = line.now_s
+    assert device.set_baud(921_600) == 921_600
+    assert line.now_s - start_s < 2
+
+
+def test_a_call_that_is_not_heard_whole_is_repeated() -> None:
+    to_lose = 3000
+
+    def spoil(data: bytes) -> bytes:
+        nonlocal to_lose
+        if data.strip(b"\0"):
+            return data
+        to_lose -= len(data)
+        return b"" if to_lose > 0 else data
+
+    line = BaudLine(FakeDevice())
+    device = greeted(line)
+    device.set_baud(921_600)
+    line.baud = 230_400
+    line.spoil = spoil
+    assert device.request(Echo()).data == b""
+    assert device.baud == line.device.baud == BOOT_BAUD

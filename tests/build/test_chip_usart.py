@@ -8,8 +8,10 @@ import pytest
 
 from build_helpers import run_c_tool
 from harness.build.paths import project_root
+from harness.protocol.baud import real_baud
 
 PE, FE, NF, ORE, RXNE, TC, TXE = (1 << bit for bit in (0, 1, 2, 3, 5, 6, 7))
+RE, TE, RXNEIE, UE = (1 << bit for bit in (2, 3, 5, 13))
 
 
 def numbers(lines: list[tuple[str, str]]) -> dict[str, int]:
@@ -26,6 +28,17 @@ def values(lines: list[tuple[str, str]], key: str) -> bytes:
 def test_baud_is_115200(clock_hz: int, divider: int) -> None:
     assert numbers(run_c_tool("usart_tool", "baud", str(clock_hz)))["brr"] == divider
     assert abs(clock_hz / divider / 115_200 - 1) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("clock_hz", "baud", "divider"),
+    [(45_000_000, 921_600, 49), (45_000_000, 1_000_000, 45), (45_000_000, 1_500_000, 30), (16_000_000, 230_400, 69)],
+)
+def test_another_baud_while_nothing_is_received(clock_hz: int, baud: int, divider: int) -> None:
+    found = numbers(run_c_tool("usart_tool", "set-baud", str(clock_hz), str(baud)))
+    assert found["brr"] == divider == round(clock_hz / (real_baud(clock_hz, baud) or 1))
+    assert found["cr1_at_brr"] == UE | TE | RXNEIE, "the receiver is off, the transmitter holds its pin"
+    assert found["cr1"] == UE | TE | RXNEIE | RE
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 // Runs the chip's usart.c against simulated registers.
 //
 //   usart_tool baud HZ          prints the divider that is set
+//   usart_tool set-baud HZ BAUD prints the divider, and CR1 as it is when the divider is written and afterwards
 //   usart_tool receive SR:DR... an interrupt for each pair; prints what was received, in hex, and the counters
 //   usart_tool burst N          one interrupt, with N bytes that come into DR as soon as the one before it is read
 //   usart_tool flood N INDEX    N received bytes that nobody reads, into a ring whose indices begin at INDEX; prints
@@ -25,6 +26,7 @@ static volatile uint32_t now[COUNT];
 static volatile uint32_t elsewhere;
 static volatile uint32_t *last = &elsewhere;
 static uint32_t to_come; // bytes that wait for DR
+static bool watches_divider;
 
 // Every use of a register comes by here, so that a use of DR is seen at the next one: what was received is gone then.
 static volatile uint32_t *simulated(uint32_t address) {
@@ -38,6 +40,9 @@ static volatile uint32_t *simulated(uint32_t address) {
         }
     }
     const uint32_t index = (address - 0x40004400u) / 4u;
+    if (watches_divider && index == BRR) {
+        printf("cr1_at_brr %u\n", now[CR1]);
+    }
     last = index < COUNT ? &now[index] : &elsewhere;
     return last;
 }
@@ -69,6 +74,12 @@ int main(int argc, char **argv) {
     if (strcmp(command, "baud") == 0) {
         usart_start((uint32_t)strtoul(argv[2], NULL, 10), false);
         printf("brr %u\n", now[BRR]);
+    } else if (strcmp(command, "set-baud") == 0) {
+        usart_start((uint32_t)strtoul(argv[2], NULL, 10), false);
+        now[SR] = USART_SR_TC | USART_SR_TXE;
+        watches_divider = true;
+        usart_set_baud((uint32_t)strtoul(argv[3], NULL, 10));
+        printf("brr %u\ncr1 %u\n", now[BRR], now[CR1]);
     } else if (strcmp(command, "receive") == 0) {
         for (int i = 2; i < argc; i++) {
             unsigned status = 0;

@@ -17,6 +17,7 @@ from typing import Any
 from harness.doctor.outcomes import NotChecked
 from harness.errors import HilError
 from harness.findings import BY_ID, found
+from harness.processes import run_to_its_end
 from harness.transport.rights import user_name
 
 NEEDED_MB = 64
@@ -160,26 +161,17 @@ def _finding(finding_id: str, **facts: Any) -> HilError:
 
 def _answer(program: str, question: Sequence[str] = ("--version",)) -> str:
     try:
-        done = subprocess.run(
-            [program, *question],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_ANSWER_TIMEOUT_S,
-            check=False,
-        )
+        status, output = run_to_its_end([program, *question], timeout_s=_ANSWER_TIMEOUT_S)
     except OSError as error:
         raise found("tool_broken", program=program, reason=error.strerror or str(error)) from error
     except subprocess.TimeoutExpired as error:
         raise found(
             "tool_broken", program=program, reason=f"no answer to --version in {_ANSWER_TIMEOUT_S:g} s"
         ) from error
-    if done.returncode != 0:
-        last = (done.stdout.strip().splitlines() or ["it says nothing"])[-1][:200]
-        raise found("tool_broken", program=program, reason=f"exit status {done.returncode}: {last}")
-    return done.stdout
+    if status != 0:
+        last = (output.strip().splitlines() or ["it says nothing"])[-1][:200]
+        raise found("tool_broken", program=program, reason=f"exit status {status}: {last}")
+    return output
 
 
 def _parts(version: str) -> tuple[int, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import TargetUnavailable
 from harness.lab.find import COMPLETE, PROGRAM, VERSION, environment, home, installed
+from harness.processes import run_to_its_end
 
 Say = Callable[[str], None]
 
@@ -59,11 +59,9 @@ def _install(say: Say) -> Path:
 
 
 def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode:
-        last = "\n".join(done.stdout.strip().splitlines()[-_SHOWN_LINES:])
+    status, output = run_to_its_end(command)
+    if status:
+        last = "\n".join(output.strip().splitlines()[-_SHOWN_LINES:])
         raise TargetUnavailable(
             f"labgrid {VERSION} could not be installed: `{' '.join(command)}` failed: {last or 'no output'}",
             code="labgrid_not_installed",

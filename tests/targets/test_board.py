@@ -15,12 +15,14 @@ from harness.errors import (
     LinkClosed,
     LinkTimeout,
     MismatchError,
+    TargetBusy,
     TargetUnavailable,
     UsageError,
 )
 from harness.fake import FakeDevice, FakeTransport
 from harness.targets.board import BoardTarget, Running
 from harness.targets.boards import board, board_names
+from harness.targets.lock import BoardLock
 from harness.transport.base import Transport
 from harness.transport.ports import PortInfo, volume_of
 
@@ -230,6 +232,34 @@ def test_flashing_is_believed_only_after_a_greeting(after: bytes | HilError, sai
         bench.target.start()
     assert error.value.exit_code == 4
     assert bench.target.description()["flashed"] is None
+
+
+def test_nobody_else_gets_the_board_while_it_is_asked_flashed_and_used() -> None:
+    seen = []
+
+    def look(when: str) -> None:
+        with pytest.raises(TargetBusy):
+            BoardLock("0669FF01", "the board").take()
+        seen.append(when)
+
+    class Program(PlayedProgram):
+        def upload(self, serial_number: str | None) -> None:
+            look("flashed")
+            super().upload(serial_number)
+
+    class Watched(Bench):
+        def open(self, url: str, baud: int) -> Transport:
+            look("opened")
+            return super().open(url, baud)
+
+    target = Watched(Program(THEIRS)).target
+    target.start()
+    look("in use")
+    target.stop()
+    look("between two starts")
+    assert seen == ["opened", "flashed", "opened", "in use", "between two starts"]
+    target.release()
+    BoardLock("0669FF01", "the board").take()
 
 
 @pytest.mark.parametrize("port", ["/dev/pts/7", "socket://host:1", "/dev/ttyUSB0"])

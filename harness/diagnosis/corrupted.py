@@ -1,4 +1,4 @@
-"""Which one weight of an LSTM has another value, found from h and c of every step without trying all weights.
+"""Which one weight has another value, of an LSTM found from h and c of every step without trying all weights.
 
 Each step is computed again in float64 from the values that the device itself gave for the step before, so that an
 error shows only where it is made: one wrong weight leaves all units but its own right. What its sum must have been
@@ -16,30 +16,19 @@ from typing import Any
 import numpy as np
 
 from harness.compare.verdict import Json, json_number
+from harness.diagnosis.corrupted_dense import find_in_head
 from harness.diagnosis.explain import MARGIN, Diagnosis, Fit
 from harness.diagnosis.hypotheses import Hypothesis
 from harness.diagnosis.layers import LayerSteps, layers_of, step_alone
 from harness.diagnosis.mutations import WEIGHT_CORRUPTED
 from harness.diagnosis.runs import Run
+from harness.diagnosis.solve import LEAST_ERROR, LEAST_STEPS, changes_of_sums, explained_by
 from harness.model.inputs import Inputs
 from harness.model.spec import GATES, Float32Array, LstmNode, ModelSpec
 from harness.oracle.activations import ACTIVATIONS, Array
 
-LEAST_ERROR = 3e-6
-"""A step that is off by more, from the device's own h and c, is wrong: right ones are off by float32's rounding of one
-step, 5e-7 at most (docs/ACCURACY.md), and of larger values relatively."""
-
-LEAST_STEPS = 3
-"""Steps that must be wrong: what is wrong with one value of one step is explained by too many weights."""
-
 _TRIED = 6
 """Weights that are held against all values, the best first."""
-
-_SLOPE = 1e-4
-"""Where a gate answers less to its sum, the sum cannot be told from what comes out."""
-
-_DIFFERENCE = 1e-6
-"""Step of the numerical slope, of the size at which float64 gives half of its digits."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +93,8 @@ def find_corrupted_weight(
 ) -> Diagnosis | None:
     """The one weight that has another value, None where none explains the values. See `explain.Search`.
 
+    Where every LSTM is right by itself, or nothing is known of it, the Dense layers that are outputs are searched.
+
     Args:
         spec: the right model.
         inputs: what it was given.
@@ -112,7 +103,7 @@ def find_corrupted_weight(
     """
     unit = _worst_unit(layers_of(spec, inputs, values))
     if unit is None:
-        return None
+        return find_in_head(spec, inputs, values, fit)
     plain = fit(Hypothesis("", "", None, Run(spec, inputs)))
     # A value that is solved for fits a little better than the very one that a flipped bit gave.
     candidates = [*_solved(unit), *_flipped(unit)]
@@ -149,53 +140,25 @@ def _solved(unit: Unit) -> list[Candidate]:
     """For each gate the columns that explain best what its sum must have been."""
     candidates = []
     for gate in range(len(GATES)):
-        change, slope = _changes_of_sum(unit, gate)
-        used = np.isfinite(change) & (np.abs(slope) > _SLOPE)
-        if np.count_nonzero(used) < LEAST_STEPS:
-            continue
-        columns, weights = unit.columns[used], np.square(slope[used])
-        power = weights @ np.square(columns)
-        with np.errstate(all="ignore"):
-            changes = np.where(power > 0, weights @ (columns * change[used, np.newaxis]) / power, 0.0)
-        left = weights @ np.square(change[used, np.newaxis] - columns * changes)
-        for column in np.argsort(left)[:3]:
-            value = np.float32(_weight(unit, gate, int(column)) + changes[column])
-            error = float(unit.errors(_with_change(unit, gate, int(column), float(value))))
-            candidates.append(Candidate(gate, int(column), value, None, error))
+        observed = unit.h if gate == GATES.index("o") else unit.c
+        changes, slopes = changes_of_sums(_seen_of(unit, gate), unit.z[:, gate], observed)
+        for column, change in explained_by(unit.columns, changes, slopes):
+            value = np.float32(_weight(unit, gate, column) + change)
+            error = float(unit.errors(_with_change(unit, gate, column, float(value))))
+            candidates.append(Candidate(gate, column, value, None, error))
     return candidates
 
 
-def _changes_of_sum(unit: Unit, gate: int) -> tuple[Array, Array]:
-    """By how much a gate's sum must have been another one in each step, and how much c or h answer to it there.
+def _seen_of(unit: Unit, gate: int) -> Callable[[Array], Array]:
+    """What a gate's sum leads to: c, or h from the c that the device had, so that o alone is asked for."""
+    activation, function = ACTIVATIONS[unit.node.activation], ACTIVATIONS[unit.node.recurrent_activation]
 
-    Newton's method on each step by itself, from the sum that is right: monotonic functions with one inflection.
-    """
-    z = unit.z.T.copy()
-    observed = unit.h if gate == GATES.index("o") else unit.c
-    index = 1 if gate == GATES.index("o") else 0
+    def c_of(sums: Array) -> Array:
+        z = unit.z.T.copy()
+        z[gate] = sums
+        return unit.computed(z)[0]
 
-    def result(moved: Array) -> Array:
-        # h is seen from the c that the device had, so that o alone is asked for.
-        if index == 0:
-            return unit.computed(moved)[0]
-        activation, function = ACTIVATIONS[unit.node.activation], ACTIVATIONS[unit.node.recurrent_activation]
-        return function(moved[gate]) * activation(unit.c)
-
-    for _ in range(40):
-        slope = _slope(result, z, gate)
-        with np.errstate(all="ignore"):
-            step = np.where(np.abs(slope) > _SLOPE / 100, (observed - result(z)) / slope, 0.0)
-        z[gate] += np.clip(np.nan_to_num(step), -0.5, 0.5)  # beyond, the slope is another one
-    left = np.abs(observed - result(z))
-    change = np.where(left < LEAST_ERROR, z[gate] - unit.z[:, gate], np.nan)
-    return change, _slope(result, z, gate)
-
-
-def _slope(result: Callable[[Array], Array], z: Array, gate: int) -> Array:
-    above, below = z.copy(), z.copy()
-    above[gate] += _DIFFERENCE
-    below[gate] -= _DIFFERENCE
-    return (result(above) - result(below)) / (2 * _DIFFERENCE)
+    return (lambda sums: function(sums) * activation(unit.c)) if gate == GATES.index("o") else c_of
 
 
 def _flipped(unit: Unit) -> list[Candidate]:

@@ -12,8 +12,9 @@ import seeds
 from harness.diagnosis.corrupted import find_corrupted_weight
 from harness.diagnosis.explain import Explanation, explain
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import Float32Array, ModelSpec
+from harness.model.spec import ActivationNode, DenseNode, Float32Array, ModelSpec, Node
 from harness.oracle.reference import reference
+from harness.protocol.wire import Activation, Phase
 from planted import cases, one_lstm
 
 
@@ -115,3 +116,28 @@ def test_without_every_step_nothing_is_claimed() -> None:
     inputs = random_inputs(spec, batch=3, steps=8, seed=2)
     values = values_with(spec, inputs, 0, "kernel", (0, 7), lambda value: value + 0.3)
     assert searched(spec, inputs, {"output": values["output"]}).found == ()
+
+
+@pytest.mark.parametrize("array", ["kernel", "bias"])
+@pytest.mark.parametrize("functions", ["tanh", "linear", "softmax", "sigmoid, linear", "linear, softmax"])
+@pytest.mark.parametrize("phase", [Phase.EVERY_STEP, Phase.AFTER_LAST_STEP])
+def test_a_weight_of_the_head_is_found(array: str, functions: str, phase: Phase) -> None:
+    generator = np.random.default_rng(3)
+    lstm = replace(seeds.random_lstm_node(3, 5, 4), return_sequences=phase is Phase.EVERY_STEP)
+    kernel, bias = generator.normal(0, 1, (5, 4)).astype(np.float32), generator.normal(0, 1, 4).astype(np.float32)
+    first, *others = (Activation[name.upper()] for name in functions.split(", "))
+    nodes: list[Node] = [lstm, DenseNode("head", 0, phase, kernel, bias, first)]
+    nodes += [ActivationNode("behind", 1, phase, 4, other) for other in others]
+    spec = ModelSpec("head", "x", 3, None, tuple(nodes), (len(nodes) - 1,))
+    inputs = random_inputs(spec, batch=6, steps=5, seed=2)
+    place = (2, 1) if array == "kernel" else (1,)
+    values = values_with(spec, inputs, 1, array, place, lambda value: value - 0.7)
+    explanation = searched(spec, inputs, values)
+    (found,) = explanation.found
+    assert found.name == "weight_corrupted", explanation.lines
+    assert found.weight is not None
+    assert (found.weight["layer"], found.weight["array"], found.weight["column"]) == ("head", array, 1)
+    assert found.weight["row"] == (2 if array == "kernel" else None)
+    assert found.weight["got"] == pytest.approx(found.weight["expected"] - 0.7, abs=1e-3)
+    outputs = {"output": values["output"]}
+    assert [each.name for each in searched(spec, inputs, outputs).found] == ["weight_corrupted"]

@@ -77,6 +77,11 @@ class PerModel:
                 raise UsageError(f"{folder} cannot be written to", remedy="name another place")
         return self
 
+    @property
+    def is_used(self) -> bool:
+        """Whether the option was given."""
+        return self._path is not None
+
     def of(self, model: Path) -> Path | None:
         """The file of one model; None if the option is not used."""
         if self._path is None:

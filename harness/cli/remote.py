@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,46 +23,36 @@ class File:
 
 @dataclass(frozen=True)
 class Task:
-    """One model with all that is read. Can be pickled."""
+    """One model with all that is read, by the names of ModelFiles. Can be pickled."""
 
     settings: Settings
-    model: File
-    weights: File | None
-    inputs: File | None
-    expected: File | None = None
+    files: Mapping[str, File]
 
 
 def task_of(files: ModelFiles, settings: Settings) -> Task:
     """The task of one model."""
-    others = (files.weights, files.inputs, files.expected)
-    return Task(settings, _read(files.model), *(None if path is None else _read(path) for path in others))
+    return Task(settings, {name: _read(path) for name, path in files.paths.items() if path is not None})
 
 
 def run_task(task: Task) -> Outcome:
     """Validate it here, on a target of its own; what is told of it names the files as they were given."""
     with tempfile.TemporaryDirectory(prefix="lstm-hil-task-") as folder:
-        paths = {}
-        named = {"model": task.model, "weights": task.weights, "inputs": task.inputs, "expected": task.expected}
-        for name, file in named.items():
-            if file is not None:
-                paths[name] = Path(folder, name, file.path.name)
-                paths[name].parent.mkdir()
-                if file.content is not None:
-                    paths[name].write_bytes(file.content)
-        files = ModelFiles(**paths)
+        there = {name: Path(folder, name, file.path.name) for name, file in task.files.items()}
+        for name, file in task.files.items():
+            there[name].parent.mkdir()
+            if file.content is not None:
+                there[name].write_bytes(file.content)
         with task.settings.session() as session:
-            outcome = session(files, lambda _: None)
-    run = outcome.run
-    run.model_path = task.model.path
+            outcome = session(ModelFiles(**there), lambda _: None)
+    run, given = outcome.run, task.files
+    run.model_path = given["model"].path
     if run.loaded is not None:
-        weights = None if task.weights is None else task.weights.path
-        run.loaded = replace(run.loaded, path=task.model.path, weights_path=weights)
-    if run.expected_file is not None and task.expected is not None:
-        run.expected_file = replace(run.expected_file, path=task.expected.path)
+        weights = given["weights"].path if "weights" in given else None
+        run.loaded = replace(run.loaded, path=run.model_path, weights_path=weights)
+    if run.expected_file is not None and "expected" in given:
+        run.expected_file = replace(run.expected_file, path=given["expected"].path)
     if run.error is not None:
-        given = [file for file in named.values() if file is not None]
-        names = {str(there): str(file.path) for there, file in zip(paths.values(), given, strict=True)}
-        _name_as_given(run.error, names)
+        _name_as_given(run.error, {str(there[name]): str(file.path) for name, file in given.items()})
     target = outcome.target
     if target is not None:
         target = replace(target, described={**target.described, "worker": platform.node()})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +122,11 @@ class ModelFiles:
     inputs: Path | None = None
     expected: Path | None = None
 
+    @property
+    def paths(self) -> dict[str, Path | None]:
+        """All of them by these names."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -128,10 +135,19 @@ class Outcome:
     Attributes:
         run: from file to verdict.
         target: as it was then; None if it did not come so far.
+        oracle_environment: where the oracle was asked; empty if nobody came so far.
     """
 
     run: Validation
     target: Snapshot | None
+    oracle_environment: str = ""
+
+
+def oracle_environment() -> str:
+    """A hash over all beside model and inputs that the oracle's answers depend on here."""
+    from harness.oracle.cache import environment_facts
+
+    return hashlib.sha256(json.dumps(environment_facts(), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -236,7 +252,7 @@ class Settings:
         run.earlier_fault = target.take_earlier_fault()
         if run.loaded is not None:  # Keras' own objects have no use after the run, and cannot be pickled
             run.loaded = replace(run.loaded, keras_model=None, layers=())
-        return Outcome(run, None if target.target is None else snapshot_of(target.target))
+        return Outcome(run, None if target.target is None else snapshot_of(target.target), oracle_environment())
 
     def without_result(self, model: Path, error: HilError) -> Outcome:
         """What is reported of a model whose run gave nothing back."""

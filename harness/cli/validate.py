@@ -13,6 +13,7 @@ import typer
 
 from harness.cli.files import PerModel, ReportFolder, program_sizes, start_recording
 from harness.cli.options import takes_target
+from harness.cli.resume import Earlier, Keys, check_resume, earlier_runs, saved_sha256
 from harness.cli.session import DEFAULT_KERNEL, Computation, ModelFiles, Outcome, RandomInputs, Settings
 from harness.cli.telling import tell_of_run
 from harness.cli.workers import checked_workers, events_of, possible_workers, without_busy
@@ -121,13 +122,23 @@ class Files:
                 return start_recording(self.report.path / LINK_RECORD, choice)
         return None if self.record is None else start_recording(self.record, choice)
 
+    def earlier(self, models: Sequence[Path], keys: Keys, settings: Settings) -> dict[int, Earlier]:
+        """Which models need not be run again, by their place."""
+        files = [(self.of(model), self.json.of(model), self.save.of(model)) for model in models]
+        return earlier_runs(files, keys, settings)
+
     def of(self, model: Path) -> ModelFiles:
         """What is read of one model."""
         expected = None if self.expected is None else self.expected.of(model)
         return ModelFiles(model, self.weights.of(model), self.inputs.of(model), expected)
 
     def write(
-        self, outcome: Outcome, choice: TargetChoice, recording: Recording | None = None, exit_code: int | None = None
+        self,
+        outcome: Outcome,
+        choice: TargetChoice,
+        recording: Recording | None = None,
+        exit_code: int | None = None,
+        resume_key: str | None = None,
     ) -> list[Path]:
         """Write what was asked for; what cannot be written becomes the run's error. Gives the files that are there."""
         from harness.report.folder import forget_report, write_report
@@ -147,12 +158,14 @@ class Files:
             run.error = UsageError(f"{save} cannot be written: {error.strerror}", remedy="name another file")
         try:
             if report is not None:
-                written.append(write_report(report, run, self._record(outcome, choice, recording, exit_code)))
+                written.append(
+                    write_report(report, run, self._record(outcome, choice, recording, exit_code, resume_key))
+                )
         except UsageError as error:
             run.error = error
         try:
             if json is not None:
-                write_record(self._record(outcome, choice, recording, exit_code), json)
+                write_record(self._record(outcome, choice, recording, exit_code, resume_key), json)
                 written.append(json)
         except OSError as error:
             run.error = UsageError(f"{json} cannot be written: {error.strerror}", remedy="name another file")
@@ -169,7 +182,12 @@ class Files:
         return [write_index(self.report.path, read_records([self.report.of(run.model_path) for run in runs]))]
 
     def _record(
-        self, outcome: Outcome, choice: TargetChoice, recording: Recording | None, exit_code: int | None
+        self,
+        outcome: Outcome,
+        choice: TargetChoice,
+        recording: Recording | None,
+        exit_code: int | None,
+        resume_key: str | None = None,
     ) -> dict[str, Any]:
         from harness.report.record import record_of
 
@@ -184,6 +202,9 @@ class Files:
             link,
             command=["hil", *sys.argv[1:]],
             program=None if run.hello is None else program_sizes(run.hello.build_id),
+            resume=None
+            if resume_key is None
+            else {"key": resume_key, "saved_sha256": saved_sha256(self.save.of(run.model_path))},
         )
         return record if exit_code is None else {**record, "exit_code": exit_code}
 
@@ -280,6 +301,10 @@ def validate_command(
         str | None,
         typer.Option("--dask", metavar="tcp://HOST:PORT", help="On the workers of a dask scheduler (docs/LAB.md)."),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Leave out models of whose runs the records in --json say that nothing changed."),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show all that the device tells, not only its warnings.")
     ] = False,
@@ -302,8 +327,10 @@ def validate_command(
     computation = Computation(kernel, bit_exact, trace)
     computation.check()
     count = checked_workers(workers, targets, record, cluster)
+    if resume:
+        check_resume(json_path, report, targets)
     settings = Settings(targets, Limits(atol, rtol), random, computation, layer)
-    runs = run_models(models, settings, files, count, cluster, verbose=verbose)
+    runs = run_models(models, settings, files, count, cluster, resume=resume, verbose=verbose)
     return worst_exit_code([run.exit_code for run in runs])
 
 
@@ -314,9 +341,10 @@ def run_models(
     workers: int = 1,
     cluster: str | None = None,
     *,
+    resume: bool = False,
     verbose: bool = False,
     before_verdict: Callable[[Validation], None] | None = None,
-) -> list[Validation]:
+) -> list[Validation | Earlier]:
     """Validate every model and print each as it is done; a verdict, or a table of all, ends the output.
 
     Args:
@@ -325,6 +353,7 @@ def run_models(
         files: what to read and to write.
         workers: how many are validated at once; each worker has one target session.
         cluster: address of a dask scheduler, whose workers validate instead.
+        resume: leave out models whose records say that nothing has changed.
         verbose: show all that the devices tell.
         before_verdict: prints something more of a run.
     """
@@ -342,36 +371,51 @@ def run_models(
     recording = files.begin(choice, workers if cluster is None else 0)
     if settings.computation.bit_exact and choice.kind == "native":
         console.print("note    --bit-exact on native compares two runs of one program")
+    keys = Keys(settings)
+    known = files.earlier(models, keys, settings) if resume else {}
+    if known:
+        console.print(f"note    {len(known)} of {len(models)} were validated before, and nothing has changed since")
+    left = [place for place in range(len(models)) if place not in known]
+    jobs = [files.of(models[place]) for place in left]
+    keys_before = [keys.of(job) if files.json.is_used else None for job in jobs]
     runs: dict[int, Validation] = {}
     boards: dict[int, str] = {}
 
     def conclude(place: int, outcome: Outcome) -> None:
-        _conclude(console, outcome, settings, files, recording)
+        key = keys.still(keys_before[place], jobs[place], outcome)
+        _conclude(console, outcome, settings, files, recording, key)
         tell_of_run(outcome.run, verbose=verbose)
         _print_more(outcome.run, before_verdict)
         if len(models) > 1:
             print_verdict(console, outcome.run)
-        runs[place] = outcome.run
+        runs[left[place]] = outcome.run
         if len(settings.choices) > 1 and outcome.target is not None:
-            boards[place] = board_name_of(outcome.target)
+            boards[left[place]] = board_name_of(outcome.target)
 
-    with RunsProgress(console, len(models), workers) as progress:
-        jobs = [files.of(model) for model in models]
+    with RunsProgress(console, len(jobs), workers) as progress:
         events = events_of(jobs, settings, recording, workers, progress, cluster)
-        _follow(events, models, settings, files, progress, conclude)
-    in_order = [runs[place] for place in range(len(models))]
-    print_files(console, files.write_index(in_order))
-    if recording is not None and files.record is None and not any(map(keeps_link_record, in_order)):
-        recording.path.unlink(missing_ok=True)
-    elif recording is not None:
-        print_files(console, [recording.path])
-        if recording.problem is not None:
-            console.print(f"note    {recording.problem}", markup=False)
-    if len(models) > 1:
-        print_summary(console, in_order, [boards.get(place, "") for place in range(len(models))] if boards else None)
+        _follow(events, [job.model for job in jobs], settings, files, progress, conclude)
+    print_files(console, files.write_index([runs[place] for place in left]))
+    if recording is not None:
+        is_kept = files.record is not None or any(map(keeps_link_record, runs.values()))
+        _end_recording(console, recording, is_kept=is_kept)
+    ends: list[Validation | Earlier] = [known[place] if place in known else runs[place] for place in range(len(models))]
+    if len(models) > 1 or known:
+        print_summary(console, ends, [boards.get(place, "") for place in range(len(models))] if boards else None)
     else:
-        print_verdict(console, in_order[0])
-    return in_order
+        print_verdict(console, runs[0])
+    return ends
+
+
+def _end_recording(console: Console, recording: Recording, *, is_kept: bool) -> None:
+    from harness.report.terminal import print_files
+
+    if not is_kept:
+        recording.path.unlink(missing_ok=True)
+        return
+    print_files(console, [recording.path])
+    if recording.problem is not None:
+        console.print(f"note    {recording.problem}", markup=False)
 
 
 def _print_more(run: Validation, before_verdict: Callable[[Validation], None] | None) -> None:
@@ -434,10 +478,15 @@ def _outcome(event: Finished[Outcome] | Lost, model: Path, settings: Settings) -
 
 
 def _conclude(
-    console: Console, outcome: Outcome, settings: Settings, files: Files, recording: Recording | None
+    console: Console,
+    outcome: Outcome,
+    settings: Settings,
+    files: Files,
+    recording: Recording | None,
+    resume_key: str | None,
 ) -> None:
     from harness.report.terminal import print_files, print_run
 
-    written = files.write(outcome, settings.choice, recording)
+    written = files.write(outcome, settings.choice, recording, resume_key=resume_key)
     print_run(console, outcome.run, outcome.target)
     print_files(console, written)

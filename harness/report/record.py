@@ -42,6 +42,7 @@ def record_of(
     *,
     command: Sequence[str] = (),
     program: Mapping[str, int] | None = None,
+    resume: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """The record of a run, whatever its end; parts that the run did not come to are null or empty.
 
@@ -52,6 +53,7 @@ def record_of(
         link_record: where the link was recorded.
         command: the command line.
         program: what the running program takes of the chip's memory, where that is known.
+        resume: by what a later run finds that nothing has changed.
     """
     return {
         "schema": SCHEMA,
@@ -92,6 +94,7 @@ def record_of(
         "memory": _memory(run, program),
         "link": _link(run),
         "link_record": None if link_record is None else link_record.name,
+        "resume": None if resume is None else dict(resume),
     }
 
 

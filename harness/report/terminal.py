@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +16,7 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from harness.compare.verdict import TensorResult
-from harness.errors import HilError
+from harness.errors import ExitCode, HilError
 from harness.inference import Progress
 from harness.model.inputs import Inputs
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
@@ -144,7 +145,27 @@ def board_name_of(target: Described) -> str:
     return f"{known['name']} {known['serial_number'] or known.get('labgrid_place') or known['port']}"
 
 
-def print_summary(console: Console, runs: Sequence[Validation], boards: Sequence[str] | None = None) -> None:
+class Concluded(Protocol):
+    """What the table of many needs of a run: a Validation, or what is known of an earlier one."""
+
+    @property
+    def model_path(self) -> Path:
+        """The file."""
+
+    @property
+    def verdict(self) -> str:
+        """PASS, FAIL or ERROR."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Of a run of this model alone."""
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict is what it is."""
+
+
+def print_summary(console: Console, runs: Sequence[Concluded], boards: Sequence[str] | None = None) -> None:
     """A table of many runs, and one line that counts them.
 
     Args:

@@ -20,6 +20,7 @@ from dask_on_loopback import Dask
 from harness.build.paths import project_root
 from harness.cli.app import run
 from marked_processes import descendants
+from report_schema import check_record
 
 pytest.importorskip("distributed", reason="dask is not installed: pip install 'lstm-hil[dask]'")
 HIL = [sys.executable, "-m", "harness"]
@@ -39,6 +40,7 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
 def record_at(path: Path) -> dict[str, Any]:
     """A record without what depends on when and where it was made."""
     record: dict[str, Any] = json.loads(path.read_text())
+    check_record(record)
     for part in ("run", "timing", "link"):
         del record[part]
     record["target"].pop("worker", None)

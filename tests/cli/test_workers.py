@@ -15,6 +15,7 @@ import pytest
 
 from harness.cli.app import run
 from marked_processes import descendants, is_running
+from report_schema import check_record
 
 COUNT = 5
 HIL = [sys.executable, "-m", "harness"]
@@ -23,6 +24,7 @@ HIL = [sys.executable, "-m", "harness"]
 def without_times(path: Path) -> dict[str, Any]:
     """A record without what differs from run to run."""
     record: dict[str, Any] = json.loads(path.read_text())
+    check_record(record)
     for part in ("run", "timing", "link"):
         del record[part]
     if record["oracle"] is not None:

@@ -25,6 +25,7 @@ from harness.lab.find import VARIABLE, find_client
 from keras_models import save_spec
 from lab_on_loopback import Lab, wait_for
 from pty_line import PtyDevice, QemuOnPty
+from report_schema import check_record
 
 SER2NET = shutil.which("ser2net", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
 HIL = [sys.executable, "-m", "harness"]
@@ -82,7 +83,9 @@ def test_a_validation_in_the_lab_is_bit_equal_with_native(on_qemu: Lab, model: P
     assert run([*arguments, "--native", "--save", str(tmp_path / "n.npz")]) == 0
     with np.load(tmp_path / "l.npz") as got, np.load(tmp_path / "n.npz") as expected:
         assert {name: got[name].tobytes() for name in got} == {name: expected[name].tobytes() for name in expected}
-    target = json.loads((tmp_path / "r.json").read_text())["target"]
+    record = json.loads((tmp_path / "r.json").read_text())
+    check_record(record)
+    target = record["target"]
     assert (target["kind"], target["name"], target["labgrid_place"]) == ("board", "nucleo_f446re", "qemu")
     assert target["port"].startswith("rfc2217://127.0.0.1:")
 

@@ -106,11 +106,11 @@ def test_an_error_names_the_record_that_shows_it(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, json_path = tmp_path / "a.link", tmp_path / "r.json"
-    # A line that sends everything back: the first frame is no reply.
+    # A line that sends everything back: the first frame is no reply, and a look at the line says why.
     arguments = ["validate", str(model), "--port", "loop://", "--record", str(path), "--json", str(json_path)]
-    assert run(arguments) == 6
+    assert run(arguments) == 5
     error = json.loads(json_path.read_text())["error"]
-    assert error["code"] == "wrong_reply"
+    assert error["code"] == "line_echoes"
     assert error["remedy"].endswith(f"`hil replay {path}` shows what went over the link")
     capsys.readouterr()
     assert run(["replay", str(path)]) == 0

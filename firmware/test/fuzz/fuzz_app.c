@@ -201,8 +201,9 @@ static void begin_anything(void) {
 }
 
 static void send_short(void) {
-    static const uint8_t types[] = {WIRE_MSG_HELLO, WIRE_MSG_STATE_RESET, WIRE_MSG_COUNTERS, WIRE_MSG_ECHO,
-                                    WIRE_MSG_RESET};
+    static const uint8_t types[] = {
+        WIRE_MSG_HELLO, WIRE_MSG_STATE_RESET, WIRE_MSG_COUNTERS,
+        WIRE_MSG_ECHO,  WIRE_MSG_RESET,       WIRE_MSG_SET_BAUD}; // 1 + 65536 x of baud, of which some are possible
     const wire_hello_t hello = {.protocol_major = WIRE_PROTOCOL_MAJOR, .protocol_minor = input_byte()};
     host_request_somehow(types[input_below(sizeof types)], &hello, sizeof hello);
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,17 @@ def test_a_device_over_rfc2217(server: str) -> None:
         for _ in range(10):
             assert device.request(Echo(data=data)).data == data
         assert device.link_counters.bad_frames == 0
+
+
+def test_the_baud_of_the_port_behind_it_is_changed(server: str, tmp_path: Path) -> None:
+    port = (tmp_path / "ser2net.yaml").read_text().rpartition("serialdev,")[2].split(",")[0]
+    with Device(SerialPort(f"rfc2217://{server}?ign_set_control")) as device:
+        device.connect(timeout_s=10)
+        assert device.set_baud(921600) == 921600
+        assert device.request(Echo(data=b"there")).data == b"there"
+        descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY)
+        assert termios.tcgetattr(descriptor)[5] == termios.B921600
+        os.close(descriptor)
 
 
 def test_the_command_line_takes_such_a_port(server: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,8 +45,9 @@ def soak_command(
     name = Path("soak")
     json_path = PerModel("--json", json_option, ".json", [name]).writable().of(name)
 
+    from harness.report.progress import RunsProgress
     from harness.report.record import write_record
-    from harness.report.terminal import make_console, print_error, progress_of
+    from harness.report.terminal import make_console, print_error
     from harness.soak.record import SCHEMA
     from harness.soak.run import Soak
     from harness.workbench import explained, locate
@@ -55,8 +56,8 @@ def soak_command(
     console = make_console()
     console.print(f"target  {target}", markup=False)
     console.print(f"faults  {rates}; seed {seed}", markup=False)
-    with progress_of(console, "exchanges") as progress:
-        record = Soak(ready, rates, seed, locate=locate).run(exchanges, first, progress)
+    with RunsProgress(console, exchanges) as progress:
+        record = Soak(ready, rates, seed, locate=locate).run(exchanges, first, lambda done, _: progress.finished(done))
     if record.error is not None:
         record.error = explained(ready, record.error)
     _print(console, record, target)

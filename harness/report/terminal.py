@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from harness.compare.verdict import TensorResult
 from harness.errors import ExitCode, HilError
-from harness.inference import Progress
 from harness.model.inputs import Inputs
 from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
 from harness.oracle.load import LoadedModel
@@ -184,18 +180,6 @@ def print_summary(console: Console, runs: Sequence[Concluded], boards: Sequence[
     console.print(table)
     counts = Counter(run.verdict for run in runs)
     console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in _STYLES if counts[verdict]))
-
-
-@contextmanager
-def progress_of(console: Console, what: str) -> Iterator[Progress]:
-    """A callback that shows how many sequences are done: for a person only, nothing into a pipe."""
-    if not console.is_terminal:
-        yield lambda *_: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with ProgressBar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(escape(what), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def print_error(console: Console, error: HilError) -> None:

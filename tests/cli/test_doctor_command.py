@@ -14,6 +14,7 @@ from harness.cli.app import run
 from harness.errors import TargetUnavailable
 from harness.fake import FakeDevice, Faults
 from pty_line import PtyDevice
+from report_schema import check_record
 
 
 @pytest.fixture
@@ -59,6 +60,7 @@ def test_a_healthy_board(on_pty: Callable[..., str], tmp_path: Path, capsys: pyt
     )
     assert {"disk", "arm-gcc", "port", "open", "link", "chip", "firmware", "faults", "line"} <= lines_of(output).keys()
     record = json.loads(record_path.read_text())
+    check_record(record, "doctor")
     assert (record["verdict"], record["exit_code"], record["finding"]) == ("HEALTHY", 0, None)
     assert [check["state"] for check in record["checks"] if check["name"] == "link"] == ["ok"]
 
@@ -91,6 +93,7 @@ def test_a_finding(
     assert lines_of(output)["chip"] == "chip         -        not checked: our firmware does not answer"
     assert output.splitlines()[-1].startswith(f"FINDING {finding} board nucleo_f446re, port {url}: 1 finding, ")
     record = json.loads((tmp_path / "doctor.json").read_text())
+    check_record(record, "doctor")
     assert (record["verdict"], record["exit_code"], record["finding"]) == ("FINDING", code, finding)
     (found,) = [check["finding"] for check in record["checks"] if check["finding"]]
     assert (found["id"], found["exit_code"]) == (finding, code)

@@ -128,6 +128,10 @@ def _compared(record: Record) -> list[str]:
     if oracle is not None:
         versions = ", ".join(f"{name} {version}" for name, version in oracle["versions"].items())
         lines.append(f"Against: {oracle['name']} in float32 ({versions}), trace {record['trace']}.")
+    given = record["expected_file"]
+    if given is not None:
+        names = ", ".join(given["max_abs_to_keras"])
+        lines.append(f"Judged by {given['file']} in place of Keras: {names}.")
     unit, ticks = record["timing"]["tick_unit"], record["timing"]["ticks_per_step"]
     if record["tensors"]:
         lines.append(
@@ -179,7 +183,8 @@ def _shown(vectors: Record) -> list[str]:
 
 def _diagnosis(record: Record) -> list[str]:
     """What the diagnosis found, in sentences."""
-    lines = [f"{_sentence(each['text'])} Name: {each['name']}." for each in record["diagnosis"]]
+    whose = {"device": "", "expected": "The given values: "}
+    lines = [f"{_sentence(whose[each['of']] + each['text'])} Name: {each['name']}." for each in record["diagnosis"]]
     if record["diagnosis_note"]:
         lines.append(_sentence(record["diagnosis_note"]))
     if record["bisect"] is not None:

@@ -13,6 +13,7 @@ import seeds
 from harness.cli.app import run
 from harness.model.spec import LstmNode
 from keras_models import save_spec
+from report_schema import check_record
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,6 +43,7 @@ def test_two_sets_of_weights(model: Path, pruned: Path, tmp_path: Path, capsys: 
     assert output.splitlines()[0] == "target  native"
     assert "compare pruned.keras with seed.keras" in output
     told = json.loads(path.read_text())
+    check_record(told, "comparison")
     (change,) = told["changes"]
     kernel = next(each for each in change["weights"] if each["name"] == "lstm.kernel")
     assert (kernel["before"]["zeros"], kernel["after"]["zeros"], kernel["elements"]) == (0, 30, 60)
@@ -62,6 +64,7 @@ def test_runs_of_before_and_a_model_of_now(model: Path, pruned: Path, tmp_path: 
     path = tmp_path / "c.json"
     assert run(["compare", str(report), str(record), str(pruned), *options, "--json", str(path)]) == 0
     told = json.loads(path.read_text())
+    check_record(told, "comparison")
     same, other = told["changes"]
     assert len(same["tensors"]) == 5
     assert all(each["max_abs"] == 0 for each in same["tensors"])

@@ -120,6 +120,7 @@ def test_where_and_why_are_shown_above_the_numbers() -> None:
     found = {
         "name": "swap_gates_f_c",
         "layer": None,
+        "of": "device",
         "residual": 2e-7,
         "share": 0.1,
         "text": "matches within 2e-7 if ...",

@@ -17,7 +17,7 @@ from harness.build.elf import linked_from
 from harness.build.paths import work_dir
 from harness.build.platformio import engine_objects, firmware_elf
 from harness.cycles.disassembly import disassemble, executed
-from harness.cycles.timing import LINE_BYTES, LINE_STALL, estimate
+from harness.cycles.timing import LINE_BYTES, estimate
 from harness.device import Device
 from harness.inference import CameBy, SequenceRunner, load_packed
 from harness.model.inputs import Inputs, random_inputs
@@ -28,6 +28,7 @@ from harness.oracle.reference import reference
 from harness.protocol.messages import HelloReply, Run
 from harness.protocol.wire import Kernel, RunFlags, RunsOn, TickSource
 from harness.targets.base import Target
+from harness.targets.boards import DEFAULT_BOARD, board
 from harness.targets.choice import TargetChoice
 from harness.targets.qemu import QemuTarget, Trace
 from harness.workbench import Workbench, make_target
@@ -69,7 +70,7 @@ class Cost:
         units: of the LSTM.
         instructions_per_step: counted under QEMU, mean over STEPS, all of the step included; None elsewhere.
         macs_per_step: 4 units (input_size + units).
-        estimated_cycles_per_mac: weights in `sram`, and in `flash` at 180 MHz; None where QEMU is not there to ask.
+        estimated_cycles_per_mac: weights in `sram`, and in `flash` at the board's clock; None without QEMU.
         cycles_per_step: counted on a board; None elsewhere.
         max_abs_error_h: of STEPS steps, from float64.
         max_abs_error_c: likewise.
@@ -121,13 +122,14 @@ def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, s
         stack_bytes = device.counters().stack_bytes
         unit = tick_unit(choice.kind, device.info)
     cycles = None if choice.kind == "native" else estimated_cycles(spec, image, say)
+    wait_states = board(choice.board or DEFAULT_BOARD).flash_wait_states
     return Cost(
         kernel=kernel.name.lower(),
         input_size=input_size,
         units=units,
         instructions_per_step=ticks_per_step if unit == "instructions" else None,
         macs_per_step=macs,
-        estimated_cycles_per_mac=None if cycles is None else _per_mac(cycles, len(image.data), macs),
+        estimated_cycles_per_mac=None if cycles is None else _per_mac(cycles, len(image.data), macs, wait_states),
         cycles_per_step=ticks_per_step if unit == "cycles" else None,
         max_abs_error_h=errors[0],
         max_abs_error_c=errors[1],
@@ -242,7 +244,7 @@ def flash_stall_cycles(weight_bytes: int, wait_states: int) -> int:
     return weight_bytes // LINE_BYTES * wait_states
 
 
-def _per_mac(cycles: int, weight_bytes: int, macs: int) -> dict[str, float]:
+def _per_mac(cycles: int, weight_bytes: int, macs: int, wait_states: int) -> dict[str, float]:
     """From flash each line of weights stalls once."""
-    stalls = weight_bytes / LINE_BYTES * LINE_STALL
+    stalls = weight_bytes / LINE_BYTES * wait_states
     return {"sram": cycles / macs, "flash": (cycles + stalls) / macs}

@@ -12,6 +12,7 @@ import typer
 from harness.cli.bench_link import bench_link
 from harness.cli.options import ready_target, say, takes_target
 from harness.errors import UsageError
+from harness.targets.boards import DEFAULT_BOARD, board
 from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
@@ -115,14 +116,16 @@ def _number(value: float | None, form: str) -> str:
 def _remarks(target: TargetChoice) -> list[str]:
     """What the figures are, and what the whole program takes."""
     lines = ["of one time step. instructions: counted by QEMU, no cycles. cycles: counted on a board only."]
-    lines.append("est. cycles/MAC: a model of the core, weights in SRAM, and in flash at 180 MHz; an estimate.")
+    chip = board(target.board or DEFAULT_BOARD)
+    clock = f"{chip.sysclk_hz // 10**6} MHz"
+    lines.append(f"est. cycles/MAC: a model of the core, weights in SRAM, and in flash at {clock}; an estimate.")
     lines.append("errors: of 28 steps, from float64. flash: the kernel's code and tables. RAM: state and buffers.")
     if target.kind != "native":
         from harness.bench import kernel_flash_bytes
         from harness.build.elf import sizes
         from harness.build.platformio import firmware_elf
 
-        elf = firmware_elf(say)
+        elf = firmware_elf(say, chip.platformio_environment)
         memory = sizes(elf)
         lines.append(
             f"program: flash {memory.flash_bytes} bytes, of these the engine with all kernels "

@@ -46,6 +46,10 @@ REPEATS = 5
 INTERRUPT_INSTRUCTIONS = 32
 """What such an interrupt adds to a run: how sure a figure is, times STEPS. Measured."""
 
+INTERRUPT_STACK_BYTES = 160
+"""What an interrupt at the deepest place adds to the stack: 104 of its frame with the FPU's registers (PM0214 2.3.7),
+and its handler's own."""
+
 _ENOUGH_STEPS = 3
 """The second step is the first whose h is not zero, so what the third adds to it is what every later one costs."""
 
@@ -78,6 +82,7 @@ class Cost:
         static_ram_bytes: state and buffers of the model.
         stack_bytes: most that the whole firmware used, by its paint; None where that is not known.
         weights_in: "ram", or "flash" for an image too large for the arena.
+        compiler: of the firmware, with its version.
     """
 
     kernel: str
@@ -93,6 +98,7 @@ class Cost:
     static_ram_bytes: int
     stack_bytes: int | None
     weights_in: str
+    compiler: str
 
 
 def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, say: Say = lambda _: None) -> Cost:
@@ -120,7 +126,7 @@ def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, s
         ticks_per_step = min(run.ticks for run in runs) / STEPS
         errors = _errors(spec, inputs, runs[0].arrays)
         stack_bytes = device.counters().stack_bytes
-        unit = tick_unit(choice.kind, device.info)
+        unit, compiler = tick_unit(choice.kind, device.info), device.info.compiler
     cycles = None if choice.kind == "native" else estimated_cycles(spec, image, say)
     wait_states = board(choice.board or DEFAULT_BOARD).flash_wait_states
     return Cost(
@@ -137,6 +143,7 @@ def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, s
         static_ram_bytes=image.work_bytes,
         stack_bytes=stack_bytes or None,
         weights_in="ram" if in_ram else "flash",
+        compiler=compiler,
     )
 
 

@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "oracle": {"compare", "errors", "model", "processes", "protocol"},
     "diagnosis": {"compare", "errors", "model", "oracle", "protocol"},
     "teacher_forced": {"compare", "device", "diagnosis", "inference", "model"},
+    "baseline": {"errors"},
     "changes": {"compare", "errors", "model", "validation"},
     "golden": {"compare", "errors", "model", "oracle", "protocol"},
     "validation": {
@@ -104,6 +105,7 @@ ALLOWED: dict[str, set[str]] = {
         "workbench",
     },
     "cli": {
+        "baseline",
         "bench",
         "device",
         "diagnosis",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.bench_baseline import BaselineOptions
 from harness.cli.bench_link import bench_link
 from harness.cli.options import ready_target, say, takes_target
 from harness.errors import UsageError
@@ -29,14 +30,31 @@ def bench_command(
     link: Annotated[
         bool, typer.Option("--link", help="Goodput of the link instead, over a paced line or a board's own.")
     ] = False,
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", metavar="FILE", help="Fail where a figure is worse than in this file.")
+    ] = None,
+    percent: Annotated[
+        float | None,
+        typer.Option("--baseline-percent", metavar="X", help="How much worse it may be. Default: what the file says."),
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update-baseline", help="Put the figures into the file, in place of old ones.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--baseline-strict", help="Fail also where the file has nothing to compare with.")
+    ] = False,
     json_path: Annotated[Path | None, typer.Option("--json", metavar="F", help="The figures as JSON.")] = None,
 ) -> int:
     """Count instructions (QEMU) or cycles (board) of a time step by each kernel, estimate cycles, measure memory.
 
-    With --link: goodput of the link at each rate.
+    With --link: goodput of the link at each rate. With --baseline: exit code 1 where a figure is worse than it was.
     """
     wanted = [_shape(text) for text in shapes or ()]
+    held = BaselineOptions(baseline, percent, update, strict)
+    held.check()
     if link:
+        if baseline is not None:
+            raise UsageError("--link and --baseline were both given", remedy="the figures of the link have no baseline")
         if wanted:
             raise UsageError("--link and --shape were both given", remedy="the link is measured with shapes of its own")
         return bench_link(target, json_path)
@@ -55,7 +73,7 @@ def bench_command(
     if json_path is not None:
         _write(costs, json_path)
         console.print(f"written {json_path}", markup=False)
-    return 0
+    return held.judge(console, target, costs)
 
 
 def _shape(text: str) -> tuple[int, int]:

@@ -1,0 +1,248 @@
+"""What a kernel cost before, in a committed file, and whether it costs more now.
+
+    {"schema": "lstm-hil/baseline/1", "percent": 2.0, "entries": [
+     {"target": "qemu", "kernel": "packed", "input_size": 28, "units": 75, "compiler": "gcc 12.2.1", "figures": {...}}]}
+
+Instructions are counted, not timed, so that a busy machine changes nothing; another compiler does, and then nobody can
+say what got worse. Figures that depend on it are compared with those of the same compiler only.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+
+SCHEMA = "lstm-hil/baseline/1"
+"""Name and version of the file; the version goes up when a field changes its meaning."""
+
+DEFAULT_PERCENT = 2.0
+"""How much worse a figure may be, where neither file nor command line says it: what people care to look into."""
+
+OF_ANY_COMPILER = ("max_abs_error_h", "max_abs_error_c", "static_ram_bytes")
+"""No contraction and no libm: every compiler gives the same bits. The RAM of a model is laid out by the host."""
+
+OF_ONE_COMPILER = ("instructions_per_step", "cycles_per_step", "flash_bytes", "stack_bytes")
+
+FIGURES = (*OF_ANY_COMPILER, *OF_ONE_COMPILER)
+"""All of a `bench.Cost` that may only get less."""
+
+_MOST_BYTES = 8 << 20
+"""Largest file that is read: 20,000 entries."""
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """What figures are of.
+
+    Attributes:
+        target: kind of the target, or name of the board.
+        input_size: features of a step.
+        units: of the LSTM.
+        kernel: what computes it.
+    """
+
+    target: str
+    input_size: int
+    units: int
+    kernel: str
+
+    def __str__(self) -> str:
+        """`packed 28,75 on qemu`."""
+        return f"{self.kernel} {self.input_size},{self.units} on {self.target}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Figures of one key.
+
+    Attributes:
+        compiler: of the firmware, with its version.
+        figures: by the names in FIGURES; what was not measured is not there.
+    """
+
+    compiler: str
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A file.
+
+    Attributes:
+        percent: how much worse a figure may be.
+        entries: by what they are of.
+    """
+
+    percent: float
+    entries: Mapping[Key, Entry]
+
+    def updated(self, measured: Mapping[Key, Entry]) -> Baseline:
+        """The same with new figures in the place of old ones, and those of others as they were."""
+        return Baseline(self.percent, {**self.entries, **measured})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure that is not what it was.
+
+    Attributes:
+        key: of what.
+        name: of the figure.
+        before: in the file.
+        now: measured.
+    """
+
+    key: Key
+    name: str
+    before: float
+    now: float
+
+    @property
+    def percent(self) -> float:
+        """How much more than before; negative: less. Infinite where it was zero."""
+        return 100 * (self.now / self.before - 1) if self.before else math.inf
+
+    def __str__(self) -> str:
+        """`packed 28,75 on qemu: instructions_per_step 40900 -> 42000, 2.7 % more`."""
+        how = f"{abs(self.percent):.2g} % {'more' if self.now > self.before else 'less'}"
+        return f"{self.key}: {self.name} {self.before:.6g} -> {self.now:.6g}, {how}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of holding figures against a file.
+
+    Attributes:
+        compared: how many figures were.
+        worse: beyond what is allowed.
+        better: by as much.
+        notes: what was not compared, and why.
+    """
+
+    compared: int
+    worse: tuple[Difference, ...]
+    better: tuple[Difference, ...]
+    notes: tuple[str, ...]
+
+
+def entry_of(compiler: str, row: Mapping[str, Any]) -> Entry:
+    """The entry of a row of `hil bench`."""
+    return Entry(compiler, {name: row[name] for name in FIGURES if row.get(name) is not None})
+
+
+def compare_with(
+    baseline: Baseline,
+    measured: Mapping[Key, Entry],
+    percent: float | None = None,
+    slack: Mapping[str, float] | None = None,
+) -> Comparison:
+    """Hold figures against those of a file.
+
+    Args:
+        baseline: the file.
+        measured: the figures.
+        percent: how much worse each may be; None: what the file says.
+        slack: by figure, how unsure a measurement of it is, in its own unit.
+    """
+    percent = baseline.percent if percent is None else percent
+    compared, worse, better, notes = 0, list[Difference](), list[Difference](), list[str]()
+    for key, entry in measured.items():
+        before = baseline.entries.get(key)
+        if before is None:
+            notes.append(f"{key}: not in the baseline")
+            continue
+        names: tuple[str, ...] = FIGURES
+        if before.compiler != entry.compiler:
+            names = OF_ANY_COMPILER
+            notes.append(
+                f"{key}: instructions, cycles, flash and stack are not compared: the baseline is of "
+                f"{before.compiler}, this is {entry.compiler}"
+            )
+        for name in names:
+            if name not in before.figures or name not in entry.figures:
+                continue
+            compared += 1
+            difference = Difference(key, name, before.figures[name], entry.figures[name])
+            allowed = percent / 100 * difference.before + (slack or {}).get(name, 0.0)
+            if difference.now > difference.before + allowed:
+                worse.append(difference)
+            elif difference.now < difference.before - allowed:
+                better.append(difference)
+    return Comparison(compared, tuple(worse), tuple(better), tuple(notes))
+
+
+def read_baseline(path: Path) -> Baseline:
+    """A file.
+
+    Raises:
+        UsageError: it is not there, or no baseline.
+    """
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+        return _baseline(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no file {path}", code="baseline_not_found", remedy="make it with --update-baseline"
+        ) from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"{path} is no baseline: {reason}",
+            code="baseline_unreadable",
+            remedy="give a file that `hil bench --baseline FILE --update-baseline` wrote",
+        ) from error
+
+
+def baseline_text(baseline: Baseline) -> str:
+    """The text of a file: an entry a line and in order, so that a change of one is a change of one line."""
+    lines = []
+    for key, entry in sorted(baseline.entries.items()):
+        of = {"target": key.target, "kernel": key.kernel, "input_size": key.input_size, "units": key.units}
+        lines.append(json.dumps({**of, "compiler": entry.compiler, "figures": dict(entry.figures)}, allow_nan=False))
+    head = f'{{"schema": "{SCHEMA}", "percent": {json.dumps(baseline.percent, allow_nan=False)}, "entries": [\n'
+    return head + ",\n".join(lines) + "\n]}\n"
+
+
+def check_percent(percent: float | None, source: str) -> None:
+    """Refuse what is no allowance.
+
+    Raises:
+        UsageError: it is negative, NaN or infinite.
+    """
+    if percent is not None and not 0 <= percent < math.inf:
+        raise UsageError(f"{source} is {percent}", remedy=f"give {source} a number of 0 or more")
+
+
+def _baseline(content: Any) -> Baseline:
+    if content["schema"] != SCHEMA:
+        raise ValueError(f"its schema is not {SCHEMA}")
+    entries: dict[Key, Entry] = {}
+    for each in content["entries"]:
+        key = Key(_text(each["target"]), int(each["input_size"]), int(each["units"]), _text(each["kernel"]))
+        if key in entries:
+            raise ValueError(f"it has {key} twice")
+        figures = {name: _figure(value) for name, value in each["figures"].items() if name in FIGURES}
+        entries[key] = Entry(_text(each["compiler"]), figures)
+    percent = float(content["percent"])
+    if not 0 <= percent < math.inf:
+        raise ValueError(f"its percent is {percent}")
+    return Baseline(percent, entries)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"{value!r} is no name")
+    return value
+
+
+def _figure(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise ValueError(f"a figure is {value!r}")
+    return value

@@ -1,0 +1,191 @@
+"""Baselines: the file, what counts as worse, `hil bench --baseline`, and our own kernels against theirs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.baseline import (
+    DEFAULT_PERCENT,
+    FIGURES,
+    OF_ANY_COMPILER,
+    SCHEMA,
+    Baseline,
+    Entry,
+    Key,
+    baseline_text,
+    compare_with,
+    entry_of,
+    read_baseline,
+)
+from harness.bootstrap.system import missing_parts
+from harness.cli.app import run
+from harness.errors import UsageError
+
+OWN = Path(__file__).parent / "baselines" / "kernels.json"
+KEY = Key("qemu", 28, 75, "packed")
+GCC = "GCC 12.2.1"
+
+
+def baseline(**figures: float) -> Baseline:
+    return Baseline(2.0, {KEY: Entry(GCC, figures)})
+
+
+def measured(**figures: float) -> dict[Key, Entry]:
+    return {KEY: Entry(GCC, figures)}
+
+
+def test_what_is_worse_is_told_with_how_much() -> None:
+    found = compare_with(baseline(instructions_per_step=1000.0), measured(instructions_per_step=1021.0))
+    (worse,) = found.worse
+    assert str(worse) == "packed 28,75 on qemu: instructions_per_step 1000 -> 1021, 2.1 % more"
+    assert (found.compared, found.better, found.notes) == (1, (), ())
+
+
+@pytest.mark.parametrize(
+    ("now", "percent", "slack", "worse", "better"),
+    [
+        (1020.0, None, 0.0, 0, 0),
+        (1021.0, None, 0.0, 1, 0),
+        (1021.0, None, 1.5, 0, 0),
+        (1021.0, 3.0, 0.0, 0, 0),
+        (1000.1, 0.0, 0.0, 1, 0),
+        (980.0, None, 0.0, 0, 0),
+        (979.0, None, 0.0, 0, 1),
+    ],
+)
+def test_how_much_is_allowed(now: float, percent: float | None, slack: float, worse: int, better: int) -> None:
+    before, after = baseline(instructions_per_step=1000.0), measured(instructions_per_step=now)
+    found = compare_with(before, after, percent, {"instructions_per_step": slack})
+    assert (len(found.worse), len(found.better)) == (worse, better)
+
+
+def test_every_figure_is_compared() -> None:
+    found = compare_with(baseline(**dict.fromkeys(FIGURES, 1.0)), measured(**dict.fromkeys(FIGURES, 2.0)))
+    assert [each.name for each in found.worse] == list(FIGURES)
+    from_nothing = compare_with(baseline(max_abs_error_h=0.0), measured(max_abs_error_h=1e-9))
+    assert "inf % more" in str(from_nothing.worse[0])
+
+
+def test_another_compiler_is_told_and_only_what_it_cannot_change_is_compared() -> None:
+    after = {KEY: Entry("GCC 15", dict.fromkeys(FIGURES, 2.0))}
+    found = compare_with(baseline(**dict.fromkeys(FIGURES, 1.0)), after)
+    assert [each.name for each in found.worse] == list(OF_ANY_COMPILER)
+    (note,) = found.notes
+    assert "GCC 12.2.1" in note
+    assert "GCC 15" in note
+
+
+def test_what_is_not_there_is_told() -> None:
+    found = compare_with(Baseline(2.0, {}), measured(instructions_per_step=1.0))
+    assert found.notes == ("packed 28,75 on qemu: not in the baseline",)
+    assert found.compared == 0
+
+
+def test_a_file_comes_back_with_an_entry_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    other = Key("nucleo_f446re", 1, 3, "arm_math")
+    written = baseline(instructions_per_step=1000.5).updated({other: Entry("GCC 9", {"cycles_per_step": 7})})
+    path.write_text(baseline_text(written))
+    assert read_baseline(path) == written
+    assert len(path.read_text().splitlines()) == 4
+    again = written.updated(measured(instructions_per_step=3.0))
+    assert again.entries[other] == written.entries[other]
+    assert again.entries[KEY].figures == {"instructions_per_step": 3.0}
+
+
+def test_an_entry_has_what_was_measured() -> None:
+    row = {"kernel": "packed", "cycles_per_step": None, "stack_bytes": 500, "flash_bytes": 1}
+    assert entry_of(GCC, row) == Entry(GCC, {"stack_bytes": 500, "flash_bytes": 1})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.sampled_from(["schema", "percent", "entries", "target", "kernel", "units", "compiler", "figures"]), JSON)
+def test_a_file_of_anything_is_a_baseline_or_a_usage_error(
+    tmp_path_factory: pytest.TempPathFactory, place: str, value: Any
+) -> None:
+    content = json.loads(baseline_text(baseline(instructions_per_step=1.0)))
+    (content if place in content else content["entries"][0])[place] = value
+    path = tmp_path_factory.mktemp("baseline") / "b.json"
+    path.write_text(json.dumps(content))
+    try:
+        found = read_baseline(path)
+    except UsageError as error:
+        assert error.code == "baseline_unreadable"  # noqa: PT017 - either is right
+    else:
+        compare_with(found, measured(instructions_per_step=1.0))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "[" * 100_000, f'{{"schema": "{SCHEMA}"}}', "\x00"])
+def test_what_is_no_baseline_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "b.json"
+    path.write_text(content)
+    with pytest.raises(UsageError):
+        read_baseline(path)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if missing := missing_parts(("gcc", "libc6-dev")):
+        pytest.skip(f"native: {missing[0].name} is not installed")
+    path = tmp_path / "new" / "b.json"
+    bench = ["bench", "--native", "--shape", "2,3", "--baseline", str(path)]
+    assert run(bench) == 2
+    assert "--update-baseline" in capsys.readouterr().err
+    assert run([*bench, "--update-baseline"]) == 0
+    assert read_baseline(path).percent == DEFAULT_PERCENT
+    assert run(bench) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("BASELINE PASS b.json: 0 of ")
+    content = json.loads(path.read_text())
+    for entry in content["entries"]:
+        entry["figures"]["static_ram_bytes"] -= 8
+    path.write_text(json.dumps(content))
+    assert run(bench) == 1
+    output = capsys.readouterr().out
+    assert "worse   packed 2,3 on native: static_ram_bytes" in output
+    assert output.splitlines()[-1].startswith("BASELINE FAIL b.json: 3 of ")
+    assert run([*bench, "--baseline-percent", "50"]) == 0
+    assert run([*bench, "--update-baseline"]) == 0
+    more = ["bench", "--native", "--shape", "1,1", "--baseline", str(path)]
+    assert run(more) == 0
+    assert "note    packed 1,1 on native: not in the baseline" in capsys.readouterr().out
+    assert run([*more, "--baseline-strict"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--update-baseline"], "--baseline FILE"),
+        (["--baseline-percent", "3"], "--baseline FILE"),
+        (["--baseline", str(OWN), "--baseline-percent", "-1"], "--baseline-percent"),
+        (["--baseline", str(OWN), "--update-baseline", "--baseline-strict"], "both given"),
+        (["--baseline", str(OWN), "--link"], "both given"),
+        (["--baseline", "none.json"], "none.json"),
+    ],
+)
+def test_usage_errors_come_before_anything_is_measured(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["bench", "--qemu", *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_our_kernels_are_no_worse_than_they_were(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two shapes are enough to see a kernel get slower; `hil bench --baseline` without --shape has all of the file."""
+    if missing := missing_parts(("gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm")):
+        pytest.skip(f"qemu: {missing[0].name} is not installed")
+    assert run(["bench", "--qemu", "--shape", "1,3", "--shape", "16,32", "--baseline", str(OWN)]) == 0
+    output = capsys.readouterr().out
+    assert "not in the baseline" not in output
+    if "are not compared" not in output:  # another compiler than that of the file
+        assert " of 36 figures worse" in output

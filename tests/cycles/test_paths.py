@@ -59,10 +59,23 @@ def test_a_loop_goes_round_as_often_as_it_may(turns: int) -> None:
 
 def test_calls_are_part_of_it_and_it_may_end_before_the_return() -> None:
     (place,) = places_of(CALLS, "cpsid")
-    assert addresses(longest_path(CALLS, place, end="cpsie")) == [0x10, 0x12, 0x20, 0x22, 0x14]
+    assert addresses(longest_path(CALLS, place, end=lambda each: each.mnemonic == "cpsie")) == [
+        0x10,
+        0x12,
+        0x20,
+        0x22,
+        0x14,
+    ]
 
 
 @pytest.mark.parametrize("branch", ["blx r3", "bx r3", "tbb [pc, r0]", "b 80"])
 def test_a_way_that_is_not_known_is_an_error(branch: str) -> None:
     with pytest.raises(BuildFailed, match=f"where {branch.split(maxsplit=1)[0]} .* goes is not in the program"):
         longest_path(program(f"10 {branch}\n12 bx lr"), 0x10)
+
+
+def test_only_ways_to_the_end_count() -> None:
+    way = longest_path(BRANCHES, 0x10, end=lambda each: each.mnemonic == "subs")
+    assert addresses(way) == [0x10, 0x12, 0x1A]
+    with pytest.raises(BuildFailed, match="no way leads to the end"):
+        longest_path(LOOP, 0x10, end=lambda each: each.mnemonic == "wfi")

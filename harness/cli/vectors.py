@@ -28,9 +28,14 @@ def vectors_command(
     steps: Annotated[int | None, typer.Option("--steps", help="Time steps, if the model leaves them.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of what is random. Default: 0.")] = None,
 ) -> int:
-    """Plant every mistake in the model and say which ones a device could make unseen on these inputs."""
+    """Plant every mistake in the model and say which ones a device could make unseen on these inputs.
+
+    A golden file's inputs are its own, unless others are given.
+    """
     from harness.build.paths import work_dir
     from harness.diagnosis.cover import cover as make_cover
+    from harness.golden.file import SUFFIX
+    from harness.golden.oracle import GoldenOracle
     from harness.model.inputs import random_inputs
     from harness.model.inputs_file import load_inputs
     from harness.oracle.cache import Oracle
@@ -40,7 +45,8 @@ def vectors_command(
     if cover is not None and (inputs is not None or batch is not None):
         raise UsageError("--cover makes inputs of its own", remedy="leave out --inputs and --batch")
     console = make_console()
-    spec = Oracle(work_dir() / "oracle").load(model).spec
+    golden = GoldenOracle.open(model) if model.suffix == SUFFIX else None
+    spec = (golden or Oracle(work_dir() / "oracle")).load(model).spec
     console.print(f"model   {model.name}: {describe(spec)}", markup=False)
     if cover is not None:
         made = make_cover(spec, steps, seed or 0)
@@ -48,7 +54,12 @@ def vectors_command(
         chosen, score = made.inputs, made.score
         console.print(f"tried   {made.tried} kinds of inputs; taken: {'; '.join(made.inputs.notes)}", markup=False)
     else:
-        chosen = random_inputs(spec, batch, steps, seed or 0) if inputs is None else load_inputs(inputs, spec)
+        if inputs is not None:
+            chosen = load_inputs(inputs, spec)
+        elif golden is not None:
+            chosen = golden.inputs
+        else:
+            chosen = random_inputs(spec, batch, steps, seed or 0)
         score = _score(spec, chosen)
     console.print(f"inputs  {' x '.join(map(str, chosen.x.shape))}")
     for line in _lines(score):

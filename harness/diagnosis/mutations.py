@@ -92,12 +92,9 @@ def _of_lstm(change: Callable[[LstmNode], LstmNode]) -> ChangeNode:
 
 
 def _transposed(array: Float32Array) -> Float32Array:
-    """Each gate's square matrix transposed; the array itself where they are not square."""
+    """Square matrices beside each other, each of them transposed."""
     rows, columns = array.shape
-    gates = columns // rows
-    if gates * rows != columns:
-        return array
-    return np.ascontiguousarray(array.reshape(rows, gates, rows).transpose(2, 1, 0).reshape(rows, columns))
+    return np.ascontiguousarray(array.reshape(rows, columns // rows, rows).transpose(2, 1, 0).reshape(rows, columns))
 
 
 def _read_across(array: Float32Array) -> Float32Array:
@@ -107,9 +104,11 @@ def _read_across(array: Float32Array) -> Float32Array:
 
 def _kernel_changed(change: Callable[[Float32Array], Float32Array]) -> ChangeNode:
     def changed(node: Node) -> Node:
-        if isinstance(node, LstmNode) and change is _transposed and node.input_size != node.units:
+        if not isinstance(node, LstmNode | DenseNode):
             return node
-        return replace(node, kernel=change(node.kernel)) if isinstance(node, LstmNode | DenseNode) else node
+        if change is _transposed and node.input_size != node.units:
+            return node
+        return replace(node, kernel=change(node.kernel))
 
     return changed
 
@@ -134,7 +133,9 @@ def _bias_changed(node: Node, factor: float = 1.0, forget_factor: float = 1.0, f
 
 
 def _bias_dropped(node: Node) -> Node:
-    return replace(node, bias=None) if isinstance(node, LstmNode | DenseNode) else node
+    if not isinstance(node, LstmNode | DenseNode) or node.bias is None:
+        return node
+    return replace(node, bias=None)
 
 
 def _function_for(new: Activation, old: Activation, *, of_gates: bool) -> ChangeNode:

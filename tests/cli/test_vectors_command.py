@@ -36,6 +36,11 @@ def test_covering_inputs_show_all_and_pass(published: Path, tmp_path: Path, caps
     assert "vectors 47 of 47 planted mistakes would fail" in capsys.readouterr().out
 
 
+def test_a_golden_file_has_inputs_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["vectors", str(Path(__file__).parents[1] / "golden" / "v1.golden")]) == 0
+    assert "planted mistakes would fail on these inputs" in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_covering_inputs_are_not_also_given(published: Path, tmp_path: Path) -> None:
     arguments = ["vectors", str(published), "--cover", str(tmp_path / "y.npz")]
     assert run([*arguments, "--inputs", str(published.parent / "x.npz")]) == 2

@@ -81,6 +81,13 @@ def test_what_changes_nothing_is_equivalent() -> None:
     assert "linear_for_softmax" not in result.equivalent, "there is no softmax"
 
 
+def test_what_a_model_has_no_room_for_is_not_counted() -> None:
+    case = seeds.no_bias_16_32()
+    result = scored(case.spec, case.inputs)
+    names = {*result.equivalent, *(each.name for each in result.unseen)}
+    assert not names & {"bias_dropped", "kernel_transposed"}, "there is no bias, and the kernel is not square"
+
+
 def test_one_sequence_does_not_show_a_state_that_is_not_reset() -> None:
     spec = one_lstm()
     assert "state_not_reset" in unseen(spec, random_inputs(spec, batch=1, steps=6))

@@ -121,7 +121,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _say(error: HilError) -> None:
-    sys.stderr.write(f"error ({error.fault}): {error.message}\n")
+    sys.stderr.write(f"error ({error.fault}): {error.message} [{error.code}]\n")
     if error.first is not None:
         sys.stderr.write(f"at first: {error.first.message}\n")
     if error.remedy:

@@ -28,7 +28,11 @@ def sample(finding: Finding) -> list[str]:
     """What is printed of a finding, by `hil doctor` or by the command that comes upon it, wrapped for the page."""
     error = found(finding.id, **finding.example)
     if finding.check.startswith("hil "):
-        lines = [f"$ {finding.check}", f"error ({error.fault}): {error.message}", f"what to do: {error.remedy}"]
+        lines = [
+            f"$ {finding.check}",
+            f"error ({error.fault}): {error.message} [{error.code}]",
+            f"what to do: {error.remedy}",
+        ]
         return [line for text in lines for line in _wrapped(text, "")]
     outcome = Outcome(finding.check, "finding", error.message, error)
     return [line for text in lines_of(outcome) for line in _wrapped(text, " " * 22)]

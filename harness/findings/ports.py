@@ -38,6 +38,18 @@ PORT_FINDINGS = (
         },
     ),
     Finding(
+        "no_lock_folder",
+        "port",
+        TargetUnavailable,
+        "there is no place for the locks of boards",
+        "boards are locked in {folder}, and that cannot be written: {reason}",
+        "make it writable, or set XDG_RUNTIME_DIR to a folder of yours with mode 0700",
+        {
+            "folder": "/run/user/1000/lstm-hil",
+            "reason": "[Errno 30] Read-only file system: '/run/user/1000/lstm-hil'",
+        },
+    ),
+    Finding(
         "port_absent",
         "open",
         TargetUnavailable,

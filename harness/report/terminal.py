@@ -184,7 +184,7 @@ def print_summary(console: Console, runs: Sequence[Concluded], boards: Sequence[
 
 def print_error(console: Console, error: HilError) -> None:
     """An error with who is at fault and what to do."""
-    console.print(f"[bold red]error[/] ({error.fault}): {escape(error.message)}")
+    console.print(f"[bold red]error[/] ({error.fault}): {escape(f'{error.message} [{error.code}]')}")
     if error.first is not None:
         console.print(f"at first: {escape(error.first.message)}")
     if error.remedy:

@@ -23,7 +23,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from harness.errors import TargetBusy, TargetUnavailable
+from harness.errors import HilError, TargetBusy
+from harness.findings import found
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -200,9 +201,5 @@ def _ourselves() -> Holder:
     return Holder(os.getpid(), user, command, datetime.now().astimezone().isoformat(timespec="seconds"))
 
 
-def _no_place(folder: Path, error: OSError) -> TargetUnavailable:
-    return TargetUnavailable(
-        f"boards are locked in {folder}, and that cannot be written: {error}",
-        code="no_lock_folder",
-        remedy="make it writable, or set XDG_RUNTIME_DIR to a folder of yours with mode 0700",
-    )
+def _no_place(folder: Path, error: OSError) -> HilError:
+    return found("no_lock_folder", folder=folder, reason=error)

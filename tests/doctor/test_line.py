@@ -15,6 +15,7 @@ from harness.device import Device, Timing
 from harness.doctor.line import PATIENT_S, examine, line_quality
 from harness.errors import HilError
 from harness.fake import FakeDevice, FakeTransport, Faults
+from harness.findings import found
 from harness.protocol.messages import HelloReply
 from harness.protocol.wire import PROTOCOL_MAJOR
 from harness.transport.serial_port import SerialPort
@@ -134,6 +135,34 @@ def test_each_baud(actual: int, asked: int) -> None:
     assert (error.code, error.exit_code) == ("wrong_baud", 5)
     assert str(actual) in error.message
     assert str(asked) in error.message
+
+
+class RefusingPort(PlayedPort):
+    """A port whose adapter refuses some rates, or that goes away in the middle."""
+
+    def __init__(self, answer: Answer, baud: int, refuses: tuple[int, ...], finding: str) -> None:
+        super().__init__(answer, baud)
+        self._refuses = refuses
+        self._finding = finding
+
+    def open_line(self, url: str, baud: int) -> PlayedPort:
+        if baud in self._refuses:
+            raise found(self._finding, port=url, reason="")
+        return super().open_line(url, baud)
+
+
+def test_a_rate_that_the_port_has_not_is_left_out() -> None:
+    port = RefusingPort(FakeDevice().receive, 57600, (9600, 19200), "port_unusable")
+    with pytest.raises(HilError) as error:
+        examine("/dev/ttyACM0", 115200, port.open_line, port.clock)
+    assert error.value.code == "wrong_baud"
+
+
+def test_a_port_that_goes_away_meanwhile() -> None:
+    port = RefusingPort(FakeDevice().receive, 57600, (9600,), "port_absent")
+    with pytest.raises(HilError) as error:
+        examine("/dev/ttyACM0", 115200, port.open_line, port.clock)
+    assert error.value.code == "port_absent"
 
 
 def test_text(put: Put) -> None:

@@ -87,6 +87,10 @@ def test_a_tool_that_is_too_old(tool: Tool, version: str, install: Callable[[str
         ("\x7fELF\x02\x01\x01 of another machine", "Exec format error"),
         ("#!/there/is/no/such/shell\n", "No such file"),
         ("#!/bin/sh\necho hello\n", "hello"),
+        (
+            "#!/bin/sh\necho Open On-Chip Debugger 0.12.0\necho no configuration\nexit 1\n",
+            "exit status 1: no configuration",
+        ),
         ("#!/bin/sh\nsleep 20\n", "no answer"),
     ],
 )

@@ -15,19 +15,24 @@ from harness.transport import rights
 GROUP = 4242
 
 
-@pytest.fixture
-def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that passes for a port of the group dialout, of which this user is no member."""
-    path = tmp_path / "ttyACM0"
-    path.touch()
+def pretend(monkeypatch: pytest.MonkeyPatch, path: Path, group: int, mode: int) -> None:
+    """Let a file pass for a port of this group and mode."""
     real = os.stat
 
     def stat(name: Any, **options: Any) -> Any:
         if name == str(path):
-            return SimpleNamespace(st_uid=0, st_gid=GROUP, st_mode=0o20660)
+            return SimpleNamespace(st_uid=0, st_gid=group, st_mode=mode)
         return real(name, **options)
 
     monkeypatch.setattr(os, "stat", stat)
+
+
+@pytest.fixture
+def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A port of the group dialout, of which this user is no member."""
+    path = tmp_path / "ttyACM0"
+    path.touch()
+    pretend(monkeypatch, path, GROUP, 0o20660)
     monkeypatch.setattr(os, "getgroups", lambda: [1000])
     monkeypatch.setattr(rights, "user_name", lambda: "ann")
     monkeypatch.setattr(grp, "getgrgid", lambda number: SimpleNamespace(gr_name="dialout", gr_mem=[]))
@@ -55,7 +60,7 @@ def test_a_member_whom_something_else_forbids(port: Path, monkeypatch: pytest.Mo
 def test_a_port_of_no_group_that_people_are_in(
     port: Path, monkeypatch: pytest.MonkeyPatch, group: int, mode: int
 ) -> None:
-    monkeypatch.setattr(os, "stat", lambda name: SimpleNamespace(st_uid=0, st_gid=group, st_mode=mode))
+    pretend(monkeypatch, port, group, mode)
     assert "udev rule" in rights.how_to_open(str(port))
 
 

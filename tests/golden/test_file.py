@@ -11,7 +11,7 @@ import pytest
 
 import networks
 import seeds
-from goldens import OLD, PATH, golden_of, head_of, npy_of, small_file, with_head
+from goldens import OLD, PATH, golden_of, head_of, members_of, npy_of, small_file, with_head
 from harness.errors import ModelRefused, OracleError, UsageError
 from harness.golden.file import Golden, golden_bytes, golden_from_bytes, read_golden
 from harness.golden.oracle import GoldenOracle
@@ -61,6 +61,29 @@ def test_everything_that_inputs_can_have_comes_out() -> None:
     assert again.inputs.mask is not None
     np.testing.assert_array_equal(again.inputs.mask, mask)
     np.testing.assert_array_equal(again.inputs.labels["output"], labels["output"])
+
+
+def test_calls_of_a_stateful_model_come_out() -> None:
+    node = seeds.random_lstm_node(2, 3)
+    spec = replace(seeds.random_lstm(2, 3), nodes=(replace(node, stateful=True),), batch=2)
+    x = np.random.default_rng(0).standard_normal((3, 2, 4, 2)).astype(np.float32)
+    golden = golden_of(spec, Inputs(x, reset_before=np.array([False, True, False])))
+    again = golden_from_bytes(golden_bytes(golden), PATH)
+    assert_same(golden, again)
+    assert again.inputs.reset_before is not None
+    assert again.inputs.reset_before.tolist() == [False, True, False]
+    assert again.expected.tensors["lstm.h"].shape == (3, 2, 4, 3)
+
+
+def test_inputs_that_are_masks_and_states_come_out() -> None:
+    node = seeds.random_lstm_node(2, 3)
+    with_states = replace(node, h0_input="before/h", c0_input="before/c")
+    spec = replace(seeds.random_lstm(2, 3), nodes=(with_states,), mask_input="counts")
+    golden = golden_of(spec)
+    assert set(golden.inputs.initial) == {"lstm.h0", "lstm.c0"}
+    content = golden_bytes(golden)
+    assert_same(golden, golden_from_bytes(content, PATH))
+    assert "input.before%2Fh.npy" in members_of(content), "a name is no path"
 
 
 @pytest.mark.parametrize("name", networks.ALL)

@@ -28,6 +28,9 @@ FUZZER: Final = ("-fsanitize=fuzzer,address,undefined",)
 FUZZ_PROBE: Final = "int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return !data && size; }\n"
 PROBE: Final = "#include <math.h>\n#include <stdio.h>\nint main(int n, char **v) { return (int)tanhf(n) + !v; }\n"
 
+CODES: Final = {"gcc-arm-none-eabi": "no_toolchain", "qemu-system-arm": "no_qemu"}
+"""Parts whose absence `hil doctor` finds too, with its ids. The first part that is missing gives the error its code."""
+
 Say = Callable[[str], None]
 
 
@@ -83,7 +86,7 @@ def _unavailable(parts: Sequence[Part], circumstance: str) -> TargetUnavailable:
     listed = "; ".join(f"{_package(part)} ({part.purpose})" for part in parts)
     return TargetUnavailable(
         f"missing on this machine{circumstance}: {listed}.",
-        code="system_parts_missing",
+        code=CODES.get(parts[0].name, "system_parts_missing"),
         remedy=_install_command(parts),
     )
 

@@ -12,6 +12,7 @@ from bootstrap_fakes import FakePrograms
 from harness.bootstrap import apt, system
 from harness.bootstrap.system import PARTS, ensure_system_parts, missing_parts
 from harness.errors import ExitCode, TargetUnavailable
+from harness.findings import BY_ID
 
 CROSS = ("gcc-arm-none-eabi", "qemu-system-arm")
 SUDO = 'shift; exec "$@"'
@@ -152,7 +153,16 @@ def test_elsewhere_the_likely_command_is_offered(
     with pytest.raises(TargetUnavailable) as refused:
         ensure_system_parts(CROSS, said.append)
     assert refused.value.remedy.endswith(command)
+    assert refused.value.code == "no_toolchain"
     assert other_system.calls() == []
+
+
+@pytest.mark.parametrize("part", system.CODES)
+def test_what_is_missing_has_the_doctors_id(part: str, other_system: FakePrograms, said: list[str]) -> None:
+    with pytest.raises(TargetUnavailable) as refused:
+        ensure_system_parts([part], said.append)
+    assert refused.value.code == system.CODES[part]
+    assert BY_ID[refused.value.code].error.exit_code == refused.value.exit_code
 
 
 @pytest.mark.parametrize("text", ["ID=ubuntu\n", "ID=linuxmint\nID_LIKE='ubuntu debian'\n", 'ID_LIKE="debian"\n'])

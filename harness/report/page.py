@@ -150,6 +150,8 @@ def _worst(worst: Record, tolerance: Record | None) -> list[str]:
     )
     if not math.isfinite(float(worst["max_abs"])):
         return [values, "One side has a NaN or an infinity that the other has not: no tolerance allows that."]
+    if math.isinf(float(worst["share"])):
+        return [values, f"The error is {error:.3g}, and none is allowed there."]
     return [
         values,
         f"The error of {error:.3g} is {_percent(worst['share'], 'of')} what is allowed there.",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 
 from harness.compare.verdict import TensorResult
-from harness.model.spec import Float32Array
 from harness.report import curves, figures
 from harness.report.figures import Picture
 from harness.validation import Validation
@@ -14,7 +15,6 @@ MOST_LAYERS = 4
 """LSTMs that have pictures of their own, the worst ones: a page of fifty is not looked at."""
 
 _STATES = ("h", "c")
-_GATES = ("z", "gates")
 
 
 def pictures_of(run: Validation) -> list[Picture]:
@@ -23,30 +23,41 @@ def pictures_of(run: Validation) -> list[Picture]:
         return []
     results = {result.name: result for result in run.results if result.worst is not None}
     has_calls = run.inputs.reset_before is not None
+    groups = _groups(run, results, has_calls=has_calls)
     found: list[Picture] = []
     if run.bisection is not None and run.bisection.steps:
         found.append(figures.steps_alone("alone", run.bisection.to_json()))
-    for place, (layer, names) in enumerate(_groups(run, results, has_calls=has_calls).items()):
-        expected, got = run.expected.tensors, run.got
-        steps = [
-            curves.steps_of(name, expected[name], got[name], run.tolerances[name], has_calls=has_calls)
-            for name in names
-        ]
-        units = [curves.trajectory_of(name, expected[name], got[name], has_calls=has_calls) for name in names]
-        found += [
-            figures.error_by_step(f"step{place}", layer, steps),
-            figures.heat_map(f"map{place}", layer, steps),
-            figures.expected_and_got(f"both{place}", layer, units),
-        ]
-    judged = [name for name in results if name.rpartition(".")[2] not in ("h_last", "c_last", *_GATES)]
+    for place, (group, names) in enumerate(groups.items()):
+        found += _over_steps(run, str(place), group, names, has_calls=has_calls)
+    judged = dict.fromkeys(
+        [*chain(*groups.values()), *(name for name in run.loaded.spec.output_names if name in results)]
+    )
     if judged:
         tensors = run.expected.tensors
         found.append(figures.ulps("ulp", {name: curves.ulp_histogram(tensors[name], run.got[name]) for name in judged}))
-    found += _saturation(run, run.got)
+    found += _saturation(run, groups)
     for place, classes in enumerate(run.classes):
         if classes.rows[0].counts is not None:
             found.append(figures.confusion(f"classes{place}", classes.output, classes.rows[0]))
     return found
+
+
+def _over_steps(run: Validation, key: str, group: str, names: Sequence[str], *, has_calls: bool) -> list[Picture]:
+    """The pictures with an axis of time."""
+    assert run.expected is not None
+    expected, got = run.expected.tensors, run.got
+    steps = [
+        curves.steps_of(name, expected[name], got[name], run.tolerances[name], has_calls=has_calls) for name in names
+    ]
+    units = [curves.trajectory_of(name, expected[name], got[name], has_calls=has_calls) for name in names]
+    found = [
+        figures.error_by_step(f"step{key}", group, steps),
+        figures.heat_map(f"map{key}", group, steps),
+        figures.expected_and_got(f"both{key}", group, units),
+    ]
+    if not has_calls:
+        return found
+    return [replace(each, text=f"{each.text} The steps of the calls follow each other.") for each in found]
 
 
 def _groups(run: Validation, results: Mapping[str, TensorResult], *, has_calls: bool) -> dict[str, list[str]]:
@@ -66,9 +77,11 @@ def _groups(run: Validation, results: Mapping[str, TensorResult], *, has_calls: 
     return {group: names for group, names in groups.items() if group in worst}
 
 
-def _saturation(run: Validation, got: Mapping[str, Float32Array]) -> list[Picture]:
+def _saturation(run: Validation, shown: Mapping[str, object]) -> list[Picture]:
+    """The gates of the layers that are shown, or of the first ones."""
     assert run.loaded is not None
     assert run.inputs is not None
-    found = curves.saturation(run.loaded.spec, run.inputs, got)[:MOST_LAYERS]
-    traced = any(name.endswith(".gates") for name in got)
+    found = curves.saturation(run.loaded.spec, run.inputs, run.got)
+    found = tuple(each for each in found if each.layer in shown) or found[:MOST_LAYERS]
+    traced = any(name.endswith(".gates") for name in run.got)
     return [figures.saturated("gates", found, traced=traced)] if found else []

@@ -100,6 +100,13 @@ def test_a_nan_on_one_side_needs_no_number() -> None:
     assert "no tolerance allows that" in text
 
 
+def test_where_no_error_is_allowed() -> None:
+    of_run = record(made_run(change=add_one))
+    for tensor in of_run["tensors"]:
+        tensor["share"] = "Infinity"
+    assert "and none is allowed there" in Page(report_page(of_run)).text
+
+
 def test_an_error_says_who_and_what_to_do() -> None:
     run = Validation(Path("m.keras"))
     run.error = LinkTimeout("no answer to Run within 31 s", remedy="look for a loose cable")

@@ -14,7 +14,7 @@ import pytest
 import networks
 import seeds
 from harness.diagnosis.bisect import Bisection, Place, StepErrors
-from harness.model.inputs import random_inputs
+from harness.model.inputs import Inputs, random_inputs
 from harness.model.trace import TraceLevel
 from harness.report.figures import Picture
 from harness.report.pictures import MOST_LAYERS, pictures_of
@@ -159,3 +159,12 @@ def test_each_step_on_its_own_is_shown_where_it_is_known() -> None:
     check([picture])
     run.bisection = Bisection(first, "unknown")
     assert titles(pictures_of(run)) == list(TITLES)
+
+
+def test_calls_are_one_time() -> None:
+    spec = replace(seeds.random_lstm(2, 3), nodes=(seeds.random_lstm_node(2, 3, stateful=True, name="lstm"),))
+    x = np.random.default_rng(1).standard_normal((3, 2, 5, 2)).astype(np.float32)
+    pictures = pictures_of(made_run(spec, Inputs(x, reset_before=np.array([False, True, False]))))
+    assert titles(pictures) == list(TITLES)
+    assert all("calls follow each other" in picture.text for picture in pictures[:3])
+    check(pictures)

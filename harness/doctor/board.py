@@ -10,8 +10,8 @@ from harness.doctor.line import Clock, OpenLine, examine, line_quality
 from harness.doctor.outcomes import Examination, NotChecked
 from harness.errors import DeviceError, UsageError
 from harness.findings import found
-from harness.protocol.faults import Locate, fault_text, is_sound
-from harness.protocol.messages import HelloReply, ReadFault
+from harness.protocol.faults import Locate, fault_text
+from harness.protocol.messages import HelloReply
 from harness.protocol.wire import RunsOn
 from harness.transport.rights import may_use, owner_of, user_name
 from harness.transport.usb import UsbDevice
@@ -73,7 +73,7 @@ def check_board(examination: Examination, rig: BoardRig) -> None:
 
     examination.check("chip", of_the_answer(lambda hello: check_chip(rig, hello)))
     examination.check("firmware", of_the_answer(lambda hello: check_build(rig, hello)))
-    examination.check("faults", of_the_answer(lambda hello: _faults(rig, hello)))
+    examination.check("faults", of_the_answer(lambda _: _faults(rig)))
     examination.check("line", of_the_answer(lambda _: _line(rig)))
 
 
@@ -127,9 +127,7 @@ def _opens(rig: BoardRig) -> str:
     return f"{rig.url} opens, for us alone"
 
 
-def _faults(rig: BoardRig, hello: HelloReply) -> str:
-    if not hello.fault_crc32:
-        return "no fault since power-on"
+def _faults(rig: BoardRig) -> str:
     with _greeted(rig) as device:
         return check_faults(device, rig.locate)
 
@@ -140,9 +138,9 @@ def check_faults(device: Device, locate: Locate) -> str:
     Raises:
         HilError: the finding that it does.
     """
-    fault = device.request(ReadFault(clear_crc32=0))
-    if not is_sound(fault):
-        return "no fault since power-on"
+    fault = device.read_fault()
+    if fault is None:
+        return "no record of a fault"
     raise found("fault_record", text=fault_text(fault, locate))
 
 

@@ -37,10 +37,11 @@ BOARD_FINDINGS = (
         DeviceFault,
         "the device keeps the record of a fault",
         "the device stopped on {text}",
-        "report it with that line: it is a bug of the firmware unless power or clock failed; the record goes when "
-        "the board is unplugged",
+        "report it with that line: it is a bug of the firmware unless power or clock failed; the next run "
+        "tells it once more and clears it",
         {
-            "text": "a usage fault (division by zero), at 0x08001a34, called from 0x080012ef",
+            "text": "a usage fault (undefined instruction), at lstm_step at firmware/lib/engine/engine.c:214 "
+            "(0x08001a34), called from image_run at firmware/lib/image/image_run.c:88 (0x080012ee)",
         },
     ),
     Finding(

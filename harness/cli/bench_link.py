@@ -55,7 +55,7 @@ def bench_link(choice: TargetChoice, json_path: Path | None) -> int:
     except HilError as error:
         raise explained(target, error) from error
     console.print(_table(rows))
-    for line in _remarks(choice):
+    for line in _remarks(choice, rows):
         console.print(line, markup=False, highlight=False)
     chip = _chip()
     for line in ["link on the chip: not known without arm-none-eabi-gcc"] if chip is None else lines_of(chip):
@@ -165,7 +165,7 @@ def _table(rows: list[Goodput]) -> Table:
     return table
 
 
-def _remarks(choice: TargetChoice) -> list[str]:
+def _remarks(choice: TargetChoice, rows: list[Goodput]) -> list[str]:
     """What the figures are."""
     lines = [
         "goodput: payload bytes * 10 / (baud * seconds). to device: a load, from its first byte to the acknowledged",
@@ -179,4 +179,6 @@ def _remarks(choice: TargetChoice) -> list[str]:
         lines.append(
             f"time: this machine's. {choice.kind} moves 20 to 100 kB/s by itself: above 115200 baud that is measured."
         )
+    if any(row.goodput > 1 for row in rows):
+        lines.append("above 100 %: this line has no pace of its own, as a pseudo-terminal has none.")
     return lines

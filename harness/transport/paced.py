@@ -1,14 +1,14 @@
 """A line at the pace of a UART behind USB: emulators and processes move bytes as fast as they can.
 
-Where it knows the device's baud too, a byte that was sent at another one than it is received at arrives as garbage.
-
 Bytes of each direction leave one after another, ten bits each, and show at the other end of the USB cable in the frames
 of a full-speed device. When a byte arrives is computed from what went before it, never slept for byte by byte: somebody
 who comes late finds all that has arrived until then, and the rate stays that of the line.
 
 The time is an argument. `RealTime` is for whatever answers when it likes. In `VirtualTime` nothing waits: the line's
 time jumps from one arrival to the next one, once the device has done all that it can with what it was given. So figures
-do not depend on the machine; that the device takes no time to compute is their price.
+do not depend on the machine. What a device would take to compute, a `DeviceTime` adds.
+
+Where the line knows the device's baud too, a byte that was sent at another one than it is received at arrives as garbage.
 """
 
 from __future__ import annotations
@@ -262,7 +262,7 @@ class _Direction:
     def arrived(
         self,
         now_s: float,
-        received: Callable[[int, bytes], bytes],
+        received: Receiver,
         shown_s: Callable[[float], float] = lambda at_s: at_s,
     ) -> bytes:
         """What has arrived and is shown by now, as it is received."""

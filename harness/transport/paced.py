@@ -8,7 +8,7 @@ The time is an argument. `RealTime` is for whatever answers when it likes. In `V
 time jumps from one arrival to the next one, once the device has done all that it can with what it was given. So figures
 do not depend on the machine. What a device would take to compute, a `DeviceTime` adds.
 
-Where the line knows the device's baud too, a byte that was sent at another one than it is received at arrives as garbage.
+Where the line knows the device's baud too, a byte that is sent at one baud and received at another arrives as garbage.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def golden_bytes(golden: Golden) -> bytes:
     """The file of a golden: the same bytes for the same golden, anywhere.
 
     Raises:
-        UsageError: it is larger than what is read.
+        UsageError: it, or its run, is larger than what is read.
     """
     spec, weights = spec_to_plain(golden.spec)
     origin, inputs = golden.origin, golden.inputs
@@ -120,6 +120,7 @@ def golden_bytes(golden: Golden) -> bytes:
     arrays.update({f"{_INPUT}{name}": array for name, array in input_arrays(inputs, golden.spec).items()})
     arrays.update({f"{_EXPECTED}{name}": array for name, array in golden.expected.tensors.items()})
     try:
+        check_work(golden.spec, inputs)
         return pack(head, arrays)
     except ValueError as error:
         raise UsageError(

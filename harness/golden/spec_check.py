@@ -32,9 +32,9 @@ _MAX_NUMBER = 1 << 20
 _MAX_SIZE = 4096
 """Most units or features, likewise: an LSTM of 181 units fills the flash of the device."""
 
-_MAX_FLOATS = 1 << 28
-"""Most values that any node may make of the inputs, 2 GB in float64. h and c of an LSTM, which the file holds, are half
-of what its four gates have, and it holds no more than 2^26 floats."""
+_MAX_FLOATS = 1 << 26
+"""Most values that the four gates of an LSTM, or another node, may have in a run: the float64 reference takes some 40
+bytes for each, so 2.7 GB. 1000 sequences of 100 steps and 128 units have three quarters of it."""
 
 _MAX_TEXT = 1000
 """Longest name."""
@@ -76,7 +76,7 @@ def check_work(spec: ModelSpec, inputs: Inputs) -> None:
     widest = max(4 * node.units if isinstance(node, LstmNode) else node.units for node in spec.nodes)
     floats = prod((inputs.calls, inputs.batch, steps, widest))
     if floats > _MAX_FLOATS:
-        raise ValueError(f"it would take {floats} numbers at once, and {_MAX_FLOATS} are the most")
+        raise ValueError(f"its run takes {floats} numbers at once, and {_MAX_FLOATS} are the most")
 
 
 def _check_source(spec: ModelSpec, source: Source, reader: int) -> None:

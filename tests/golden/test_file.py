@@ -127,6 +127,16 @@ def test_a_newer_version_is_told_before_anything_else_is_read() -> None:
     assert "Update" in caught.value.remedy
 
 
+def test_what_could_not_be_read_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    golden = golden_of(seeds.random_lstm(2, 3))
+    monkeypatch.setattr(
+        "harness.golden.spec_check._MAX_FLOATS", 71
+    )  # two sequences of three steps have 72 in the gates
+    with pytest.raises(UsageError) as caught:
+        golden_bytes(golden)
+    assert caught.value.code == "golden_too_large"
+
+
 def test_what_a_file_does_not_say_is_not_answered(tmp_path: Path) -> None:
     path = tmp_path / "some.golden"
     path.write_bytes(small_file())

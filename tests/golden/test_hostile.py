@@ -15,10 +15,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import networks
 from goldens import OLD, PATH, head_of, members_of, npy_of, small_file, with_head, zipped
 from harness.errors import HilError, ModelRefused
 from harness.golden.container import MAX_FILE_BYTES
 from harness.golden.file import golden_from_bytes, read_golden
+from harness.golden.spec_check import check_spec, check_work
+from harness.model.inputs import random_inputs
 
 SMALL = small_file()
 OLD_BYTES = OLD.read_bytes()
@@ -188,6 +191,15 @@ def test_other_inputs_with_right_hashes_are_told() -> None:
     head = head_of(SMALL)
     x = golden_from_bytes(SMALL, PATH).inputs.x + np.float32(1)
     assert "inputs are not" in refusal(with_head(SMALL, head, **{"input.x.npy": npy_of(x)})).message
+
+
+def test_a_run_that_would_take_much_memory_is_refused() -> None:
+    """A few bytes can ask for a vector to be repeated a million times."""
+    spec = networks.encoder_decoder(1 << 20)
+    check_spec(spec)
+    with pytest.raises(ValueError, match="numbers at once"):
+        check_work(spec, random_inputs(spec, 8, 2))
+    check_work(networks.encoder_decoder(7), random_inputs(spec, 8, 2))
 
 
 def test_a_file_beyond_all_sizes_is_not_read(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from harness.build.platformio import engine_objects, firmware_elf
 from harness.cycles.disassembly import disassemble, executed
 from harness.cycles.timing import LINE_BYTES, estimate
 from harness.device import Device
-from harness.inference import CameBy, SequenceRunner, load_packed
+from harness.inference import SequenceRunner
+from harness.loading import CameBy, load_packed
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.pack import ModelImage, pack_model
 from harness.model.samples import random_lstm

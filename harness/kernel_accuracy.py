@@ -16,7 +16,7 @@ from harness.build.native import native_executable
 from harness.build.paths import project_root, work_dir
 from harness.compare.tolerance import distance_to_float64
 from harness.device import Device
-from harness.inference import load_model
+from harness.loading import load_model
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.inputs_file import load_inputs
 from harness.oracle.keras_oracle import expected

@@ -26,7 +26,8 @@ from harness.diagnosis.bisect import (
     with_gate,
 )
 from harness.diagnosis.layers import LayerSteps, StepValues, alone, layers_of
-from harness.inference import SequenceInput, SequenceResult, SequenceRunner, load_packed
+from harness.inference import SequenceInput, SequenceResult, SequenceRunner
+from harness.loading import load_packed
 from harness.model.inputs import Inputs
 from harness.model.pack import ModelImage
 from harness.model.spec import Float32Array, LstmNode, ModelSpec

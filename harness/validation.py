@@ -23,8 +23,9 @@ from harness.diagnosis.corrupted import find_corrupted_weight
 from harness.diagnosis.explain import Explanation, explain
 from harness.diagnosis.score import Score, Unseen, score
 from harness.errors import ExitCode, HilError, InternalError, UsageError, machine_error
-from harness.inference import LoadedModel as ModelOnDevice
-from harness.inference import Progress, SequenceInput, SequenceResult, SequenceRunner, load_packed
+from harness.inference import Progress, SequenceInput, SequenceResult, SequenceRunner
+from harness.loading import LoadedModel as ModelOnDevice
+from harness.loading import load_packed
 from harness.model.calls import run_calls
 from harness.model.expected_file import ExpectedFile, load_expected
 from harness.model.inputs import Inputs, random_inputs

@@ -257,7 +257,7 @@ class Workbench:
         What fits the arena goes over the link, as it does to a board. What does not fit goes to the flash store: over
         the link where the firmware can write it, else it must lie there when the emulator starts, which it does anew.
         """
-        from harness.inference import must_be_preloaded  # NumPy comes with it
+        from harness.loading import must_be_preloaded  # NumPy comes with it
 
         device = self.device()
         if must_be_preloaded(device.info, image) and self.target.preload(image.data, device.info.store_address):

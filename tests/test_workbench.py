@@ -10,7 +10,7 @@ import pytest
 import seeds
 from harness.errors import DeviceFault, DeviceReset, HilError, ModelRefused
 from harness.fake import FakeDevice, FakeTransport, Faults
-from harness.inference import load_model
+from harness.loading import load_model
 from harness.model.pack import pack_model
 from harness.protocol.messages import Echo, Log
 from harness.protocol.wire import Capability, ResetCause

@@ -15,8 +15,9 @@ from harness.build.elf import symbols
 from harness.cycles.disassembly import Instruction, disassemble, executed
 from harness.cycles.timing import LINE_STALL, estimate
 from harness.device import Device
-from harness.inference import SequenceRunner, load_packed
+from harness.inference import SequenceRunner
 from harness.link_bench.chip import chip_link
+from harness.loading import load_packed
 from harness.model.inputs import random_inputs
 from harness.model.pack import pack_model
 from harness.model.samples import random_lstm

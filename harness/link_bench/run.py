@@ -9,10 +9,11 @@ import numpy as np
 
 from harness.device import Device
 from harness.errors import DeviceError, UsageError
-from harness.inference import SequenceRunner, load_packed
+from harness.inference import SequenceRunner
 from harness.link_bench.device_work import STREAMED_SHAPE
 from harness.link_bench.record import TO_DEVICE, TO_HOST, Goodput, goodput_of
 from harness.link_bench.tap import Tap
+from harness.loading import load_packed
 from harness.model.inputs import random_inputs
 from harness.model.pack import pack_model
 from harness.model.samples import random_lstm

@@ -19,7 +19,7 @@ from harness import __version__
 from harness.compare.metrics import absolute_errors
 from harness.compare.verdict import json_number
 from harness.errors import DeviceFault, HilError
-from harness.inference import CameBy
+from harness.loading import CameBy
 from harness.model.spec import Float32Array, LstmNode, Node
 from harness.oracle.load import gate_parameters
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS

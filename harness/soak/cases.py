@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.device import Device
-from harness.inference import SequenceRunner, load_packed
+from harness.inference import SequenceRunner
+from harness.loading import load_packed
 from harness.model.pack import ModelImage, pack_model
 from harness.model.samples import random_lstm
 from harness.model.spec import Float32Array, ModelSpec

@@ -17,7 +17,7 @@ from harness.build.native import native_executable
 from harness.build.paths import project_root
 from harness.build.platformio import firmware_elf
 from harness.errors import BuildFailed, TargetUnavailable
-from harness.inference import load_model
+from harness.loading import load_model
 from harness.model.inputs import random_inputs
 from harness.protocol.baud import COMMON_BAUDS, baud_error, is_possible
 from harness.protocol.messages import HelloReply

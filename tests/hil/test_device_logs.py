@@ -8,7 +8,7 @@ import pytest
 
 import seeds
 from harness.device import Device
-from harness.inference import load_model
+from harness.loading import load_model
 from harness.protocol.framing import encode_frame
 from harness.protocol.messages import Echo, Header, Log
 from harness.protocol.wire import LogEvent, LogLevel

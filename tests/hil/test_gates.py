@@ -13,7 +13,7 @@ import pytest
 import networks
 import seeds
 from harness.device import Device
-from harness.inference import load_image, load_model
+from harness.loading import load_image, load_model
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.pack import ModelImage, pack_model
 from harness.model.spec import ModelSpec

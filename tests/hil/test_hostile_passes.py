@@ -11,7 +11,7 @@ import pytest
 
 import networks
 from harness.device import Device
-from harness.inference import load_image
+from harness.loading import load_image
 from harness.model.pack import ModelImage, pack_model
 from harness.protocol.messages import Run
 from harness.protocol.records import Record

@@ -11,7 +11,8 @@ import pytest
 import seeds
 from harness.device import Device
 from harness.errors import ModelRefused
-from harness.inference import SequenceRunner, load_image, load_model
+from harness.inference import SequenceRunner
+from harness.loading import load_image, load_model
 from harness.model.pack import ModelImage, pack_model
 from harness.protocol.image import ImageHeader, NodeRecord, SourceRecord
 from harness.protocol.messages import ImageBegin, ImageCommit, Read, Run, StateReset, Write

@@ -14,7 +14,8 @@ import pytest
 import seeds
 from harness.device import Device, Timing
 from harness.errors import DeviceReset, LinkClosed
-from harness.inference import SequenceRunner, load_packed
+from harness.inference import SequenceRunner
+from harness.loading import load_packed
 from harness.model.pack import pack_model
 from harness.protocol.messages import Reset
 from harness.targets.choice import TargetChoice

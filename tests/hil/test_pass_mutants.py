@@ -11,7 +11,7 @@ import pytest
 import networks
 from harness.build.native import native_executable
 from harness.device import Device
-from harness.inference import load_model
+from harness.loading import load_model
 from harness.model.inputs import random_inputs
 from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference

@@ -10,7 +10,8 @@ import pytest
 import networks
 from harness.device import Device
 from harness.errors import ModelRefused
-from harness.inference import SequenceRunner, load_model
+from harness.inference import SequenceRunner
+from harness.loading import load_model
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.spec import ModelSpec, Source
 from harness.oracle.reference import reference

@@ -9,7 +9,7 @@ import pytest
 
 import networks
 from harness.device import Device
-from harness.inference import load_model
+from harness.loading import load_model
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.spec import ModelSpec, NetworkInput, Node, PoolNode, ScaleNode, Source, gives_sequence
 from harness.oracle.reference import reference

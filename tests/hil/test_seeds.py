@@ -7,7 +7,7 @@ import pytest
 
 import seeds
 from harness.device import Device
-from harness.inference import load_model
+from harness.loading import load_model
 from harness.protocol.wire import Activation
 from harness.validation import run_batch
 

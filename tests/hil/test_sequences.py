@@ -9,7 +9,8 @@ import pytest
 
 import seeds
 from harness.device import Device
-from harness.inference import SequenceRunner, load_model
+from harness.inference import SequenceRunner
+from harness.loading import load_model
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.spec import ActivationNode, DenseNode, ModelSpec
 from harness.oracle.reference import reference

@@ -10,7 +10,7 @@ import pytest
 import seeds
 from harness.device import Device
 from harness.errors import DeviceReset
-from harness.inference import load_model
+from harness.loading import load_model
 from harness.model.pack import pack_model
 from harness.protocol.framing import encode_frame
 from harness.protocol.messages import (

@@ -9,7 +9,7 @@ import pytest
 
 import seeds
 from harness.device import Device
-from harness.inference import load_model
+from harness.loading import load_model
 from harness.model.inputs import random_inputs
 from harness.model.spec import ModelSpec
 from harness.protocol.messages import Read, Run, StateReset, Write

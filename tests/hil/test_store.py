@@ -10,7 +10,7 @@ import pytest
 import seeds
 from harness.device import Device
 from harness.errors import ModelRefused
-from harness.inference import CameBy, load_model, load_packed, open_stored_image
+from harness.loading import CameBy, load_model, load_packed, open_stored_image
 from harness.model.inputs import random_inputs
 from harness.model.pack import pack_model
 from harness.model.spec import DenseNode, ModelSpec

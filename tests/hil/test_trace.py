@@ -11,7 +11,7 @@ import pytest
 import networks
 import seeds
 from harness.device import Device
-from harness.inference import load_model
+from harness.loading import load_model
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel

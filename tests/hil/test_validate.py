@@ -11,7 +11,7 @@ import pytest
 
 import seeds
 from harness.errors import InputsRefused, ModelRefused
-from harness.inference import CameBy
+from harness.loading import CameBy
 from harness.model.inputs import Inputs
 from harness.oracle.runtime import import_keras
 from harness.protocol.wire import Activation

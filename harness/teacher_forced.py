@@ -64,13 +64,12 @@ def bisect(
     if found is None:
         return None
     place, is_beyond = found
-    if place.layer is None and is_beyond:
-        return Bisection(place, "behind")
-    if place.layer is None or place.step is None:
-        return Bisection(place, "unknown" if is_beyond else "none")
     oracles, devices = (layers_of(spec, inputs, values) for values in (expected, got))
-    if not oracles or not devices:
-        return Bisection(place, "unknown")
+    are_known = bool(oracles and devices)
+    if place.layer is None and is_beyond and are_known:
+        return Bisection(place, "behind")
+    if place.layer is None or place.step is None or not are_known:
+        return Bisection(place, "unknown" if is_beyond else "none")
     oracle, device = oracles[place.layer], devices[place.layer]
     free = free_running_errors(oracle, device, place)
     if not oracle.valid[place.index]:

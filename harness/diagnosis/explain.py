@@ -38,7 +38,8 @@ _SCREENED = 2
 _SCREENED_STEPS = 64
 """Steps from the first wrong one on that a mistake is first tried on."""
 
-_WITH_STEPS = (".h", ".c", ".z", ".gates")
+_OF_GATES = (".z", ".gates")
+_WITH_STEPS = (".h", ".c", *_OF_GATES)
 
 _KEPT = 8
 """Mistakes that are tried on all sequences."""
@@ -183,7 +184,11 @@ def explain(
         clock: seconds that only go forward.
     """
     deadline_s = clock() + limit_s
-    task = _Task(spec, inputs, dict(values))
+    # Whoever mixes up gates may trace them under their right names or not: what follows from them says more.
+    without_gates = {name: array for name, array in values.items() if not name.endswith(_OF_GATES)}
+    task = _Task(spec, inputs, without_gates)
+    if not task.values or task.plain.explains:
+        task = _Task(spec, inputs, dict(values))
     plain = task.plain
     if not task.values:
         return Explanation((), False, math.inf, 0, "there is no tensor that the model has")
@@ -230,7 +235,7 @@ class _Task:
     allowed: dict[str, Tolerance] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.gates = any(name.endswith((".z", ".gates")) for name in self.values)
+        self.gates = any(name.endswith(_OF_GATES) for name in self.values)
         if self.inputs.reset_before is None:
             self._cut(_first_rows(self.inputs, MOST_SEQUENCE_STEPS))
         self.float64 = reference(self.spec, self.inputs, gates=self.gates)

@@ -56,6 +56,26 @@ def test_gates_are_explained_too() -> None:
     assert found.name == "swap_gates_f_c"
 
 
+def test_gates_under_wrong_names_do_not_hide_a_mistake() -> None:
+    """An engine that takes block f for c may still send it as f."""
+    planted = next(each for each in PLANTED if each.mistake.name == "swap_gates_f_c")
+    right_gates = reference(planted.spec, planted.inputs, np.float32, gates=True)
+    values = {name: np.asarray(array, np.float32) for name, array in right_gates.items() if name.endswith(".z")}
+    (found,) = explain(planted.spec, planted.inputs, {**planted.values, **values}).found
+    assert found.name == "swap_gates_f_c"
+
+
+def test_gates_are_explained_where_the_rest_is_right() -> None:
+    planted = next(each for each in PLANTED if each.mistake.name == "swap_gates_f_c")
+    wrong = planted.mistake.tensors(np.float32, gates=True)
+    gates = {name: np.asarray(array, np.float32) for name, array in wrong.items() if name.endswith((".z", ".gates"))}
+    explanation = explain(planted.spec, planted.inputs, {**right(planted.spec, planted.inputs), **gates})
+    assert not explanation.unchanged
+    assert explanation.found == (), "no mistake leaves h and c right"
+    (found,) = explain(planted.spec, planted.inputs, gates).found
+    assert found.name == "swap_gates_f_c"
+
+
 def test_values_of_the_right_model_have_no_mistake() -> None:
     spec = classifier()
     inputs = random_inputs(spec, batch=3, steps=9)

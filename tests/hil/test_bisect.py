@@ -10,6 +10,7 @@ import pytest
 import seeds
 from harness.build.native import native_executable
 from harness.model.inputs import Inputs, random_inputs
+from harness.model.trace import TraceLevel
 from harness.oracle.cache import Oracle
 from harness.oracle.load import LoadedModel
 from harness.protocol.wire import Kernel
@@ -43,12 +44,15 @@ def run(
     kernel: Kernel = Kernel.ARM_MATH,
     *,
     with_mask: bool = False,
+    level: TraceLevel = TraceLevel.HC,
 ) -> Validation:
     executable = native_executable(None if mutant is None else mutant.planted())
     with Workbench(NativeTarget(executable, tmp_path / "log")) as bench:
         inputs = masked if with_mask else vectors
         oracle = Oracle(tmp_path / "oracle")
-        return validate(model_path, inputs, bench.device_for, Limits(), oracle, kernel=kernel, look_closer=True)
+        return validate(
+            model_path, inputs, bench.device_for, Limits(), oracle, kernel=kernel, look_closer=True, level=level
+        )
 
 
 def mutant(name: str, kernel: str = "arm_math") -> Mutant:
@@ -76,6 +80,23 @@ def test_each_bug_is_found_where_it_is(
     assert (bisection.cause, bisection.first.step) == (cause, step), bisection.lines
     wrong = [each.name for each in bisection.stages if each.is_wrong]
     assert wrong[:1] == ([] if stage is None else [stage]), bisection.stages
+
+
+def test_with_gates_the_mistake_has_its_name_too(model_path: Path, tmp_path: Path) -> None:
+    result = run(model_path, tmp_path, mutant("gates ICFO"), level=TraceLevel.GATES)
+    assert result.explanation is not None
+    assert [each.name for each in result.explanation.found] == ["swap_gates_f_c"]
+    assert result.bisection is not None
+    assert result.bisection.first.tensor == "lstm.gates"
+    assert result.bisection.first.gate in ("f", "c")
+
+
+def test_without_every_step_nothing_is_said_of_the_layers(model_path: Path, tmp_path: Path) -> None:
+    result = run(model_path, tmp_path, mutant("gates ICFO"), level=TraceLevel.NONE)
+    assert result.bisection is not None
+    assert (result.bisection.first.tensor, result.bisection.cause) == ("output", "unknown")
+    assert result.explanation is not None
+    assert [each.name for each in result.explanation.found] == ["swap_gates_f_c"]
 
 
 def test_a_mask_that_is_ignored(model_path: Path, tmp_path: Path) -> None:

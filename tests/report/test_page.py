@@ -188,7 +188,7 @@ def test_the_page_follows_the_reader() -> None:
 
 def test_the_page_is_small() -> None:
     spec = seeds.random_lstm(8, 128)
-    run = made_run(spec, random_inputs(spec, batch=8, steps=200))
+    run = made_run(spec, random_inputs(spec, batch=1, steps=200))
     assert len(report_page(record(run), pictures_of(run))) < 2_000_000
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -85,16 +86,28 @@ class Files:
             if path is not None
         }
         for model in models:
-            outputs = [path for path in (self.save.of(model), self.json.of(model)) if path is not None]
+            outputs = self._outputs(model)
             for path in outputs:
                 if path.resolve() in read:
                     raise UsageError(f"{path} would be written over, and it is read", remedy="name another place")
-            if len({path.resolve() for path in outputs}) < len(outputs):
-                raise UsageError(f"--save and --json both name {outputs[0]}", remedy="name two files")
+            named = Counter(path.resolve() for path in outputs).most_common(1)
+            if named and named[0][1] > 1:
+                raise UsageError(
+                    f"two of --save, --json and --report name {named[0][0]}", remedy="name files of their own"
+                )
             if record is not None and record in {path.resolve() for path in outputs}:
                 raise UsageError(f"--record names {self.record}, as another option does", remedy="name another file")
         if record in read:
             raise UsageError(f"{self.record} would be written over, and it is read", remedy="name another place")
+
+    def _outputs(self, model: Path) -> list[Path]:
+        """All files that are written about a model, except for the record of the link."""
+        files = [path for path in (self.save.of(model), self.json.of(model)) if path is not None]
+        if self.report is None:
+            return files
+        from harness.report.folder import RUN_FILES
+
+        return [*files, *(self.report.of(model) / name for name in RUN_FILES)]
 
     def forget_old(self, model: Path) -> None:
         """Remove what an earlier run left: whatever happens to this one, its result must not be taken for a new one."""

@@ -163,3 +163,14 @@ def test_the_demo_of_a_classifier_is_told_in_classes(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "Confusion matrix" in page
     assert "device against truth" in page
+
+
+def test_a_report_never_replaces_what_is_read(model: Path, tmp_path: Path) -> None:
+    x = tmp_path / "worst.npz"
+    np.savez(x, x=np.zeros((1, 2, 3), np.float32))
+    before = x.read_bytes()
+    arguments = ["validate", str(model), "--native", "--report", str(tmp_path)]
+    assert run([*arguments, "--inputs", str(x)]) == 2
+    assert run([*arguments, "--json", str(tmp_path / "report.json")]) == 2
+    assert x.read_bytes() == before
+    assert names(tmp_path) == {"worst.npz"}

@@ -40,8 +40,11 @@ from harness.oracle.weights_file import read_weights
 _FORMAT = 1
 """Raised when the files' layout changes."""
 
-_KEPT = 200
-"""Answers that are kept; the oldest go first."""
+_KEPT = 4000
+"""Files that are kept; the oldest go first. A model has two: a second run of 2000 weight sets asks nobody."""
+
+_KEPT_BYTES = 1 << 30
+"""All of them together: of a small network on 8 sequences of 16 steps one has 0.1 MB."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = ("oracle", "model", "compare", "protocol")
@@ -178,11 +181,18 @@ class Oracle:
             with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".tmp", delete=False) as file:
                 np.savez(file, digest=digest, **arrays)  # type: ignore[arg-type]
             os.replace(file.name, self._folder / f"{key}.npz")
-            kept = sorted(self._folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
-            for path in kept[:-_KEPT]:
-                path.unlink(missing_ok=True)
+            _forget_oldest(self._folder)
         except OSError:
             return
+
+
+def _forget_oldest(folder: Path) -> None:
+    known = sorted(((path.stat(), path) for path in folder.glob("*.npz")), key=lambda each: each[0].st_mtime)
+    size_bytes = 0
+    for place, (status, path) in enumerate(reversed(known)):
+        size_bytes += status.st_size
+        if place >= _KEPT or size_bytes > _KEPT_BYTES:
+            path.unlink(missing_ok=True)
 
 
 def _loaded_again(known: LoadedModel) -> LoadedModel:

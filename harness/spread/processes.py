@@ -155,8 +155,9 @@ class _Crew(Generic[Job, Result]):
 def _serve(line: Connection, make_session: MakeSession[Any, Any]) -> None:
     """The process's whole life."""
     signal.signal(signal.SIGTERM, _terminate)
-    # Ctrl-C reaches every process of the terminal; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and the end of a terminal reach every process of it: the first one ends the others, under nohup nobody.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with make_session() as session:

@@ -49,16 +49,17 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Places `fake` and, where there is a QEMU, `qemu`."""
+    """Places `fake` and, where there is a QEMU, `qemu` and `other`."""
     folder = tmp_path_factory.mktemp("lab")
     with ExitStack() as ends, pytest.MonkeyPatch.context() as environment:
         device = PtyDevice(FakeDevice().receive)
         ends.callback(device.hang_up)
         ports = {"fake": device.url}
         try:
-            qemu = QemuOnPty(firmware_elf(), folder / "qemu.log")
-            ends.callback(qemu.stop)
-            ports["qemu"] = qemu.url
+            for name in ("qemu", "other"):
+                qemu = QemuOnPty(firmware_elf(), folder / f"{name}.log")
+                ends.callback(qemu.stop)
+                ports[name] = qemu.url
         except TargetUnavailable:
             pass
         lab = Lab(folder, ports)
@@ -94,6 +95,18 @@ def test_the_place_is_ours_meanwhile_and_released_after(lab: Lab, capsys: pytest
     assert run(["info", "--labgrid", "fake"]) == 0
     assert "labgrid_place" in capsys.readouterr().out
     assert lab.holder("fake") is None
+
+
+def test_models_are_spread_over_several_places(
+    on_qemu: Lab, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = [shutil.copy(model, tmp_path / f"{name}.keras") for name in ("a", "b")]
+    places = ["--labgrid", "qemu", "--labgrid", "other"]
+    assert run(["validate", *map(str, models), *places, "--batch", "2", "--steps", "9", "--json", f"{tmp_path}/"]) == 0
+    assert "2 at once" in capsys.readouterr().out
+    records = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("a", "b")]
+    assert {record["target"]["labgrid_place"] for record in records} <= {"qemu", "other"}
+    assert [on_qemu.holder(place) for place in ("qemu", "other")] == [None, None]
 
 
 def test_a_second_user_is_told_who_holds_it(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,6 +128,16 @@ def test_old_answers_go(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(list(tmp_path.glob("*"))) == 3
 
 
+def test_answers_beyond_what_the_disk_may_hold_go(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(Oracle(tmp_path), model)
+    size_bytes = sum(path.stat().st_size for path in tmp_path.glob("*"))
+    monkeypatch.setattr(cache, "_KEPT_BYTES", 3 * size_bytes)
+    for seed in range(1, 8):
+        ask(Oracle(tmp_path), model, seed)
+    assert size_bytes < sum(path.stat().st_size for path in tmp_path.glob("*")) <= 3 * size_bytes
+    assert ask(Oracle(tmp_path), model, 7).from_cache
+
+
 def test_a_folder_that_cannot_be_written_only_costs_time(model: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")

@@ -85,6 +85,17 @@ def test_processes_end_in_order_when_the_iteration_is_given_up(tmp_path: Path) -
     assert len(folder.closed()) == 2
 
 
+def test_what_a_terminal_sends_to_all_ends_no_worker(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    events = run_over_processes(folder.session, [Job(0, tmp_path, sleep_s=1)], 1)
+    assert next(events) == Started(0)
+    assert wait_for(lambda: bool(list(tmp_path.glob("try-*"))))
+    (worker,) = folder.opened()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        os.kill(int(worker), number)
+    assert results(list(events)) == {0: (0, int(worker))}
+
+
 def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     script = tmp_path / "parent.py"

@@ -203,6 +203,22 @@ def test_an_environment_that_cannot_be_made_is_none(tmp_path: Path, monkeypatch:
     assert installed() is None
 
 
+def test_set_up_for_the_project_s_checks_goes_on_without_labgrid(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from harness.cli.maintenance import _install_labgrid
+    from harness.lab import install as module
+
+    def fails(say: object) -> Path:
+        raise TargetUnavailable("labgrid could not be installed: no network", remedy="plug it in")
+
+    monkeypatch.setattr(module, "install", fails)
+    _install_labgrid(needed=False)
+    assert "no network\nTests of labgrid are left out. What to do: plug it in" in capsys.readouterr().err
+    with pytest.raises(TargetUnavailable, match="no network"):
+        _install_labgrid(needed=True)
+
+
 def test_what_is_shown_of_a_free_place() -> None:
     text = shown(by=None)
     assert acquired_by(text) is None

@@ -125,6 +125,13 @@ def test_a_given_tolerance_replaces_the_derived_one(validate: Validate, stacked_
     worst = next(result.worst for result in run.results if not result.passed)
     assert worst is not None
     assert worst.expected != worst.got
+    assert run.bisect_error is None
+    assert run.troubles == []
+    assert run.explanation is not None
+    assert run.explanation.unchanged, "the device is right, and nobody is as right as that"
+    assert run.bisection is not None
+    assert not [stage.name for stage in run.bisection.stages if stage.is_wrong]
+    assert [step.step for step in run.bisection.steps] == list(range(8))
 
 
 def test_a_refused_model_is_refused_before_anything_is_sent(validate: Validate, tmp_path: Path) -> None:

@@ -43,19 +43,24 @@ class RunsProgress:
         self._bar.stop()
 
     def progressed(self, place: int, share: float) -> None:
-        """A share of a run is done, 0 to 1."""
+        """A share of a run is done, 0 to 1. Of several runs a pipe is told only when one has ended."""
         self._pace.progressed(place, share)
         self._show()
+        if self._pace.total == 1:
+            self._tell(f"{share:.0%}, {self._pace}")
 
     def finished(self, place: int) -> None:
         """A run has ended."""
         self._pace.finished(place)
         self._show()
-        now_s = time.monotonic()
-        is_last = self._pace.done == self._pace.total
-        if not self._console.is_terminal and not is_last and now_s - self._told_s >= _LINE_EVERY_S:
-            self._told_s = now_s
-            self._console.print(f"done    {self._pace}", markup=False)
+        if self._pace.done < self._pace.total:
+            self._tell(str(self._pace))
 
     def _show(self) -> None:
         self._bar.update(self._task, completed=self._pace.done_with_shares, pace=str(self._pace))
+
+    def _tell(self, text: str) -> None:
+        now_s = time.monotonic()
+        if not self._console.is_terminal and now_s - self._told_s >= _LINE_EVERY_S:
+            self._told_s = now_s
+            self._console.print(f"done    {text}", markup=False)

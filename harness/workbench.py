@@ -341,7 +341,7 @@ def explained(target: Target, error: HilError) -> HilError:
     """
     board_there = board_behind(target)
     is_puzzling = isinstance(error, LinkTimeout) or error.code in ("wrong_reply", "flash_not_verified")
-    if board_there is None or not is_puzzling:
+    if board_there is None or not is_puzzling or error.first is not None:  # which has been looked into already
         return error
     from harness.doctor.line import IMPATIENT_S, examine
 
@@ -351,6 +351,8 @@ def explained(target: Target, error: HilError) -> HilError:
     except HilError as finding:
         if isinstance(error, FlashError):  # which it stays; the finding says why
             error.message, error.remedy = f"{error.message}; {finding.message}", finding.remedy
+            return error
+        if finding.message == error.message:  # what was met is all that there is to find
             return error
         finding.first = error
         return finding

@@ -76,8 +76,8 @@ def test_validate(
     if rig == "old":
         assert error["first"] is None, "it says by itself what it is"
     else:
-        assert error["first"]["code"]
-        assert "\nat first: " in output
+        assert error["first"]["message"] != error["message"]
+        assert f"\nat first: {error['first']['message']}\n" in output
 
 
 def test_what_went_over_the_line_meanwhile_can_be_replayed(
@@ -160,6 +160,25 @@ def test_an_error_that_says_enough_is_left_alone(error: HilError) -> None:
         raise AssertionError("nobody has to look")
 
     assert explained(board_at("/dev/ttyACM0", never), error) is error
+
+
+def test_what_was_looked_into_is_not_looked_into_again() -> None:
+    def never(_url: str, _baud: int) -> Transport:
+        raise AssertionError("it has been looked at")
+
+    finding = LinkTimeout("silent", code="device_silent")
+    finding.first = timeout = LinkTimeout("no answer to Hello")
+    assert explained(board_at("/dev/ttyACM0", never), finding) is finding
+    assert finding.first is timeout
+
+
+def test_a_look_that_ends_as_the_run_did_finds_nothing() -> None:
+    def stuck(url: str, _baud: int) -> Transport:
+        raise LinkTimeout(f"{url} took no bytes for 10 s")
+
+    error = LinkTimeout("/dev/ttyACM0 took no bytes for 10 s")
+    assert explained(board_at("/dev/ttyACM0", stuck), error) is error
+    assert error.first is None
 
 
 def test_an_emulator_has_no_port_to_look_at(tmp_path: Path) -> None:

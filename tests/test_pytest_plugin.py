@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 import seeds
+from harness.diagnosis.hypotheses import hypotheses
+from harness.model.inputs import random_inputs
+from harness.oracle.load import load_model
 from keras_models import save_spec
 
 DEVICE_TEST = """
@@ -125,6 +129,17 @@ def test_a_failure_says_where_why_and_how_to_have_it_again(
     assert len(str(properties["hil_build_id"])) == 40
     assert str(properties["hil_lstm.h"]).startswith("max_abs=")
     assert "--native" in str(properties["hil_command"])
+
+
+def test_a_failure_says_what_mistake_the_given_values_have(model: Path, project: pytest.Pytester) -> None:
+    spec = load_model(model).spec
+    mistakes = hypotheses(spec, random_inputs(spec))
+    wrong = next(each for each in mistakes if each.name == "swap_gates_f_c").tensors()
+    np.savez(project.path / "y.npz", output=wrong["output"])
+    project.makepyfile(f"def test_given(validate): assert validate({str(model)!r}, expected='y.npz')")
+    result = project.runpytest_subprocess("--native")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["the expected values: matches within * if gates f and c are swapped"])
 
 
 FAULTING = """

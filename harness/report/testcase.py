@@ -41,6 +41,8 @@ def failure_lines(run: Validation, command: str) -> list[str]:
         lines += run.bisection.lines
     if run.explanation is not None:
         lines += run.explanation.lines
+    if run.given_explanation is not None:
+        lines += [f"the expected values: {line}" for line in run.given_explanation.lines]
     return [*lines, f"again: {command}"]
 
 

@@ -187,7 +187,7 @@ _TEXTS = {
     "mask": "that step is masked, and its state should be that of the step before",
     "behind": "all LSTMs are right, so what comes behind them is wrong",
     "unknown": "h and c of every step were not fetched, so no more is known (--trace hc, or hil bisect)",
-    "none": "all is within tolerance",
+    "none": "all is within tolerance of Keras' values",
 }
 
 

@@ -89,7 +89,8 @@ class GoldenOracle:
             raise UsageError(f"{loaded.path} says what is expected on its own inputs only", remedy="give no others")
         if gates and self._golden.level < TraceLevel.GATES:
             raise UsageError(
-                f"{loaded.path} has no gates", remedy="leave out --trace gates, or make the file with --trace gates"
+                f"{loaded.path} has no gates",
+                remedy="make it with `hil golden make --trace gates`; `hil validate` without --trace gates needs none",
             )
         golden = self._golden
         return Answer(golden.expected, dict(golden.max_abs_to_float64), False, self.inputs, dict(golden.tolerances))

@@ -145,8 +145,9 @@ def test_what_a_file_does_not_say_is_not_answered(tmp_path: Path) -> None:
     assert oracle.answer(loaded, oracle.inputs).tolerances is not None
     with pytest.raises(UsageError, match="its own inputs only"):
         oracle.answer(loaded, replace(oracle.inputs))
-    with pytest.raises(UsageError, match="has no gates"):
+    with pytest.raises(UsageError, match="has no gates") as caught:
         oracle.answer(loaded, oracle.inputs, gates=True)
+    assert "hil golden make --trace gates" in str(caught.value.remedy), "hil bisect has no --trace to leave out"
     with pytest.raises(UsageError, match="--layer"):
         oracle.load(path, layer="lstm")
     with pytest.raises(UsageError, match="has its own inputs"):

@@ -146,7 +146,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [f"hil: targets {named}{'' if _asked_for(config) else ' (default)'}"]
     taken = config.stash.get(_TAKEN_NAMES, [])
     if taken:
-        lines.append(f"hil: {', '.join(taken)} belong to another plugin: use --hil-...")
+        lines.append(
+            f"hil: {', '.join(taken)} {'belong' if len(taken) > 1 else 'belongs'} to another plugin: use --hil-..."
+        )
     return lines
 
 

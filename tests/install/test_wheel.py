@@ -42,7 +42,7 @@ def test_every_import_is_a_declared_dependency(built: tuple[Path, Path]) -> None
     with zipfile.ZipFile(built[1]) as wheel:
         (metadata,) = (wheel.read(name).decode() for name in wheel.namelist() if name.endswith("/METADATA"))
     required = [Requirement(line) for line in message_from_string(metadata).get_all("Requires-Dist", [])]
-    # What a user chooses (`pip install lstm-hil[dask]`) is imported where it is used; our own tools are no part of that.
+    # What a user chooses (`pip install lstm-hil[dask]`) is imported where it is used; our own tools are not.
     declared = {canonicalize_name(needed.name) for needed in required if 'extra == "dev"' not in str(needed.marker)}
     outside = imports_of_the_package() - {"harness", *sys.stdlib_module_names}
     assert {"numpy", "typer"} <= outside

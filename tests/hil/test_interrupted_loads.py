@@ -111,7 +111,7 @@ def run(device: Device) -> bytes:
 @pytest.mark.parametrize("stride_bytes", [29, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("strike", [restart, unplug])
 def test_a_load_is_right_wherever_it_is_interrupted(
-    strike: Strike, stride_bytes: int, line: Transport, hil_kind: str, record_property: Callable[[str, object], None]
+    strike: Strike, stride_bytes: int, line: Transport, hil_kind: str, request: pytest.FixtureRequest
 ) -> None:
     device = Device(line, timing=QUICK)
     device.connect()
@@ -132,7 +132,5 @@ def test_a_load_is_right_wherever_it_is_interrupted(
         except (DeviceReset, LinkClosed):
             told += 1
             assert left_bytes >= -BORDER_BYTES, f"after byte {place}"
-    record_property("places", len(places))
-    record_property("recoveries", recoveries)
-    record_property("told", told)
+    request.node.user_properties += [("places", len(places)), ("recoveries", recoveries), ("told", told)]
     assert recoveries + told > 0.9 * len(places)

@@ -15,6 +15,9 @@ from harness.lab.shown import Resource, acquired_by, acquired_resources
 _RELEASE_TIMEOUT_S = 35.0
 """The keeper gives the client 30 s."""
 
+_IS_TAKEN = "already acquired"
+"""In the client's complaint that somebody has the place: another user, or this one elsewhere."""
+
 _SERIAL = "NetworkSerialPort"
 """labgrid's class of a serial port behind a network."""
 
@@ -73,16 +76,17 @@ class LabPlace:
     def _url_of(self, answer: dict[str, Any]) -> str:
         shown = str(answer.get("shown", ""))
         if not answer.get("acquired"):
+            error = str(answer.get("error", "no answer"))
             holder = acquired_by(shown)
-            if holder is not None:
+            if holder is not None or _IS_TAKEN in error:  # it may have been released between the two questions
                 raise TargetBusy(
-                    f"labgrid place {self.name} is acquired by {holder}",
+                    f"labgrid place {self.name} is acquired by {holder or f'somebody else: {error}'}",
                     code="place_busy",
                     remedy="wait for it with --wait SECONDS (pytest: --hil-wait), or have it released there: "
                     f"`labgrid-client -p {self.name} release`",
                 )
             raise self._unusable(
-                f"was not acquired: {answer.get('error', 'no answer')}",
+                f"was not acquired: {error}",
                 remedy="look whether LG_COORDINATOR is HOST:PORT of labgrid's coordinator (default 127.0.0.1:20408), "
                 "`labgrid-client places` lists the place, and its exporter runs",
             )

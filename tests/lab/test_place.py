@@ -131,6 +131,13 @@ def test_what_somebody_else_has_is_not_released(client: Client) -> None:
     assert client.asked == ["acquire", "show"]
 
 
+def test_what_was_released_a_moment_ago_is_worth_another_try(client: Client) -> None:
+    client.fails("acquire", "labgrid-client: Error: Place p is already acquired by far/ada.")
+    client.shows(shown(by=None))
+    with pytest.raises(TargetBusy, match="far/ada"):
+        LabPlace("p").acquire()
+
+
 def test_the_client_s_complaint_is_told(client: Client) -> None:
     client.fails("acquire", "trouble\nServer error: Error: Could not connect to coordinator")
     client.shows("")

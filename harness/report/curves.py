@@ -73,7 +73,7 @@ class Trajectory:
         tensor: its name.
         sequence: which sequence.
         unit: which unit.
-        expected: (T), Keras' values.
+        expected: (T), what it is judged by.
         got: (T), the device's.
     """
 

@@ -157,7 +157,7 @@ _BAD_IN_MAP = "#d4351c"
 
 
 def expected_and_got(key: str, layer: str, units: Sequence[Trajectory]) -> Picture:
-    """Keras' and the device's values of the unit with the largest error."""
+    """The expected and the device's values of the unit with the largest error."""
 
     def draw(axes: Sequence[Axes]) -> None:
         for place, (each, plot) in enumerate(zip(units, axes, strict=True)):
@@ -167,7 +167,7 @@ def expected_and_got(key: str, layer: str, units: Sequence[Trajectory]) -> Pictu
             other: dict[str, Any] = (
                 {"marker": "o", "markersize": 3.2, "linestyle": "none"} if few else {"linewidth": 0.9}
             )
-            plot.plot(steps, _plain(each.expected), color=FIRST, label="Keras", **mine)
+            plot.plot(steps, _plain(each.expected), color=FIRST, label="expected", **mine)
             plot.plot(steps, _plain(each.got), color=SECOND, label="device", **other)
             plot.set_ylabel(_short(each.tensor))
             _whole_numbers(plot)
@@ -198,7 +198,7 @@ def ulps(key: str, histograms: dict[str, Any]) -> Picture:
         shown = [each for each in bins if last <= _MOST_TICKS or each % -(-(last + 1) // _MOST_TICKS) == 0]
         plot.set_xticks(shown, [_ulp_bin(each) for each in shown])
         plot.set_ylim(bottom=0)
-        plot.set_xlabel("ULP between Keras and the device, at least")
+        plot.set_xlabel("ULP between expected and got, at least")
         plot.set_ylabel("% of the values")
         _legend(plot, 3)
 

@@ -33,7 +33,7 @@ def pictures_of(run: Validation) -> list[Picture]:
         [*chain(*groups.values()), *(name for name in run.loaded.spec.output_names if name in results)]
     )
     if judged:
-        tensors = run.expected.tensors
+        tensors = run.judged_by
         found.append(figures.ulps("ulp", {name: curves.ulp_histogram(tensors[name], run.got[name]) for name in judged}))
     found += _saturation(run, groups)
     for place, classes in enumerate(run.classes):
@@ -44,8 +44,7 @@ def pictures_of(run: Validation) -> list[Picture]:
 
 def _over_steps(run: Validation, key: str, group: str, names: Sequence[str], *, has_calls: bool) -> list[Picture]:
     """The pictures with an axis of time."""
-    assert run.expected is not None
-    expected, got = run.expected.tensors, run.got
+    expected, got = run.judged_by, run.got
     steps = [
         curves.steps_of(name, expected[name], got[name], run.tolerances[name], has_calls=has_calls) for name in names
     ]

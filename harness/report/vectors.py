@@ -12,14 +12,17 @@ from harness.validation import Validation
 
 
 def vectors(run: Validation) -> dict[str, NDArray[Any]]:
-    """Inputs, what Keras gave and what the device gave, as far as the run came.
+    """Inputs, what the device is judged by and what it gave, as far as the run came.
 
     Returns:
-        `input.<name>` by the names of an inputs file, `expected.<tensor>` and `got.<tensor>` by those of OUT.npz.
+        `input.<name>` by the names of an inputs file, `expected.<tensor>` and `got.<tensor>` by those of OUT.npz; where
+        somebody's values are judged by in place of Keras', `keras.<tensor>` too.
     """
     arrays = {f"input.{name}": array for name, array in _inputs(run, slice(None)).items()}
     if run.expected is not None:
-        arrays.update({f"expected.{name}": array for name, array in run.expected.tensors.items()})
+        arrays.update({f"expected.{name}": array for name, array in run.judged_by.items()})
+        given = () if run.expected_file is None else run.expected_file.values
+        arrays.update({f"keras.{name}": run.expected.tensors[name] for name in given})
     arrays.update({f"got.{name}": array for name, array in run.got.items()})
     return arrays
 

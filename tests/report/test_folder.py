@@ -13,9 +13,11 @@ import pytest
 
 import seeds
 from harness.errors import ExitCode, UsageError
+from harness.model.expected_file import ExpectedFile
 from harness.model.inputs_file import load_inputs
 from harness.report import folder as folder_module
 from harness.report.folder import RUN_FILES, folder_named, forget_report, read_records, write_index, write_report
+from harness.report.pictures import pictures_of
 from harness.report.vectors import vectors, worst_inputs
 from harness.validation import Validation
 from report_runs import made_run, record
@@ -51,6 +53,20 @@ def test_vectors_hold_what_was_compared(tmp_path: Path) -> None:
         assert set(saved) == set(vectors(run))
         assert saved["got.lstm.h"][2, 5, 1] - saved["expected.lstm.h"][2, 5, 1] == pytest.approx(1, abs=1e-5)
         assert saved["input.x"].shape == (4, 9, 3)
+
+
+def test_vectors_and_pictures_are_of_the_values_that_were_judged_by() -> None:
+    run = made_run()
+    assert run.expected is not None
+    given = run.expected.tensors["lstm.h"] + np.float32(1)
+    run.expected_file = ExpectedFile(Path("y.npz"), {"lstm.h": given}, "0" * 64, ())
+    arrays = vectors(run)
+    np.testing.assert_array_equal(arrays["expected.lstm.h"], given)
+    np.testing.assert_array_equal(arrays["keras.lstm.h"], run.expected.tensors["lstm.h"])
+    np.testing.assert_array_equal(arrays["expected.lstm.c"], run.expected.tensors["lstm.c"])
+    assert "keras.lstm.c" not in arrays
+    (before, *_), (after, *_) = pictures_of(made_run()), pictures_of(run)
+    assert before.svg != after.svg
 
 
 def test_the_worst_sequence_can_be_run_again(tmp_path: Path) -> None:

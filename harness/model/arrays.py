@@ -18,8 +18,13 @@ MAX_INPUT_BYTES = 256 << 20
 """Most bytes that an inputs file may unpack to: at 921600 baud they would take 48 minutes to send."""
 
 
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+def read_npz(path: Path, *, of: str = "inputs", example: str = "x=...") -> dict[str, NDArray[Any]]:
     """All arrays of an .npz file by their names. Nothing in it is unpickled.
+
+    Args:
+        path: the file.
+        of: what the file is to hold, for errors and their codes: inputs, expected.
+        example: an array of such a file, as np.savez is told of it.
 
     Raises:
         InputsRefused: it is not there, or cannot be read whole.
@@ -28,13 +33,13 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         return read_arrays(path, MAX_INPUT_BYTES)
     except FileNotFoundError:
         raise InputsRefused(
-            f"There is no file {path}.", code="inputs_not_found", remedy="Check the path to the inputs."
+            f"There is no file {path}.", code=f"{of}_not_found", remedy=f"Check the path that --{of} names."
         ) from None
     except ValueError as error:
         raise InputsRefused(
             f"{path} cannot be read as .npz: {error}",
-            code="inputs_unreadable",
-            remedy="Write it with np.savez(path, x=...), without objects in it.",
+            code=f"{of}_unreadable",
+            remedy=f"Write it with np.savez(path, {example}), without objects in it.",
         ) from error
 
 

@@ -41,7 +41,7 @@ def load_expected(path: Path, known: Mapping[str, Float32Array], judged: Mapping
     """
     notes: list[str] = []
     values = {}
-    arrays = read_npz(path)
+    arrays = read_npz(path, of="expected", example="output=...")
     if not arrays:
         raise InputsRefused(f"{path} holds no array.", code="expected_empty", remedy=f"Store {listed(judged)}.")
     for name, array in arrays.items():

@@ -92,6 +92,20 @@ def test_values_that_cannot_be_compared_are_refused(
     assert record_at(path)["error"]["code"] == code
 
 
+@pytest.mark.parametrize(("content", "code"), [(None, "expected_not_found"), (b"no zip", "expected_unreadable")])
+def test_an_expected_file_that_cannot_be_read_is_not_taken_for_the_inputs(
+    model: Path, tmp_path: Path, content: bytes | None, code: str
+) -> None:
+    if content is not None:
+        (tmp_path / "y.npz").write_bytes(content)
+    path = tmp_path / "r.json"
+    arguments = ["validate", str(model), "--native", "--expected", str(tmp_path / "y.npz"), "--json", str(path)]
+    assert run(arguments) == 2
+    error = record_at(path)["error"]
+    assert error["code"] == code
+    assert "inputs" not in error["remedy"]
+
+
 def test_a_tolerance_below_keras_own_distance_is_refused(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     assert run(["validate", str(model), "--native", "--atol", "1e-9", "--rtol", "0", "--json", str(path)]) == 2

@@ -22,10 +22,14 @@ class Pace:
         self.done = 0
         self._clock_s = clock_s
         self._start_s = clock_s()
+        self._start_share = 0.0
         self._shares: dict[int, float] = {}
 
     def progressed(self, place: int, share: float) -> None:
         """A share of a job is done."""
+        if self.total == 1 and not self._shares:
+            # A model is loaded, and Keras asked, before the first share: that says nothing of how fast the others come.
+            self._start_s, self._start_share = self._clock_s(), share
         self._shares[place] = share
 
     def finished(self, place: int) -> None:
@@ -41,7 +45,7 @@ class Pace:
     def rate_per_s(self) -> float | None:
         """Jobs per second so far; None: nothing can be said yet."""
         elapsed_s = self._clock_s() - self._start_s
-        done = self.done_with_shares
+        done = self.done_with_shares - self._start_share
         return done / elapsed_s if elapsed_s > 0 and done >= _LEAST_SHARE * self.total else None
 
     def left_s(self) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.spread.pace import Pace
 
 
@@ -22,6 +24,20 @@ def test_rate_and_time_left() -> None:
         pace.finished(place)
     assert (pace.rate_per_s(), pace.left_s()) == (2.0, 6.0)
     assert str(pace) == "8 of 20, 2.0/s, 6 s left"
+
+
+def test_what_one_job_does_before_its_first_share_says_nothing_of_the_rest() -> None:
+    clock = Clock()
+    pace = Pace(1, clock)
+    clock.now_s += 60
+    pace.progressed(0, 0.1)
+    assert str(pace) == "0 of 1"
+    clock.now_s += 2
+    pace.progressed(0, 0.2)
+    assert (pace.rate_per_s(), pace.left_s()) == pytest.approx((0.05, 16))
+    assert str(pace) == "0 of 1, 20.0 s each, 16 s left"
+    pace.progressed(0, 0.0)
+    assert str(pace) == "0 of 1", "its worker was lost"
 
 
 def test_shares_of_jobs_at_hand_count_until_they_are_done() -> None:

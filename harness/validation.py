@@ -197,11 +197,9 @@ class Validation:
             closest = max(self.results, key=lambda result: result.share)
             nans = sum(result.metrics.nan_expected for result in self.results)
             nan_text = f"; {nans} elements are NaN on both sides" if nans else ""
+            counted = f"{len(self.results)} tensor{'s' if len(self.results) > 1 else ''}"
             guarded = ", in the guard band of Keras' own distance from float64" if self.verdict == "MARGINAL" else ""
-            return (
-                f"{len(self.results)} tensors within tolerance, closest {closest.name} at {closest.share:.0%} of it"
-                f"{guarded}{nan_text}"
-            )
+            return f"{counted} within tolerance, closest {closest.name} at {closest.share:.0%} of it{guarded}{nan_text}"
         if failed.worst is None:
             return f"{failed.name} {failed.problem}"
         worst = failed.worst

@@ -72,7 +72,7 @@ def _connected(address: str) -> Any:
         return Client(address, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)
     except ValueError as error:
         raise UsageError(f"--dask {address}: {error}", remedy="write tcp://HOST:PORT of a dask scheduler") from error
-    except OSError as error:  # also when the time is up
+    except (OSError, EOFError, MemoryError) as error:  # the time is up, or it is something else: an HTTP server
         raise TargetUnavailable(
             f"no dask scheduler answers at {address}: {error}",
             code="no_dask_scheduler",

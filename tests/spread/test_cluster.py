@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,6 +101,24 @@ def test_no_scheduler_and_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyP
         list(run_on_cluster("tcp://127.0.0.1:9", run_job, [Job(0, tmp_path)], identity=ours))
     with pytest.raises(UsageError, match="tcp://"):
         list(run_on_cluster("nonsense://1", run_job, [Job(0, tmp_path)], identity=ours))
+
+
+def test_something_else_than_a_scheduler(tmp_path: Path) -> None:
+    """A web server, say: what it answers is read as the length of what follows."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(TargetUnavailable, match="no dask scheduler answers") as error:
+            list(
+                run_on_cluster(f"tcp://127.0.0.1:{server.getsockname()[1]}", run_job, [Job(0, tmp_path)], identity=ours)
+            )
+    assert error.value.code == "no_dask_scheduler"
 
 
 def test_a_scheduler_that_goes_away_is_named(dask: Dask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

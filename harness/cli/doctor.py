@@ -191,7 +191,7 @@ def _check_board(examination: Examination, choice: TargetChoice) -> None:
         assert reserved is not None
         places.append(reserved.place())
         wanted_bauds.append(reserved.wanted_baud(places[0]))
-        return str(places[0])
+        return str(places[0]) if choice.port is None else f"{places[0]}, as given"  # whether it is there, `open` tells
 
     def check_identity(hello: HelloReply) -> None:
         check_chip(named, hello.idcode & 0xFFF, places[0])

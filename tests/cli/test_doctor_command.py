@@ -103,6 +103,7 @@ def test_a_finding(
 def test_a_port_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--port", "/dev/there_is_no_such_port", "--flash", "never"]) == 3
     lines = lines_of(capsys.readouterr().out)
+    assert lines["port"].endswith("/dev/there_is_no_such_port, as given"), "nothing was looked for"
     assert "port_absent" in lines["open"]
     assert "not checked" in lines["link"]
 

@@ -30,7 +30,7 @@ class Fuzzer:
 
 
 FUZZERS = (
-    Fuzzer("fuzz_frames", "fuzz_frames.c", 0.2, 1100),  # a frame and a little more
+    Fuzzer("fuzz_frames", "fuzz_frames.c", 0.2, 2200),  # a frame and a little more
     Fuzzer("fuzz_app", "fuzz/*.c", 0.8, 1024),  # some 40 requests
 )
 

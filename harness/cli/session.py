@@ -284,7 +284,7 @@ class LazyWorkbench:
         self.recording = recording
         self._workbench: Workbench | None = None
         self._faults: list[dict[str, Any]] = []
-        self._unavailable: TargetUnavailable | None = None
+        self._unavailable: HilError | None = None
 
     @property
     def target(self) -> Target | None:
@@ -295,7 +295,9 @@ class LazyWorkbench:
         """It, made if it is not there.
 
         Raises:
-            TargetUnavailable: it cannot be made here; said again each time without another try.
+            TargetUnavailable: it cannot be made here.
+            HilError: what is wrong with the rig, found when it was used last. Both are said again without another try:
+                each would take the next model as long as the first one.
         """
         from harness.workbench import Workbench
 
@@ -332,6 +334,8 @@ class LazyWorkbench:
     def failed(self, error: HilError) -> HilError:
         """What to report of an error. See `Workbench.failed`."""
         error = error if self._workbench is None else self._workbench.failed(error)
+        if error.first is not None:
+            self._unavailable = error
         if self.recording is not None and isinstance(error, (LinkError, DeviceError, MismatchError)):
             error.remedy += f"; `hil replay {self.recording.path}` shows what went over the link"
         return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -203,3 +204,20 @@ def board_at(url: str | None, open_line: Callable[[str, int], Transport] = Seria
         list_ports=lambda: [PortInfo("/dev/ttyUSB0", 0x1A86, 0x7523, None, "USB Serial")],
         open_line=open_line,
     )
+
+
+def test_a_broken_rig_is_looked_at_once_for_many_models(
+    model: Path, on_pty: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    greetings = []
+    running_on = ChipProgram.running_on
+
+    def counted(self: ChipProgram, line: Transport, timeout_s: float) -> object:
+        greetings.append(timeout_s)
+        return running_on(self, line, timeout_s)
+
+    monkeypatch.setattr(ChipProgram, "running_on", counted)
+    other = Path(shutil.copy(model, tmp_path / "other.keras"))
+    models = [str(model), str(other)]
+    assert run(["validate", *models, "--port", on_pty(lambda _: b""), "--flash", "never", "--json", str(tmp_path)]) == 5
+    assert len(greetings) == 1

@@ -72,8 +72,9 @@ class QemuTarget(EmulatorTarget):
         return line
 
     def description(self) -> dict[str, Any]:
-        """Machine and version."""
-        return {"machine": MACHINE, "emulator": version()}
+        """Machine and version, and whether its ticks are instructions."""
+        counts = {"counts_instructions": True} if self._count_instructions else {}
+        return {"machine": MACHINE, "emulator": version(), **counts}
 
     def _argv(self, flash_file: Path | None) -> list[str]:
         argv = [PROGRAM, "-M", MACHINE, "-kernel", str(self._elf), "-nographic", "-monitor", "none"]

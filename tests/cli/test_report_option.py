@@ -174,3 +174,15 @@ def test_a_report_never_replaces_what_is_read(model: Path, tmp_path: Path) -> No
     assert run([*arguments, "--json", str(tmp_path / "report.json")]) == 2
     assert x.read_bytes() == before
     assert names(tmp_path) == {"worst.npz"}
+
+
+def test_a_report_of_qemu_says_what_a_step_costs_in_instructions(model: Path, tmp_path: Path) -> None:
+    arguments = ["validate", str(model), "--qemu", "--batch", "1", "--steps", "20"]
+    assert run([*arguments, "--report", str(tmp_path / "report")]) == 0
+    timing = json.loads((tmp_path / "report" / "report.json").read_text())["timing"]
+    assert timing["tick_unit"] == "instructions"
+    assert 1000 < timing["ticks_per_step"] < 20_000
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert f"Cost: {timing['ticks_per_step']:.0f} instructions per time step." in page
+    assert run([*arguments, "--json", str(tmp_path / "r.json")]) == 0
+    assert json.loads((tmp_path / "r.json").read_text())["timing"]["tick_unit"] is None, "it was not started to count"

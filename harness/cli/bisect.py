@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.files import PerModel
+from harness.cli.model_options import AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.options import takes_target
 from harness.cli.session import DEFAULT_KERNEL, Computation, RandomInputs, Settings
 from harness.cli.validate import KERNELS, Files, run_models, worst_exit_code
@@ -28,12 +29,12 @@ def bisect_command(
     expected: Annotated[
         str | None, typer.Option("--expected", metavar="Y.npz", help="Expected values in place of Keras'.")
     ] = None,
-    atol: Annotated[float | None, typer.Option("--atol", help="Absolute tolerance. Default: derived.")] = None,
-    rtol: Annotated[float | None, typer.Option("--rtol", help="Relative tolerance. Default: 2e-6.")] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Random inputs: sequences.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Random inputs: time steps.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. Default: 0.")] = None,
-    layer: Annotated[str | None, typer.Option("--layer", metavar="NAME", help="That LSTM alone.")] = None,
+    atol: AbsoluteTolerance = None,
+    rtol: RelativeTolerance = None,
+    batch: Batch = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    layer: Layer = None,
     kernel: Annotated[
         str | None,
         typer.Option(

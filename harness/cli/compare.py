@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.model_options import Batch, Seed, Steps
 from harness.cli.options import takes_target
 from harness.cli.session import DEFAULT_KERNEL, Computation, ModelFiles, Outcome, RandomInputs, Settings
 from harness.cli.validate import KERNELS, worst_exit_code
@@ -32,9 +33,9 @@ def compare_command(
     inputs: Annotated[
         Path | None, typer.Option("--inputs", metavar="X.npz", help="Inputs of all models. Default: random.")
     ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Random inputs: sequences.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Random inputs: time steps.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. Default: 0.")] = None,
+    batch: Batch = None,
+    steps: Steps = None,
+    seed: Seed = None,
     kernel: Annotated[
         str | None,
         typer.Option(

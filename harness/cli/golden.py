@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.model_options import AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.session import DEFAULT_KERNEL, Computation, RandomInputs
 from harness.cli.validate import KERNELS, TRACES
 from harness.errors import UsageError
@@ -25,18 +26,12 @@ def make_command(
         Path | None, typer.Option("--weights", metavar="W.weights.h5", help="Weights in place of the model's own.")
     ] = None,
     inputs: Annotated[Path | None, typer.Option("--inputs", metavar="X.npz", help="Inputs. Default: random.")] = None,
-    atol: Annotated[float | None, typer.Option("--atol", help="Absolute tolerance. Default: derived.")] = None,
-    rtol: Annotated[float | None, typer.Option("--rtol", help="Relative tolerance. Default: 2e-6.")] = None,
-    batch: Annotated[
-        int | None, typer.Option("--batch", help="Random inputs: sequences. Default: the model's own, else 8.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", help="Random inputs: time steps, if the model leaves them. Default: 16.")
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option("--layer", metavar="NAME", help="That LSTM alone, on what Keras itself gives it.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. Default: 0.")] = None,
+    atol: AbsoluteTolerance = None,
+    rtol: RelativeTolerance = None,
+    batch: Batch = None,
+    steps: Steps = None,
+    layer: Layer = None,
+    seed: Seed = None,
     kernel: Annotated[
         str, typer.Option("--kernel", metavar="|".join(KERNELS), help="What is to compute the LSTMs.")
     ] = DEFAULT_KERNEL,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.files import PerModel, ReportFolder, program_sizes, start_recording
+from harness.cli.model_options import AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.options import takes_target
 from harness.cli.resume import Earlier, Keys, check_resume, earlier_runs, saved_sha256
 from harness.cli.session import DEFAULT_KERNEL, Computation, ModelFiles, Outcome, RandomInputs, Settings
@@ -254,18 +255,12 @@ def validate_command(
             "--expected", metavar="Y.npz", help="Expected values in place of Keras', as --save names them; or a folder."
         ),
     ] = None,
-    atol: Annotated[float | None, typer.Option("--atol", help="Absolute tolerance. Default: derived.")] = None,
-    rtol: Annotated[float | None, typer.Option("--rtol", help="Relative tolerance. Default: 2e-6.")] = None,
-    batch: Annotated[
-        int | None, typer.Option("--batch", help="Random inputs: sequences. Default: the model's own, else 8.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", help="Random inputs: time steps, if the model leaves them. Default: 16.")
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option("--layer", metavar="NAME", help="That LSTM alone, on what Keras itself gives it.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. Default: 0.")] = None,
+    atol: AbsoluteTolerance = None,
+    rtol: RelativeTolerance = None,
+    batch: Batch = None,
+    steps: Steps = None,
+    layer: Layer = None,
+    seed: Seed = None,
     kernel: Annotated[
         str | None,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.model_options import Batch, Seed, Steps
 from harness.cli.session import RandomInputs
 from harness.errors import UsageError
 
@@ -24,9 +25,9 @@ def vectors_command(
     cover: Annotated[
         Path | None, typer.Option("--cover", metavar="OUT.npz", help="Make inputs that show all that can be shown.")
     ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Random inputs: sequences.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Time steps, if the model leaves them.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of what is random. Default: 0.")] = None,
+    batch: Batch = None,
+    steps: Steps = None,
+    seed: Seed = None,
 ) -> int:
     """Plant every mistake in the model and say which ones a device could make unseen on these inputs.
 

@@ -123,7 +123,7 @@ def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, s
         in_ram = load_packed(device, spec, image).came_by == CameBy.LINK
         inputs = random_inputs(spec, batch=1, steps=STEPS)
         # A byte of the line that arrives in the middle of a step adds its interrupt: the least is the step alone.
-        runs = [SequenceRunner(device, spec).run(inputs.x[0]) for _ in range(REPEATS)]
+        runs = [SequenceRunner(device, spec, quiet=True).run(inputs.x[0]) for _ in range(REPEATS)]
         ticks_per_step = min(run.ticks for run in runs) / STEPS
         errors = _errors(spec, inputs, runs[0].arrays)
         stack_bytes = device.counters().stack_bytes

@@ -81,11 +81,19 @@ class SequenceRunner:
         plan: how its image runs it; None: as one that was loaded for runs with or without a mask.
         level: what is traced; what is not is not sent either, but for states that are outputs of the model. GATES wants
             an image that keeps them.
+        quiet: nothing is on the line while steps are computed: its interrupts would be among what is counted. Slower.
     """
 
     def __init__(
-        self, device: Device, spec: ModelSpec, plan: Plan | None = None, level: TraceLevel = TraceLevel.HC
+        self,
+        device: Device,
+        spec: ModelSpec,
+        plan: Plan | None = None,
+        level: TraceLevel = TraceLevel.HC,
+        *,
+        quiet: bool = False,
     ) -> None:
+        self._quiet = quiet
         self._device = device
         self._spec = spec
         self._plan = make_plan(spec) if plan is None else plan
@@ -118,7 +126,7 @@ class SequenceRunner:
             for sequence in sequences:
                 yield from self._calls(sequence, done)
 
-        self._device.exchange(calls())
+        self._device.exchange(calls(), one_by_one=self._quiet)
 
     def _calls(self, sequence: SequenceInput, done: Callable[[SequenceResult], None]) -> Iterator[Call]:
         collected = _Collected()

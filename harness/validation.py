@@ -224,6 +224,7 @@ def validate(
     level: TraceLevel = TraceLevel.HC,
     look_closer: bool = False,
     expected_path: Path | None = None,
+    quiet: bool = False,
 ) -> Validation:
     """Run a model on Keras and on the device and compare them. Whatever goes wrong is in the result, not raised.
 
@@ -241,13 +242,14 @@ def validate(
         level: which tensors are fetched from the device and judged.
         look_closer: find out where the error is largest also where all is within tolerance.
         expected_path: a file of expected values, by which the device is judged in place of Keras'.
+        quiet: ticks are to be those of the steps alone: see `SequenceRunner`.
     """
     run = Validation(model_path, layer, level)
     try:
         with _Stage(run, "load_model"):
             run.loaded = oracle.load(model_path, weights, layer)
         _prepare(run, run.loaded, make_inputs, limits, oracle, expected_path)
-        _run_on_device(run, device_for, kernel, progress)
+        _run_on_device(run, device_for, kernel, progress, quiet=quiet)
         assert run.expected is not None
         assert run.inputs is not None
         has_calls = run.inputs.reset_before is not None
@@ -330,7 +332,12 @@ def _prepare(
 
 
 def _run_on_device(
-    run: Validation, device_for: Callable[[ModelImage], Device], kernel: Kernel, progress: Progress | None
+    run: Validation,
+    device_for: Callable[[ModelImage], Device],
+    kernel: Kernel,
+    progress: Progress | None,
+    *,
+    quiet: bool,
 ) -> None:
     assert run.loaded is not None
     assert run.inputs is not None
@@ -348,7 +355,7 @@ def _run_on_device(
             run.on_device = load_packed(device, run.loaded.spec, image)
         with _Stage(run, "device"):
             plan = run.on_device.image.plan
-            run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, plan, run.level)
+            run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, plan, run.level, quiet=quiet)
     finally:
         now = device.link_counters
         run.link = now.since(before) if now is counters else now  # a new session counts anew
@@ -433,6 +440,8 @@ def run_batch(
     progress: Progress | None = None,
     plan: Plan | None = None,
     level: TraceLevel = TraceLevel.HC,
+    *,
+    quiet: bool = False,
 ) -> tuple[dict[str, Float32Array], int]:
     """Run every sequence of a batch on a loaded model, one after the other, each from its own initial state.
 
@@ -442,7 +451,8 @@ def run_batch(
         The traced tensors of OUT.npz with the batch as first axis, or N and the batch with calls; and the ticks spent.
     """
     carries_states = inputs.reset_before is not None
-    runner = SequenceRunner(device, spec, plan, max(level, TraceLevel.LAST) if carries_states else level)
+    level_of_run = max(level, TraceLevel.LAST) if carries_states else level
+    runner = SequenceRunner(device, spec, plan, level_of_run, quiet=quiet)
     ticks = rows_done = 0
 
     def run_call(call: Inputs) -> dict[str, Float32Array]:

@@ -160,7 +160,7 @@ class Settings:
         random: what inputs are made from, where no file is given.
         computation: how the device computes.
         layer: name of the one LSTM that is to be validated.
-        counts_instructions: QEMU counts them, which makes it slower.
+        counts_instructions: QEMU counts them, and the line is quiet meanwhile on any target. Slower.
     """
 
     choices: tuple[TargetChoice, ...]
@@ -244,6 +244,7 @@ class Settings:
             level=trace_named(self.computation.trace),
             look_closer=self.computation.look_closer,
             expected_path=files.expected,
+            quiet=self.counts_instructions,
         )
         if run.error is not None:
             run.error = target.failed(run.error)

@@ -11,6 +11,8 @@ import shlex
 import shutil
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +129,30 @@ def test_a_command_of_the_documents_works(command: str, folder: Path, monkeypatc
         command = re.sub(pattern, shorter, command)
     wanted = EXIT_CODES.get(name) or (EXIT_CODES["NOT_HERE"] if re.search(NOT_HERE, command) else {0})
     assert run(shlex.split(command)) in wanted, command
+
+
+def modules_of(text: str) -> list[str]:
+    """What the documents run with `python -m`: the module and its arguments."""
+    return re.findall(r"^    python -m (harness\..*)$", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", modules_of((project_root() / "docs" / "ACCURACY.md").read_text()))
+def test_the_figures_of_the_documents_can_be_made_again(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project_root())
+    for name, fewer in {
+        "oracle.spread.SHAPES": ((1, 3),),
+        "oracle.spread.STEPS": (4,),
+        "oracle.spread.WEIGHT_SETS": 1,
+        "oracle.spread.SCALES": (1.0,),
+        "oracle.spread.PLANTED": (1e-3,),
+        "oracle.spread.TRIALS": 2,
+        "kernel_accuracy.SHAPES": ((1, 3),),
+        "kernel_accuracy.WEIGHT_SETS": 1,
+    }.items():
+        monkeypatch.setattr(f"harness.{name}", fewer)
+    module, *arguments = command.split()
+    main = import_module(module).main
+    main(arguments) if signature(main).parameters else main()
+    assert "| --- |" in capsys.readouterr().out.replace("---:", "---")

@@ -54,12 +54,14 @@ void handle_hello(app_t *app) {
     const board_info_t *const board = board_info();
     const image_t *const image = loader_image(&app->loader);
     const wire_fault_t *const fault = board_fault();
+    // Without the time of a line between two of the largest frames the receive ring takes one of them.
+    const bool comes_in_bursts = board->runs_on == WIRE_RUNS_ON_RENODE;
     wire_hello_reply_t reply = {
         .protocol_major = WIRE_PROTOCOL_MAJOR,
         .protocol_minor = WIRE_PROTOCOL_MINOR,
         .capabilities = board->capabilities | WIRE_CAP_MASK,
         .max_payload_bytes = WIRE_MAX_PAYLOAD_BYTES,
-        .rx_frames = WIRE_WINDOW,
+        .rx_frames = comes_in_bursts ? 1u : WIRE_WINDOW,
         .runs_on = board->runs_on,
         .arena_bytes = app->loader.arena_bytes,
         .max_nodes = WIRE_MAX_NODES,

@@ -147,7 +147,6 @@ ALLOWED: dict[str, set[str]] = {
         "validation",
         "workbench",
     },
-    "pytest_markers": {"protocol"},
     "pytest_plugin": {
         "build",
         "device",
@@ -156,7 +155,6 @@ ALLOWED: dict[str, set[str]] = {
         "model",
         "oracle",
         "protocol",
-        "pytest_markers",
         "report",
         "targets",
         "validation",

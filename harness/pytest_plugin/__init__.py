@@ -1,0 +1,146 @@
+"""The pytest plugin: the targets as options, a device and a validator as fixtures.
+
+    pytest                 native and QEMU, each left out with its reason where it is not there
+    pytest --native        only that one; an error where it is not there; --qemu, --renode likewise
+    pytest --board=nucleo_f446re [--port=URL] [--hil-sn=SERIAL] [--no-flash]    only on that board
+    pytest --hil-sn=A --hil-sn=B -n 2    on these boards: every worker of pytest-xdist takes one, or waits for it
+    pytest --labgrid PLACE    on the board of a labgrid place
+    --hil-native, --hil-qemu, --hil-renode, --hil-board, --hil-port, --hil-flash
+                           the same by names that no other plugin owns
+
+Each test's report has the properties hil_target and, on a board, hil_board (serial number or port); those of
+`validate` also hil_model, hil_verdict, hil_build_id, for each tensor its error and tolerance, and hil_command, which
+does the same again. One that fails has a section "hil": where it is wrong, why, and that command.
+
+    pytest --hil-report=DIR    a folder with the report of each validation, by the test's name, and an index of all
+
+Markers: see harness.pytest_plugin.markers.
+
+Fixtures:
+    device     a greeted `harness.device.Device`; the test runs once for each target
+    validate   `validate(model, inputs=None, ...)` -> `harness.validation.Validation`, on the same device
+
+Loaded at every start of pytest in its environment, so it imports nothing heavy before a fixture is used.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentError
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.pytest_plugin.fixtures import device, hil_workbench, hil_workbenches, validate
+from harness.pytest_plugin.markers import HELP, unknown_features
+from harness.pytest_plugin.options import ALL_KINDS, OPTIONS, SHORT_OPTIONS, asked_for, choices_of
+from harness.pytest_plugin.reports import FAILURES, note_start, write_index_of
+
+__all__ = ["device", "hil_workbench", "hil_workbenches", "validate"]  # fixtures; pytest finds the hooks by their names
+
+_TAKEN_NAMES = pytest.StashKey[list[str]]()
+"""Short options that are another plugin's."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options whose names nobody else has."""
+    group = parser.getgroup("hil", "lstm-hil: the target that runs the firmware")
+    for name, option in OPTIONS.items():
+        group.addoption(f"--hil-{name}", **option)
+    group.addoption("--hil-report", metavar="DIR", help="write the report of each validation, and an index of all")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser
+) -> Generator[None, object, object]:
+    """Add the short names that are still free once every other plugin and conftest.py has added its own.
+
+    Two owners of one option stop pytest, and this is the last hook before the command line is read.
+    """
+    result = yield
+    group = parser.getgroup("hil")
+    taken = early_config.stash.setdefault(_TAKEN_NAMES, [])
+    for name, option in SHORT_OPTIONS.items():
+        try:
+            group.addoption(name, **option)
+        except (ValueError, ArgumentError):  # pytest's answers to a name that is taken, by its version
+            taken.append(name)
+    return result
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Name the targets, and the short options that are another plugin's."""
+    choices = choices_of(config)
+    named = "; ".join(str(choice) for several in choices.values() for choice in several)
+    lines = [f"hil: targets {named}{'' if asked_for(config) else ' (default)'}"]
+    taken = config.stash.get(_TAKEN_NAMES, [])
+    if taken:
+        lines.append(
+            f"hil: {', '.join(taken)} {'belong' if len(taken) > 1 else 'belongs'} to another plugin: use --hil-..."
+        )
+    return lines
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, and refuse options that do not go together."""
+    from harness.errors import UsageError
+
+    note_start(config)
+    for marker, text in HELP.items():
+        config.addinivalue_line("markers", f"{marker}: {text}")
+    try:
+        choices = choices_of(config)
+    except UsageError as error:
+        raise pytest.UsageError(f"{error.message}; {error.remedy}") from error
+    for port in (choice.port for choice in choices.get("board", ())):
+        if port is not None and config.rootpath.is_relative_to(Path(port).parent) and Path(port).is_absolute():
+            # pytest looks for its root among all arguments that are paths, before any plugin can say what they mean.
+            raise pytest.UsageError(f"pytest took {port} for a path to tests: write it with =, as --hil-port={port}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that uses a device once for each target."""
+    if "hil_kind" not in metafunc.fixturenames:
+        return
+    kinds = choices_of(metafunc.config)
+    marker = metafunc.definition.get_closest_marker("hil_targets")
+    if marker is not None and not set(marker.args) <= set(ALL_KINDS):
+        raise pytest.UsageError(f"hil_targets{marker.args}: the targets are {', '.join(ALL_KINDS)}")
+    chosen: list[Any] = [kind for kind in kinds if marker is None or kind in marker.args]
+    boards = metafunc.definition.get_closest_marker("board")
+    if boards is not None:
+        reason = f"needs --board {' or '.join(boards.args)}"
+        chosen = ["board"] if "board" in kinds else [pytest.param("board", marks=pytest.mark.skip(reason=reason))]
+    needs = metafunc.definition.get_closest_marker("needs")
+    if needs is not None and (unknown := unknown_features(needs.args)):
+        raise pytest.UsageError(f"needs{needs.args}: no device has {', '.join(unknown)}")
+    metafunc.parametrize("hil_kind", chosen, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what runs on a target; leave out what takes long, unless it is asked for."""
+    for item in items:
+        if "hil_kind" in getattr(item, "fixturenames", ()):
+            item.add_marker("hil")
+        if item.get_closest_marker("soak") and "soak" not in config.getoption("markexpr"):
+            item.add_marker(pytest.mark.skip(reason="takes long: run it with -m soak"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the index of all reports."""
+    write_index_of(session.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a failed validation is wrong, in the short summary and in a section of its own."""
+    report = yield
+    failures = item.stash.get(FAILURES, [])
+    if report.when == "call" and report.failed and failures:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None:
+            crash.message = failures[0][0]
+        report.sections += [("hil", "\n".join(lines)) for lines in failures]
+    return report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -54,6 +55,20 @@ class Dask:
 
         with Client(self.address, set_as_default=False) as client:
             client.wait_for_workers(count, timeout=WAIT_S)
+
+    def stop_workers(self) -> None:
+        """End the workers, and wait until the scheduler knows it."""
+        from distributed import Client
+
+        for process in self._workers.values():
+            os.kill(process._process.pid, signal.SIGKILL)  # a frozen one too
+            process.stop()
+        self._workers.clear()
+        deadline_s = time.monotonic() + WAIT_S
+        with Client(self.address, set_as_default=False) as client:
+            while client.scheduler_info()["workers"]:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.02)
 
     def worker_id(self, name: str) -> int:
         """Of a worker's process."""

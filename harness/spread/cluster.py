@@ -5,20 +5,18 @@ Jobs go only to workers that run the same program as we do, to the letter; the o
 
 from __future__ import annotations
 
-import logging
 import pickle
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from threading import Event as Flag
 from typing import Any, Generic
 from uuid import uuid4
 
-from harness.errors import TargetUnavailable, UsageError
+from harness.errors import TargetUnavailable
 from harness.spread.events import Event, Finished, Job, Lost, Result, Started
+from harness.spread.scheduler import Scheduler, Unanswered
 
-_CONNECT_TIMEOUT_S = 10.0
 _LOOK_S = 1.0
 """Between two looks at which workers there are."""
 
@@ -27,6 +25,9 @@ _WITHOUT_WORKERS_S = 60.0
 
 _AHEAD = 2
 """Jobs per thread that are given out at a time: a worker never waits for us, and Ctrl-C breaks off few."""
+
+_FETCHES = 3
+"""So often a job is done again whose result its worker does not hand over."""
 
 
 def run_on_cluster(
@@ -50,34 +51,13 @@ def run_on_cluster(
         UsageError: dask is not installed here, or the address is none.
         TargetUnavailable: no scheduler answers there, or no worker is left that runs our program.
     """
-    client = _connected(address)
+    scheduler = Scheduler(address)
     try:
-        yield from _Cluster(client, address, do, jobs, identity, say).events()
+        yield from _Cluster(scheduler, do, jobs, identity, say).events()
+    except Unanswered as error:
+        raise scheduler.lost(error) from error
     finally:
-        with suppress(Exception):  # the scheduler may be gone; nothing of ours is left there either way
-            client.close(timeout=_CONNECT_TIMEOUT_S)
-
-
-def _connected(address: str) -> Any:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise UsageError(
-            f"--dask needs dask, which is not installed here: {error}",
-            code="no_dask",
-            remedy="pip install 'lstm-hil[dask]'",
-        ) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its loss is told by us, once
-    try:
-        return Client(address, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)
-    except ValueError as error:
-        raise UsageError(f"--dask {address}: {error}", remedy="write tcp://HOST:PORT of a dask scheduler") from error
-    except (OSError, EOFError, MemoryError) as error:  # the time is up, or it is something else: an HTTP server
-        raise TargetUnavailable(
-            f"no dask scheduler answers at {address}: {error}",
-            code="no_dask_scheduler",
-            remedy="start one (`dask scheduler`), and workers with lstm-hil installed (`dask worker`)",
-        ) from error
+        scheduler.close()
 
 
 class _Call:
@@ -96,15 +76,13 @@ class _Cluster(Generic[Job, Result]):
 
     def __init__(
         self,
-        client: Any,
-        address: str,
+        scheduler: Scheduler,
         do: Callable[[Job], Result],
         jobs: Sequence[Job],
         identity: Callable[[], str],
         say: Callable[[str], None],
     ) -> None:
-        self._client = client
-        self._address = address
+        self._scheduler = scheduler
         self._do = do
         self._jobs = jobs
         self._identity = identity
@@ -113,36 +91,28 @@ class _Cluster(Generic[Job, Result]):
         self._given: dict[Any, tuple[int, frozenset[str]]] = {}
         self._ours: set[str] = set()
         self._others: set[str] = set()
+        self._unfetched: Counter[int] = Counter()
         self._threads = 0
         self._one_is_done = Flag()
         self._seen_s = time.monotonic()
 
     def events(self) -> Iterator[Event[Result]]:
         """Give jobs out, and tell of each when it is done."""
-        try:
+        self._see(self._scheduler.workers())
+        if not self._ours:
+            raise self._no_worker()
+        while self._waiting or self._given:
+            while self._waiting and self._ours and len(self._given) < max(1, self._threads) * _AHEAD:
+                yield self._give(self._waiting.popleft())
+            self._one_is_done.wait(_LOOK_S)
+            self._one_is_done.clear()
+            yield from self._ended()
             self._look()
-            if not self._ours:
-                raise self._no_worker()
-            while self._waiting or self._given:
-                while self._waiting and self._ours and len(self._given) < max(1, self._threads) * _AHEAD:
-                    yield self._give(self._waiting.popleft())
-                self._one_is_done.wait(_LOOK_S)
-                self._one_is_done.clear()
-                yield from self._ended()
-                self._look()
-        except OSError as error:
-            raise TargetUnavailable(
-                f"the dask scheduler at {self._address} went away: {error}",
-                code="no_dask_scheduler",
-                remedy="look at its messages, and run again",
-            ) from error
 
     def _give(self, place: int) -> Started:
         # To ours alone: without that it could go to a worker that has just come and that nobody has asked yet.
         call = pickle.dumps(_Call(self._do, self._jobs[place]))
-        future = self._client.submit(
-            pickle.loads, call, workers=sorted(self._ours), pure=False, key=f"hil-{place}-{uuid4()}"
-        )
+        future = self._scheduler.submit(pickle.loads, call, workers=sorted(self._ours), key=f"hil-{place}-{uuid4()}")
         self._given[future] = (place, frozenset(self._ours))
         future.add_done_callback(lambda _: self._one_is_done.set())
         return Started(place)
@@ -153,20 +123,37 @@ class _Cluster(Generic[Job, Result]):
             if future.status != "finished" and future.status != "error":
                 self._waiting.appendleft(place)  # the scheduler has forgotten it
                 continue
-            error = future.exception()
+            if (end := self._end(place, future)) is not None:
+                yield end
+
+    def _end(self, place: int, future: Any) -> Event[Result] | None:
+        try:
+            error = self._scheduler.ask(future.exception)
             if error is None:
-                yield Finished(place, future.result())
-            else:
-                yield Lost(place, f"{type(error).__name__}: {error}")
+                return Finished(place, self._scheduler.ask(future.result))
+        except Unanswered as unanswered:  # its worker; where it is the scheduler, the next look will tell
+            self._scheduler.cancel([future])
+            self._unfetched[place] += 1
+            if self._unfetched[place] < _FETCHES:
+                self._waiting.appendleft(place)
+                return None
+            return Lost(place, f"its result could not be fetched: {unanswered}")
+        return Lost(place, f"{type(error).__name__}: {error}")
 
     def _look(self) -> None:
+        try:
+            workers = self._scheduler.workers()
+        except Unanswered:
+            if self._scheduler.gone:
+                raise
+            return
+        self._see(workers)
+
+    def _see(self, workers: dict[str, int]) -> None:
         """Which workers there are now; what was given to workers that have all gone waits for others."""
-        workers = self._client.scheduler_info(n_workers=-1).get("workers")
-        if workers is None:  # the client has closed itself after it tried to reach the scheduler again
-            raise ConnectionError("the connection was lost")
         self._meet(sorted(set(workers) - self._ours - self._others))
         self._ours &= set(workers)
-        self._threads = sum(workers[address]["nthreads"] for address in self._ours)
+        self._threads = sum(workers[address] for address in self._ours)
         now_s = time.monotonic()
         if self._ours:
             self._seen_s = now_s
@@ -174,7 +161,7 @@ class _Cluster(Generic[Job, Result]):
             raise self._no_worker()
         orphans = {future: place for future, (place, given_to) in self._given.items() if not given_to & self._ours}
         if self._ours and orphans:
-            self._client.cancel(list(orphans))
+            self._scheduler.cancel(list(orphans))
             for future, place in orphans.items():
                 del self._given[future]
                 self._waiting.appendleft(place)
@@ -184,7 +171,7 @@ class _Cluster(Generic[Job, Result]):
         if not strangers:
             return
         ours = self._identity()
-        answers = self._client.run(self._identity, workers=strangers, on_error="return")
+        answers = self._scheduler.run_on(strangers, self._identity)
         for address in strangers:
             answer = answers.get(address)
             if answer == ours:
@@ -195,9 +182,10 @@ class _Cluster(Generic[Job, Result]):
             self._say(f"dask worker {address} {runs}, and this is hil {ours}: it is left out")
 
     def _no_worker(self) -> TargetUnavailable:
+        address = self._scheduler.address
         left_out = f", and {len(self._others)} of another program" if self._others else ""
         return TargetUnavailable(
-            f"the dask scheduler at {self._address} has no worker that runs hil {self._identity()}{left_out}",
+            f"the dask scheduler at {address} has no worker that runs hil {self._identity()}{left_out}",
             code="no_dask_worker",
-            remedy=f"start workers with the same lstm-hil installed: `dask worker {self._address} --nthreads 1`",
+            remedy=f"start workers with the same lstm-hil installed: `dask worker {address} --nthreads 1`",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import pytest
 
 from dask_on_loopback import Dask
 from harness.errors import TargetUnavailable, UsageError
+from harness.spread import scheduler
 from harness.spread.cluster import run_on_cluster
 from harness.spread.events import Finished, Started
 from sessions import Job, ours, run_job
@@ -22,11 +24,18 @@ pytest.importorskip("distributed", reason="dask is not installed: pip install 'l
 HERE = {"PYTHONPATH": str(Path(__file__).parent)}
 
 
-@pytest.fixture
-def dask(tmp_path: Path) -> Iterator[Dask]:
-    dask = Dask(tmp_path)
+@pytest.fixture(scope="module")
+def one_scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
+    dask = Dask(tmp_path_factory.mktemp("dask"))
     yield dask
     dask.stop()
+
+
+@pytest.fixture
+def dask(one_scheduler: Dask) -> Iterator[Dask]:
+    """A scheduler that serves other tests too, without workers yet."""
+    yield one_scheduler
+    one_scheduler.stop_workers()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -40,7 +49,7 @@ def test_jobs_of_a_worker_that_is_killed_are_done_by_another(dask: Dask, tmp_pat
     dask.add_worker("one", HERE)
     dask.add_worker("two", HERE)
     dask.wait_for_workers(2)
-    jobs = [Job(number, tmp_path, sleep_s=0.5, kills=1 if number == 2 else 0) for number in range(6)]
+    jobs = [Job(number, tmp_path, sleep_s=0.2, kills=1 if number == 2 else 0) for number in range(6)]
     events = list(run_on_cluster(dask.address, run_job, jobs, identity=ours))
     done = {event.place: event.result for event in events if isinstance(event, Finished)}
     assert {place: number for place, (number, _) in done.items()} == {place: place for place in range(6)}
@@ -84,19 +93,17 @@ def test_when_all_workers_are_lost_others_that_come_take_over(dask: Dask, tmp_pa
 def test_giving_up_cancels_what_is_not_begun(dask: Dask, tmp_path: Path) -> None:
     dask.add_worker("one", HERE)
     dask.wait_for_workers(1)
-    events = run_on_cluster(dask.address, run_job, [Job(n, tmp_path, sleep_s=1) for n in range(2)], identity=ours)
+    events = run_on_cluster(dask.address, run_job, [Job(n, tmp_path, sleep_s=0.4) for n in range(2)], identity=ours)
     next(events)
     next(events)
     wait_for(lambda: bool(list(tmp_path.glob("try-*"))))
     events.close()  # type: ignore[attr-defined]
-    time.sleep(1.5)
+    time.sleep(0.8)
     assert len(list(tmp_path.glob("try-*"))) == 1
 
 
 def test_no_scheduler_and_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.spread import cluster
-
-    monkeypatch.setattr(cluster, "_CONNECT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(scheduler, "_CONNECT_TIMEOUT_S", 0.5)
     with pytest.raises(TargetUnavailable, match="no dask scheduler answers at tcp://127"):
         list(run_on_cluster("tcp://127.0.0.1:9", run_job, [Job(0, tmp_path)], identity=ours))
     with pytest.raises(UsageError, match="tcp://"):
@@ -119,16 +126,38 @@ def test_something_else_than_a_scheduler(tmp_path: Path) -> None:
                 run_on_cluster(f"tcp://127.0.0.1:{server.getsockname()[1]}", run_job, [Job(0, tmp_path)], identity=ours)
             )
     assert error.value.code == "no_dask_scheduler"
+    from distributed import Client
+
+    left = [each for each in gc.get_objects() if isinstance(each, Client) and each.status != "closed"]
+    assert not left, "the garbage collector would close it, in the middle of whatever runs"
 
 
-def test_a_scheduler_that_goes_away_is_named(dask: Dask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.spread import cluster
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_scheduler_that_goes_away_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_by: signal.Signals
+) -> None:
+    for limit in ("_CONNECT_TIMEOUT_S", "_ANSWER_TIMEOUT_S", "_CLOSE_TIMEOUT_S"):
+        monkeypatch.setattr(scheduler, limit, 1.0)
+    dask = Dask(tmp_path)
+    try:
+        dask.add_worker("one", HERE)
+        dask.wait_for_workers(1)
+        events = run_on_cluster(dask.address, run_job, [Job(0, tmp_path, sleep_s=60)], identity=ours)
+        next(events)
+        os.kill(dask.scheduler_id, ended_by)
+        with pytest.raises(TargetUnavailable, match="went away"):
+            list(events)
+    finally:
+        os.kill(dask.scheduler_id, signal.SIGKILL)
+        dask.stop()
 
-    monkeypatch.setattr(cluster, "_CONNECT_TIMEOUT_S", 4.0)
+
+def test_a_frozen_worker_is_named_and_left_out(dask: Dask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "_ANSWER_TIMEOUT_S", 0.5)
     dask.add_worker("one", HERE)
     dask.wait_for_workers(1)
-    events = run_on_cluster(dask.address, run_job, [Job(0, tmp_path, sleep_s=60)], identity=ours)
-    next(events)
-    os.kill(dask.scheduler_id, signal.SIGKILL)
-    with pytest.raises(TargetUnavailable, match="went away"):
-        list(events)
+    os.kill(dask.worker_id("one"), signal.SIGSTOP)
+    said: list[str] = []
+    with pytest.raises(TargetUnavailable, match="no worker that runs hil"):
+        list(run_on_cluster(dask.address, run_job, [Job(0, tmp_path)], identity=ours, say=said.append))
+    assert "no answer within 0.5 s" in said[0]

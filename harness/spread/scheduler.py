@@ -178,4 +178,6 @@ def _started(make: Any, address: str) -> Any:
 def _close(client: Any) -> None:
     with suppress(Exception):  # the scheduler may be gone; nothing of ours is left there either way
         client.close(timeout=_CLOSE_TIMEOUT_S)
+    with suppress(Exception):  # one that has closed itself leaves its thread running, and has no public way to end it
+        client._loop_runner.stop(timeout=_CLOSE_TIMEOUT_S)  # noqa: SLF001
     client.status = "closed"  # not once more by the garbage collector

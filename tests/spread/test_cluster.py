@@ -31,6 +31,16 @@ def one_scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
     dask.stop()
 
 
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No client that the garbage collector would close, in the middle of whatever runs, and no thread of one."""
+    yield
+    from distributed import Client
+
+    assert not [each for each in gc.get_objects() if isinstance(each, Client) and each.status != "closed"]
+    assert "IO loop" not in {thread.name for thread in threading.enumerate()}
+
+
 @pytest.fixture
 def dask(one_scheduler: Dask) -> Iterator[Dask]:
     """A scheduler that serves other tests too, without workers yet."""
@@ -126,10 +136,6 @@ def test_something_else_than_a_scheduler(tmp_path: Path) -> None:
                 run_on_cluster(f"tcp://127.0.0.1:{server.getsockname()[1]}", run_job, [Job(0, tmp_path)], identity=ours)
             )
     assert error.value.code == "no_dask_scheduler"
-    from distributed import Client
-
-    left = [each for each in gc.get_objects() if isinstance(each, Client) and each.status != "closed"]
-    assert not left, "the garbage collector would close it, in the middle of whatever runs"
 
 
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGSTOP])

@@ -67,6 +67,8 @@ def vectors_command(
         console.print(line, markup=False)
     if cover is not None:
         console.print(f"written {cover}", markup=False)
+    if score.warning is not None:
+        console.print(f"warning {score.warning}", markup=False)
     console.print(score.line, markup=False)
     return 0
 

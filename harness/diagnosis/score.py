@@ -82,8 +82,12 @@ class Score:
         shown = [each.text for each in self.unseen[:_SHOWN]]
         more = len(self.unseen) - len(shown)
         rest = f"; would pass: {', '.join(shown)}{f' and {more} more' if more else ''}" if shown else ""
-        untried = f"; no time for {self.not_tried} more" if self.not_tried else ""
-        return f"{self.seen} of {self.mutations} planted mistakes would fail on these inputs{rest}{untried}"
+        return f"{self.seen} of {self.mutations} planted mistakes would fail on these inputs{rest}"
+
+    @property
+    def warning(self) -> str | None:
+        """What a verdict says nothing of, None where all was tried."""
+        return warning_of(self.not_tried)
 
     def to_json(self) -> dict[str, Json]:
         """The record's `vectors`."""
@@ -98,6 +102,13 @@ class Score:
 
 
 _SHOWN = 6
+
+
+def warning_of(not_tried: int) -> str | None:
+    """That so many mistakes were not tried, None for 0."""
+    if not not_tried:
+        return None
+    return f"{not_tried} more mistakes were not tried in time: a PASS says nothing of them; `hil vectors` tries longer"
 
 
 def score(

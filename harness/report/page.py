@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from harness.diagnosis.score import warning_of
 from harness.report.figures import Picture
 from harness.report.text import printable
 
@@ -175,8 +176,8 @@ def _tolerance(record: Record, worst: Record) -> list[str]:
 def _shown(vectors: Record) -> list[str]:
     """Which mistakes would not have been noticed."""
     lines = [f"{vectors['seen']} of {vectors['mutations']} planted mistakes would have been out of tolerance."]
-    if vectors["not_tried"]:
-        lines.append(f"{vectors['not_tried']} more were not tried in time.")
+    if (warning := warning_of(vectors["not_tried"])) is not None:
+        lines.append(_sentence(warning))
     if vectors["unseen"]:
         lines.append("Not seen:")
         lines += vectors["unseen"]

@@ -35,6 +35,8 @@ def _print_vectors(console: Console, run: Validation) -> None:
     """What inputs and tolerances are worth."""
     if run.score is not None:
         console.print(f"vectors {escape(run.score.line)}")
+        if run.score.warning is not None:
+            console.print(f"warning {escape(run.score.warning)}")
     if run.hidden:
         names = ", ".join(each.text for each in run.hidden[:_NAMED])
         more = f" and {len(run.hidden) - _NAMED} more" if len(run.hidden) > _NAMED else ""

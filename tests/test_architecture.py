@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "diagnosis": {"compare", "errors", "model", "oracle", "protocol"},
     "teacher_forced": {"compare", "device", "diagnosis", "inference", "loading", "model"},
     "baseline": {"errors"},
-    "changes": {"compare", "errors", "model", "validation"},
+    "changes": {"compare", "errors", "model"},
     "golden": {"compare", "errors", "model", "oracle", "protocol"},
     "validation": {
         "compare",

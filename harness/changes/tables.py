@@ -11,7 +11,6 @@ from rich.table import Table
 from harness.changes.compare import Change, Ranked, ranking
 from harness.changes.weights import WeightChange
 from harness.compare.verdict import TensorResult
-from harness.validation import place_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,7 +92,7 @@ def _tensor_table(tensors: Sequence[TensorResult]) -> Table:
             f"{metrics.rmse:.1e}",
             f"{each.beyond / max(1, _size(each.shape)):.1%}",
             _number(each.first_step_beyond, "d"),
-            place_of(each) if each.beyond else "-",
+            each.place if each.beyond else "-",
         )
     return table
 

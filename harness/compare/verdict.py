@@ -87,6 +87,16 @@ class TensorResult:
     first_step_beyond: int | None = None
     marginal: bool = False
 
+    @property
+    def place(self) -> str:
+        """Where its worst element is: `seq 3 step 7 unit 10`, with calls `call 2 seq 3 step 7 unit 10`."""
+        worst = self.worst
+        if worst is None:
+            return "-"
+        call = "" if worst.call is None else f"call {worst.call} "
+        step = "" if worst.step is None else f" step {worst.step}"
+        return f"{call}seq {worst.sequence}{step} unit {worst.unit}"
+
     def to_json(self) -> dict[str, Json]:
         """The record of contract and report."""
         return {

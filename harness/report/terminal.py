@@ -20,7 +20,7 @@ from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS, HARD_SIGMOIDS
 from harness.report.reasons import print_findings
 from harness.targets.snapshot import Described
-from harness.validation import Validation, place_of
+from harness.validation import Validation
 
 _STYLES = {"PASS": "green", "MARGINAL": "yellow", "FAIL": "bold red", "ERROR": "bold red"}
 
@@ -228,7 +228,7 @@ def tensor_table(results: tuple[TensorResult, ...]) -> Table:
             f"{metrics.max_rel:.1e}",
             str(metrics.max_ulp),
             f"{metrics.rmse:.1e}",
-            place_of(result),
+            result.place,
             _mark(result),
         )
     return table

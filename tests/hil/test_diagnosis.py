@@ -75,7 +75,7 @@ def run(
     def pack_wrongly(spec: ModelSpec, *arguments: Any, **options: Any) -> ModelImage:
         return pack_model(spec if spec.name.endswith(" alone") else sent, *arguments, **options)
 
-    monkeypatch.setattr("harness.validation.pack_model", pack_wrongly)
+    monkeypatch.setattr("harness.validation.run.pack_model", pack_wrongly)
     return validate(path, vectors, workbench.device_for, Limits(), oracle, kernel=kernel)
 
 

@@ -198,7 +198,7 @@ def test_each_mistake_in_packing_is_found(
         nodes = tuple(PACKED_WRONG[mistake](node) if isinstance(node, LstmNode) else node for node in spec.nodes)
         return pack_model(replace(spec, nodes=nodes), *arguments, **options)
 
-    monkeypatch.setattr("harness.validation.pack_model", pack_wrongly)
+    monkeypatch.setattr("harness.validation.run.pack_model", pack_wrongly)
     run = validated(model_path, oracle, native_executable(), tmp_path / "log", kernel)
     assert (run.verdict, run.exit_code) == ("FAIL", ExitCode.OUT_OF_TOLERANCE), run.summary
     assert run.explanation is not None

@@ -1,0 +1,78 @@
+"""What is found out once the verdict is known. Whatever goes wrong here, the verdict stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.compare.tolerance import derived
+from harness.compare.verdict import all_passed, compare
+from harness.device import Device
+from harness.diagnosis.advice import advise, hidden_by
+from harness.diagnosis.corrupted import find_corrupted_weight
+from harness.diagnosis.explain import explain
+from harness.diagnosis.score import score
+from harness.errors import HilError
+from harness.model.pack import ModelImage
+from harness.model.spec import ModelSpec
+from harness.model.trace import TraceLevel
+from harness.teacher_forced import bisect
+from harness.validation.result import Stage, Validation, where_raised
+
+
+def beside_the_verdict(run: Validation, stage: str, find_out: Callable[[], None]) -> None:
+    """Find out something more once the verdict is known."""
+    with Stage(run, stage):
+        try:
+            find_out()
+        except HilError as error:
+            run.bisect_error = error
+        except Exception as error:  # noqa: BLE001 - the verdict is known by now, and stays what it is
+            run.troubles.append(f"{stage}: {where_raised(error)}")
+
+
+def judge_vectors(run: Validation, *, limits_given: bool) -> None:
+    """What the inputs and the tolerances are worth."""
+    assert run.loaded is not None
+    assert run.inputs is not None
+    spec, inputs, gates = run.loaded.spec, run.inputs, run.level >= TraceLevel.GATES
+    run.score = score(spec, inputs, run.tolerances)
+    if limits_given:
+        run.hidden = tuple(hidden_by(spec, inputs, derived(run.max_abs_to_float64), run.score.unseen))
+    passed = all_passed(run.results)
+    run.advice = advise(spec, inputs, run.max_abs_to_float64, run.got, passed=passed, gates=gates)
+
+
+def explain_values(run: Validation) -> None:
+    """Which mistake gives what the device computed, and which one what somebody gave that Keras does not."""
+    assert run.loaded is not None
+    assert run.inputs is not None
+    run.explanation = explain(run.loaded.spec, run.inputs, run.got, search=find_corrupted_weight)
+    if run.expected_file is not None:
+        values = run.expected_file.values
+        run.given_explanation = explain(run.loaded.spec, run.inputs, values, search=find_corrupted_weight)
+
+
+def bisect_values(
+    run: Validation,
+    pack: Callable[[ModelSpec], ModelImage],
+    device_for: Callable[[ModelImage], Device],
+    *,
+    look_closer: bool,
+) -> None:
+    """Where they begin to be wrong, by Keras. The device then holds another image."""
+    assert run.loaded is not None
+    assert run.inputs is not None
+    assert run.expected is not None
+    has_calls = run.inputs.reset_before is not None
+    by_keras = compare(run.expected.tensors, run.got, run.tolerances, has_calls=has_calls)
+    if all_passed(by_keras) and not look_closer:
+        return
+    run.bisection = bisect(
+        run.loaded.spec,
+        run.inputs,
+        run.expected.tensors,
+        run.got,
+        run.tolerances,
+        pack,
+        device_for,
+    )

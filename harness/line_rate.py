@@ -23,6 +23,28 @@ _PATIENT_ATTEMPTS = 2
 """So often a request is sent at the same baud: one of two may be lost."""
 
 
+def check_baud(baud: int, clock_hz: int) -> None:
+    """Refuse a baud that a USART cannot have.
+
+    Args:
+        baud: bits per second.
+        clock_hz: of the USART.
+
+    Raises:
+        UsageError: the clock gives nothing near it.
+    """
+    if is_possible(clock_hz, baud):
+        return
+    error = baud_error(clock_hz, baud)
+    off = "nothing near it" if error is None else f"{error:+.2%} off"
+    raise UsageError(
+        f"{baud} baud cannot be had: a USART clock of {clock_hz} Hz gives {off}",
+        code="baud_impossible",
+        remedy=f"within {MAX_BAUD_ERROR_PER_MILLE / 10:g} % and up to {MAX_BAUD}, for example "
+        f"{', '.join(str(each) for each in COMMON_BAUDS if is_possible(clock_hz, each))}",
+    )
+
+
 class LineRate:
     """What baud the host's end of a line has.
 
@@ -64,15 +86,7 @@ class LineRate:
                 code="line_without_baud",
                 remedy="leave out --baud: a pipe or a socket is as fast as it is",
             )
-        if not is_possible(clock_hz, baud):
-            error = baud_error(clock_hz, baud)
-            off = "nothing near it" if error is None else f"{error:+.2%} off"
-            raise UsageError(
-                f"{baud} baud cannot be had: a USART clock of {clock_hz} Hz gives {off}",
-                code="baud_impossible",
-                remedy=f"within {MAX_BAUD_ERROR_PER_MILLE / 10:g} % and up to {MAX_BAUD}, for example "
-                f"{', '.join(str(each) for each in COMMON_BAUDS if is_possible(clock_hz, each))}",
-            )
+        check_baud(baud, clock_hz)
 
     def go_to(self, baud: int) -> None:
         """Change the host's end; errors: see `WithBaud.set_baud`."""

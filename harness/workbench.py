@@ -29,6 +29,7 @@ from harness.errors import (
 )
 from harness.lab.place import LabPlace
 from harness.lab.target import LabgridTarget
+from harness.line_rate import check_baud
 from harness.protocol.faults import device_fault, fault_fields
 from harness.protocol.messages import Log
 from harness.protocol.wire import ResetCause
@@ -42,7 +43,7 @@ from harness.targets.qemu import QemuTarget
 from harness.targets.renode import RenodeTarget
 from harness.transport.base import Transport
 from harness.transport.recording import Recording
-from harness.transport.serial_port import SerialPort
+from harness.transport.serial_port import SerialPort, parse_address
 
 if TYPE_CHECKING:
     from harness.model.pack import ModelImage
@@ -82,6 +83,7 @@ def make_target(
         tool: one of FLASH_TOOLS.
 
     Raises:
+        UsageError: a baud that the board's chip cannot have.
         TargetUnavailable: a tool is missing.
         BuildFailed: the firmware could not be built.
     """
@@ -109,6 +111,9 @@ def make_target(
 
 def _board_target(choice: TargetChoice, say: Say, recording: Recording | None, tool: str) -> Target:
     named = board(choice.board)
+    asked_baud = choice.baud or parse_address(choice.port).baud
+    if asked_baud is not None:  # before a port is opened: a silent device must not be told of first
+        check_baud(asked_baud, named.uart_clock_hz)
 
     def board_at(port: str | None) -> BoardTarget:
         return BoardTarget(

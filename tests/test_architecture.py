@@ -86,6 +86,7 @@ ALLOWED: dict[str, set[str]] = {
         "device",
         "doctor",
         "errors",
+        "line_rate",
         "loading",
         "lab",
         "model",

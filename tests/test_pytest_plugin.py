@@ -205,11 +205,15 @@ def test_markers_say_what_a_test_is_for(project: pytest.Pytester) -> None:
     project.runpytest_subprocess("--native", "-m", "not hil").assert_outcomes(passed=1, deselected=4)
 
 
-def test_an_unknown_feature_is_an_error(project: pytest.Pytester) -> None:
-    project.makepyfile("import pytest\n@pytest.mark.needs('wings')\ndef test_it(device): pass\n")
+@pytest.mark.parametrize(
+    ("marker", "known"), [("needs", "gates, cycles, store"), ("hil_targets", "native, qemu, renode, board")]
+)
+def test_an_unknown_name_in_a_marker_is_an_error(project: pytest.Pytester, marker: str, known: str) -> None:
+    project.makepyfile(f"import pytest\n@pytest.mark.{marker}('wings')\ndef test_it(device): pass\n")
     result = project.runpytest_subprocess("--native")
-    assert result.ret != 0
-    result.stdout.fnmatch_lines(["*no device has wings*"])
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([f"*::test_it: {marker}('wings') is unknown; known are {known}"])
+    result.stdout.no_fnmatch_line("*pluggy/*")
 
 
 def test_collection_imports_nothing_heavy(project: pytest.Pytester) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 import seeds
-from harness.errors import DeviceFault, DeviceReset, HilError, ModelRefused
+from harness.errors import DeviceFault, DeviceReset, HilError, ModelRefused, UsageError
 from harness.fake import FakeDevice, FakeTransport, Faults
 from harness.loading import load_model
 from harness.model.pack import pack_model
 from harness.protocol.messages import Echo, Log
 from harness.protocol.wire import Capability, ResetCause
-from harness.workbench import Workbench
+from harness.targets.choice import TargetChoice
+from harness.workbench import Workbench, make_target
 
 LARGE = seeds.random_lstm(28, 76)
 STORE_BYTES = 458_752
@@ -162,3 +163,18 @@ def test_logs_are_handed_on() -> None:
     assert [log.number for log in logs] == [1]
     assert device.take_logs() == tuple(logs)
     assert device.take_logs() == ()
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        TargetChoice("board", board="nucleo_f446re", port="/dev/silent", baud=2_000_000),
+        TargetChoice("board", board="nucleo_f446re", port="serial:/dev/silent:2000000"),
+        TargetChoice("board", board="nucleo_f446re", labgrid_place="desk", baud=2_000_000),
+    ],
+    ids=["by --baud", "in the port", "at a place"],
+)
+def test_a_baud_that_the_chip_cannot_have_is_refused_before_anything_is_opened(choice: TargetChoice) -> None:
+    with pytest.raises(UsageError, match="2000000 baud cannot be had") as refused:
+        make_target(choice, lambda _: None)
+    assert refused.value.code == "baud_impossible"

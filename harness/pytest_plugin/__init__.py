@@ -2,10 +2,10 @@
 
     pytest                 native and QEMU, each left out with its reason where it is not there
     pytest --native        only that one; an error where it is not there; --qemu, --renode likewise
-    pytest --board=nucleo_f446re [--port=URL] [--hil-sn=SERIAL] [--no-flash]    only on that board
+    pytest --board=nucleo_f446re [--port=URL] [--hil-sn=SERIAL] [--baud=N] [--no-flash]    only on that board
     pytest --hil-sn=A --hil-sn=B -n 2    on these boards: every worker of pytest-xdist takes one, or waits for it
     pytest --labgrid PLACE    on the board of a labgrid place
-    --hil-native, --hil-qemu, --hil-renode, --hil-board, --hil-port, --hil-flash
+    --hil-native, --hil-qemu, --hil-renode, --hil-board, --hil-port, --hil-baud, --hil-flash
                            the same by names that no other plugin owns
 
 Each test's report has the properties hil_target and, on a board, hil_board (serial number or port); those of
@@ -26,14 +26,14 @@ Loaded at every start of pytest in its environment, so it imports nothing heavy 
 from __future__ import annotations
 
 from argparse import ArgumentError
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.pytest_plugin.fixtures import device, hil_workbench, hil_workbenches, validate
-from harness.pytest_plugin.markers import HELP, unknown_features
+from harness.pytest_plugin.markers import FEATURES, HELP
 from harness.pytest_plugin.options import ALL_KINDS, OPTIONS, SHORT_OPTIONS, asked_for, choices_of
 from harness.pytest_plugin.reports import FAILURES, note_start, write_index_of
 
@@ -106,17 +106,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     kinds = choices_of(metafunc.config)
     marker = metafunc.definition.get_closest_marker("hil_targets")
-    if marker is not None and not set(marker.args) <= set(ALL_KINDS):
-        raise pytest.UsageError(f"hil_targets{marker.args}: the targets are {', '.join(ALL_KINDS)}")
+    if marker is not None:
+        _check_names(metafunc, "hil_targets", marker.args, ALL_KINDS)
     chosen: list[Any] = [kind for kind in kinds if marker is None or kind in marker.args]
     boards = metafunc.definition.get_closest_marker("board")
     if boards is not None:
         reason = f"needs --board {' or '.join(boards.args)}"
         chosen = ["board"] if "board" in kinds else [pytest.param("board", marks=pytest.mark.skip(reason=reason))]
     needs = metafunc.definition.get_closest_marker("needs")
-    if needs is not None and (unknown := unknown_features(needs.args)):
-        raise pytest.UsageError(f"needs{needs.args}: no device has {', '.join(unknown)}")
+    if needs is not None:
+        _check_names(metafunc, "needs", needs.args, FEATURES)
     metafunc.parametrize("hil_kind", chosen, scope="session")
+
+
+def _check_names(metafunc: pytest.Metafunc, marker: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a marker's names that mean nothing: one line, where pytest names the file that it could not collect."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise pytest.Collector.CollectError(
+                f"{metafunc.definition.nodeid}: {marker}({name!r}) is unknown; known are {', '.join(known)}"
+            )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -44,11 +44,6 @@ FEATURES: dict[str, tuple[Callable[[HelloReply], bool], str]] = {
 """By name: whether a device has it, and what that means."""
 
 
-def unknown_features(names: Iterable[str]) -> list[str]:
-    """Those that no device has."""
-    return [name for name in names if name not in FEATURES]
-
-
 def missing_feature(names: Iterable[str], hello: HelloReply) -> str:
     """In words, the first feature that a device does not have; empty: it has them all."""
     for name in names:

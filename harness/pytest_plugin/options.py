@@ -44,6 +44,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "run on the board of a labgrid place; once for each",
     },
     "flash": {"dest": "hil_flash", "metavar": "if-changed|always|never", "help": "when to flash the board"},
+    "baud": {
+        "type": int,
+        "dest": "hil_baud",
+        "metavar": "N",
+        "help": "of the board's line; default: 1000000 over an ST-LINK, else 115200",
+    },
     "wait": {
         "type": float,
         "dest": "hil_wait",
@@ -56,7 +62,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 SHORT_OPTIONS: dict[str, dict[str, Any]] = {
     **{
         f"--{name}": {**OPTIONS[name], "help": f"the same as --hil-{name}"}
-        for name in ("native", "qemu", "renode", "board", "port", "labgrid")
+        for name in ("native", "qemu", "renode", "board", "port", "labgrid", "baud")
     },
     "--no-flash": {"action": "store_const", "const": "never", "dest": "hil_flash", "help": "--hil-flash=never"},
 }
@@ -69,7 +75,9 @@ _XDIST_WAIT_S = 3600.0
 def asked_for(config: pytest.Config) -> tuple[str, ...]:
     """The kinds of targets that the command line names."""
     kinds = [kind for kind in (*KINDS, "renode") if config.getoption(f"hil_{kind}")]
-    board_options = (config.getoption(f"hil_{name}") for name in ("board", "port", "sn", "labgrid", "flash", "wait"))
+    board_options = (
+        config.getoption(f"hil_{name}") for name in ("board", "port", "sn", "labgrid", "flash", "baud", "wait")
+    )
     return (*kinds, *(["board"] if any(value is not None for value in board_options) else []))
 
 
@@ -85,6 +93,7 @@ def choices_of(config: pytest.Config) -> dict[str, tuple[TargetChoice, ...]]:
         labgrid_places=config.getoption("hil_labgrid") or (),
         flash=config.getoption("hil_flash"),
         wait_s=wait_s,
+        baud=config.getoption("hil_baud"),
     )
     if wait_s is None and "PYTEST_XDIST_WORKER" in os.environ:
         boards = tuple(replace(choice, wait_s=_XDIST_WAIT_S) for choice in boards)

@@ -45,7 +45,7 @@ def keep_for_report(
 
     node = request.node
     if inputs is None or isinstance(inputs, str | Path):
-        command = command_of(result.model_path, _as_options(target), {"inputs": inputs, **options})
+        command = command_of(result.model_path, _as_options(target, request.config), {"inputs": inputs, **options})
     else:  # they are in the test's memory alone
         command = f"pytest {shlex.quote(node.nodeid)}"
     node.user_properties += properties(result, command)
@@ -69,12 +69,13 @@ def write_report_of(request: pytest.FixtureRequest, kind: str, target: Target, r
     write_report(Path(folder).absolute() / name, result, record)
 
 
-def _as_options(target: Target) -> str:
+def _as_options(target: Target, config: pytest.Config) -> str:
     known = target.description()
     if target.kind != "board":
         return f"--{target.kind}"
     place = f"--sn {known['serial_number']}" if known["serial_number"] else f"--port {known['port']}"
-    return f"--board {known['name']} {place}"
+    baud = config.getoption("hil_baud")
+    return f"--board {known['name']} {place}" + ("" if baud is None else f" --baud {baud}")
 
 
 def properties_of(target: Target) -> list[tuple[str, object]]:

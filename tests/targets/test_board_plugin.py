@@ -58,6 +58,7 @@ def test_a_board_that_was_asked_for_and_is_absent_is_an_error(project: pytest.Py
     [
         (["--board=nucleo"], "*known boards: *nucleo_f446re*"),
         (["--native", "--no-flash"], "*is for boards*"),
+        (["--native", "--baud=115200"], "*--baud is for boards*"),
         (["--board=nucleo_f446re", "--hil-flash=often"], "*if-changed*"),
     ],
 )
@@ -83,3 +84,9 @@ def test_another_plugin_may_own_the_port(project: pytest.Pytester, port: str) ->
     result = project.runpytest_subprocess("-v", "-p", "other_plugin", f"--hil-port={port}", "--port=/dev/theirs")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*--port belong* to another plugin*"])
+
+
+@pytest.mark.parametrize(("option", "baud"), [("--baud=230400", 230_400), ("--hil-baud=115200", 115_200)])
+def test_the_baud_of_the_line(project: pytest.Pytester, port: str, option: str, baud: int) -> None:
+    project.makepyfile(test_it=f"def test_baud(device): assert device.baud == {baud}")
+    project.runpytest_subprocess(f"--hil-port={port}", option).assert_outcomes(passed=1)

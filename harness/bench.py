@@ -26,12 +26,12 @@ from harness.model.pack import ModelImage, pack_model
 from harness.model.samples import random_lstm
 from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
-from harness.protocol.messages import HelloReply, Run
-from harness.protocol.wire import Kernel, RunFlags, RunsOn, TickSource
-from harness.targets.base import Target
+from harness.protocol.messages import Run
+from harness.protocol.wire import Kernel, RunFlags
 from harness.targets.boards import DEFAULT_BOARD, board
 from harness.targets.choice import TargetChoice
 from harness.targets.qemu import QemuTarget, Trace
+from harness.ticks import distribution, tick_unit
 from harness.workbench import Workbench, make_target
 
 SHAPES = ((1, 3), (16, 32), (28, 75), (64, 128))
@@ -77,6 +77,7 @@ class Cost:
         macs_per_step: 4 units (input_size + units).
         estimated_cycles_per_mac: weights in `sram`, and in `flash` at the board's clock; None without QEMU.
         cycles_per_step: counted on a board; None elsewhere.
+        step_ticks: of all single steps of all runs, of the unit that is not None; None where nothing is counted.
         max_abs_error_h: of STEPS steps, from float64.
         max_abs_error_c: likewise.
         flash_bytes: the kernel's code and tables with the activations, without weights; None where no ELF is built.
@@ -93,6 +94,7 @@ class Cost:
     macs_per_step: int
     estimated_cycles_per_mac: dict[str, float] | None
     cycles_per_step: float | None
+    step_ticks: dict[str, float] | None
     max_abs_error_h: float
     max_abs_error_c: float
     flash_bytes: int | None
@@ -118,16 +120,16 @@ def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, s
     spec = random_lstm(input_size, units)
     image = pack_model(spec, kernel=kernel)
     macs = 4 * units * (input_size + units)
-    with Workbench(counting_target(choice, say)) as bench:
+    with Workbench(make_target(choice, say, counts_instructions=True)) as bench:
         device = bench.device_for(image)
         in_ram = load_packed(device, spec, image).came_by == CameBy.LINK
         inputs = random_inputs(spec, batch=1, steps=STEPS)
         # A byte of the line that arrives in the middle of a step adds its interrupt: the least is the step alone.
-        runs = [SequenceRunner(device, spec, quiet=True).run(inputs.x[0]) for _ in range(REPEATS)]
+        runs = [SequenceRunner(device, spec, quiet=True, alone=STEPS).run(inputs.x[0]) for _ in range(REPEATS)]
         ticks_per_step = min(run.ticks for run in runs) / STEPS
         errors = _errors(spec, inputs, runs[0].arrays)
         stack_bytes = device.counters().stack_bytes
-        unit, compiler = tick_unit(choice.kind, device.info), device.info.compiler
+        unit, compiler = tick_unit(device.info, bench.target.description()), device.info.compiler
     cycles = None if choice.kind == "native" else estimated_cycles(spec, image, say)
     wait_states = board(choice.board or DEFAULT_BOARD).flash_wait_states
     return Cost(
@@ -138,6 +140,7 @@ def measure(choice: TargetChoice, input_size: int, units: int, kernel: Kernel, s
         macs_per_step=macs,
         estimated_cycles_per_mac=None if cycles is None else _per_mac(cycles, len(image.data), macs, wait_states),
         cycles_per_step=ticks_per_step if unit == "cycles" else None,
+        step_ticks=None if unit is None else distribution([each for run in runs for each in run.step_ticks]).to_json(),
         max_abs_error_h=errors[0],
         max_abs_error_c=errors[1],
         flash_bytes=None if choice.kind == "native" else kernel_flash_bytes(kernel, firmware_elf(say)),
@@ -218,27 +221,6 @@ def gates_flash_bytes(elf: Path) -> int:
     """Code that only --trace gates needs, beside what is in the kernels."""
     objects = [path for path in engine_objects() if path.stem.startswith(_GATES_OBJECTS)]
     return sum(symbol.size_bytes for symbol in linked_from(elf, objects))
-
-
-def counting_target(choice: TargetChoice, say: Say) -> Target:
-    """A target that counts: QEMU its instructions, a board its cycles. Errors: see `make_target`."""
-    if choice.kind != "qemu":
-        return make_target(choice, say)
-    log_path = work_dir() / "logs" / f"bench-{os.getpid()}.log"
-    return QemuTarget(firmware_elf(say), log_path, count_instructions=True)
-
-
-def tick_unit(kind: str, hello: HelloReply) -> str | None:
-    """What the device's ticks are; None where they mean nothing, as on a QEMU that somebody else has started.
-
-    Args:
-        kind: of the target.
-        hello: what the device says of itself.
-    """
-    if hello.runs_on == RunsOn.CHIP and hello.tick_source == TickSource.CYCCNT:
-        return "cycles"
-    counts = kind == "qemu" and hello.runs_on == RunsOn.QEMU and hello.tick_source == TickSource.TIM2
-    return "instructions" if counts else None
 
 
 def _errors(spec: ModelSpec, inputs: Inputs, arrays: dict[str, np.ndarray]) -> tuple[float, float]:

@@ -86,6 +86,7 @@ class FakeDevice:
     Attributes:
         hello: what it says of itself, the protocol's version apart.
         run: computes; without it every run is refused with NO_MODEL.
+        ticks: what a run is said to have taken.
         faults: how it misbehaves; may be changed at any time.
         protocol: the version that it speaks.
         heard: every frame that it heard, in order.
@@ -98,6 +99,7 @@ class FakeDevice:
 
     hello: messages.HelloReply = _FAKE_HELLO
     run: RunFunction | None = None
+    ticks: Callable[[messages.Run], int] = lambda _: 0
     faults: Faults = field(default_factory=Faults)
     protocol: tuple[int, int] = (PROTOCOL_MAJOR, PROTOCOL_MINOR)
     heard: list[Frame] = field(default_factory=list)
@@ -291,7 +293,7 @@ class FakeDevice:
         if isinstance(request, messages.Run):
             if self.run is None or not self.image:
                 return ErrorCode.NO_MODEL, 0, 0
-            return messages.RunReply(steps=request.steps, data=self.run(request, self.image))
+            return messages.RunReply(steps=request.steps, ticks=self.ticks(request), data=self.run(request, self.image))
         return self._work_on_memory(request)
 
     def _set_baud(self, request: messages.SetBaud) -> messages.Message | tuple[ErrorCode, int, int]:

@@ -15,6 +15,7 @@ import numpy as np
 from harness.device import Call, Device
 from harness.errors import MismatchError
 from harness.loading import ignore_reply, region_writes
+from harness.model.inputs import Inputs
 from harness.model.plan import Pass, Plan, make_plan
 from harness.model.replies import Part, end_record, step_record, value_name
 from harness.model.spec import BoolArray, Float32Array, ModelSpec, as_source
@@ -38,11 +39,16 @@ class SequenceResult:
         arrays: what was traced, by the names of OUT.npz, without the batch axis: `<layer>.h` (T, units), `<layer>.c`
             (T, units), `<layer>.h_last` (units), `<layer>.c_last` (units), `<layer>.z` and `<layer>.gates`
             (T, 4 units), `output`.
-        ticks: ticks spent in the steps, of the device's tick source.
+        ticks: ticks spent in the steps and behind the last one, of the device's tick source.
+        step_ticks: ticks of the first steps, as many as were asked alone. Of several passes the k-th step of each is
+            in the k-th number.
+        end_ticks: ticks of what runs once behind the last step.
     """
 
     arrays: dict[str, Float32Array]
     ticks: int
+    step_ticks: tuple[int, ...] = ()
+    end_ticks: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,27 @@ class _Collected:
 
     arrays: dict[str, Float32Array] = field(default_factory=dict)
     ticks: int = 0
+    end_ticks: int = 0
+    step_ticks: list[int] = field(default_factory=list)
     steps: bytearray = field(default_factory=bytearray)
     end: bytearray = field(default_factory=bytearray)
+
+
+def sequences_of(spec: ModelSpec, call: Inputs) -> Iterator[SequenceInput]:
+    """What each sequence of a call is run on.
+
+    Args:
+        spec: the model.
+        call: inputs of one call, each sequence with its own initial states.
+    """
+    (x, *beside), (_, masks) = call.arrays(spec), call.seen_by(spec)
+    for row in range(call.batch):
+        yield SequenceInput(
+            x[row],
+            None if masks is None else masks[row],
+            {name: states[row] for name, states in call.initial.items()},
+            [array[row] for array in beside],
+        )
 
 
 class SequenceRunner:
@@ -82,6 +107,8 @@ class SequenceRunner:
         level: what is traced; what is not is not sent either, but for states that are outputs of the model. GATES wants
             an image that keeps them.
         quiet: nothing is on the line while steps are computed: its interrupts would be among what is counted. Slower.
+        alone: so many first steps of each pass are asked in a request of their own, so that the ticks of each are
+            known. What the device counts is the same: it reads its counter around every step.
     """
 
     def __init__(
@@ -92,8 +119,10 @@ class SequenceRunner:
         level: TraceLevel = TraceLevel.HC,
         *,
         quiet: bool = False,
+        alone: int = 0,
     ) -> None:
         self._quiet = quiet
+        self._alone = alone
         self._device = device
         self._spec = spec
         self._plan = make_plan(spec) if plan is None else plan
@@ -167,7 +196,7 @@ class SequenceRunner:
             assert output.node is not None
             value, is_sequence = values[output.node], self._spec.gives_sequence(output.node)
             arrays[name] = value[-1] if value.ndim == 2 and not is_sequence else value
-        return SequenceResult(self._level.of(arrays), collected.ticks)
+        return SequenceResult(self._level.of(arrays), collected.ticks, tuple(collected.step_ticks), collected.end_ticks)
 
     def _pass_calls(
         self,
@@ -187,9 +216,11 @@ class SequenceRunner:
         start = 0
         while start < step_count:
             count = self._steps_per_request(pass_index, rows.shape[1] * _FLOAT_BYTES, with_mask=mask is not None)
-            chunk = slice(start, min(start + count, step_count))
+            is_alone = start < self._alone
+            chunk = slice(start, min(start + (1 if is_alone else count), step_count))
+            counted = start if is_alone else None
             yield from self._step_calls(
-                pass_index, rows[chunk], None if mask is None else mask[chunk], flags, collected
+                pass_index, rows[chunk], None if mask is None else mask[chunk], flags, collected, counted
             )
             flags = RunFlags.NONE
             start = chunk.stop
@@ -227,8 +258,15 @@ class SequenceRunner:
         return max(1, steps)
 
     def _step_calls(
-        self, pass_index: int, x: Float32Array, mask: BoolArray | None, flags: RunFlags, collected: _Collected
+        self,
+        pass_index: int,
+        x: Float32Array,
+        mask: BoolArray | None,
+        flags: RunFlags,
+        collected: _Collected,
+        counted: int | None = None,
     ) -> Iterator[Call]:
+        """The requests of some steps; `counted` is the place of one whose ticks are to be known."""
         limit_bytes = self._device.payload_limit_bytes
         data = b""
         if mask is not None:
@@ -247,6 +285,9 @@ class SequenceRunner:
 
         def take(reply: RunReply) -> None:
             collected.ticks += reply.ticks
+            if counted is not None:
+                collected.step_ticks += [0] * (counted + 1 - len(collected.step_ticks))
+                collected.step_ticks[counted] += reply.ticks
             collected.steps += _checked(reply.data, record_bytes if fits else 0)
 
         yield Run(steps=len(x), flags=flags, trace=trace, pass_index=pass_index, data=data), take
@@ -263,6 +304,7 @@ class SequenceRunner:
 
         def take(reply: RunReply) -> None:
             collected.ticks += reply.ticks
+            collected.end_ticks += reply.ticks
             collected.end += _checked(reply.data, end_bytes if fits else 0)
             if fits:
                 end_of_pass()

@@ -70,7 +70,12 @@ Say = Callable[[str], None]
 
 
 def make_target(
-    choice: TargetChoice, say: Say, recording: Recording | None = None, *, tool: str = FLASH_TOOLS[0]
+    choice: TargetChoice,
+    say: Say,
+    recording: Recording | None = None,
+    *,
+    tool: str = FLASH_TOOLS[0],
+    counts_instructions: bool = False,
 ) -> Target:
     """A target with its firmware built; a board's is built when the board is known to be there.
 
@@ -81,6 +86,7 @@ def make_target(
         say: told what takes time.
         recording: of a board every line that it opens by itself, to find out what runs there, goes in here.
         tool: one of FLASH_TOOLS.
+        counts_instructions: QEMU counts them, and is slower; no other target is changed by it.
 
     Raises:
         UsageError: a baud that the board's chip cannot have.
@@ -94,7 +100,7 @@ def make_target(
     if choice.kind == "qemu":
         from harness.build.platformio import firmware_elf
 
-        return QemuTarget(firmware_elf(say), log_path)
+        return QemuTarget(firmware_elf(say), log_path, count_instructions=counts_instructions)
     if choice.kind == "native":
         from harness.build.native import native_executable
 

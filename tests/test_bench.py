@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench import INTERRUPT_INSTRUCTIONS, STEPS, gates_flash_bytes, kernel_flash_bytes, measure, tick_unit
+from harness.bench import INTERRUPT_INSTRUCTIONS, REPEATS, STEPS, gates_flash_bytes, kernel_flash_bytes, measure
 from harness.bootstrap.system import missing_parts
 from harness.build.platformio import firmware_elf
 from harness.cli.app import run
-from harness.protocol.messages import HelloReply
-from harness.protocol.wire import Kernel, RunsOn, TickSource
+from harness.protocol.wire import Kernel
 from harness.targets.choice import TargetChoice
 from report_schema import check_record
 
@@ -47,6 +46,11 @@ def test_a_step_stays_within_its_instructions(kernel: Kernel, shape: tuple[int, 
     # A count is sure to an interrupt of the line in one of STEPS steps.
     assert cost.instructions_per_step <= MOST_INSTRUCTIONS[kernel, shape] + INTERRUPT_INSTRUCTIONS / STEPS
     assert cost.cycles_per_step is None, "an emulator counts none"
+    assert cost.step_ticks is not None
+    assert cost.step_ticks["counted"] == REPEATS * STEPS
+    assert cost.step_ticks["min"] <= cost.step_ticks["median"] <= cost.step_ticks["p99"] <= cost.step_ticks["max"]
+    # The end of a run, 32 instructions, is shared out among its STEPS steps.
+    assert cost.step_ticks["min"] <= cost.instructions_per_step <= cost.step_ticks["max"] + 2
     assert cost.static_ram_bytes <= 2458 or shape != (28, 75)
     assert cost.stack_bytes is not None
     assert 100 < cost.stack_bytes < 2048
@@ -83,25 +87,10 @@ def test_native_has_no_figures_of_the_chip(tmp_path: Path, capsys: pytest.Captur
         assert set(FIELDS) <= row.keys()
         assert row["instructions_per_step"] is None
         assert row["cycles_per_step"] is None
+        assert row["step_ticks"] is None
         assert row["estimated_cycles_per_mac"] is None
         assert 0 < row["max_abs_error_h"] < 5e-7
     assert capsys.readouterr().out.splitlines()[0] == "target  native"
-
-
-@pytest.mark.parametrize(
-    ("kind", "runs_on", "source", "unit"),
-    [
-        ("qemu", RunsOn.QEMU, TickSource.TIM2, "instructions"),
-        ("board", RunsOn.QEMU, TickSource.TIM2, None),  # an emulator behind a pseudo-terminal
-        ("board", RunsOn.CHIP, TickSource.CYCCNT, "cycles"),
-        ("board", RunsOn.CHIP, TickSource.TIM2, None),
-        ("renode", RunsOn.RENODE, TickSource.CYCCNT, None),
-        ("native", RunsOn.NATIVE, TickSource.NONE, None),
-    ],
-)
-def test_only_a_chip_counts_cycles(kind: str, runs_on: RunsOn, source: TickSource, unit: str | None) -> None:
-    hello = HelloReply(runs_on=runs_on, tick_source=source)
-    assert tick_unit(kind, hello) == unit
 
 
 @pytest.mark.parametrize("shape", ["28", "28,75,1", "0,3", "a,b", "-1,3"])

@@ -155,7 +155,7 @@ FAULTING = """
         def start(self): return FakeTransport(self.fake)
         def post_mortem(self): return None
 
-    harness.workbench.make_target = lambda choice, say: Faulting("none", "none")
+    harness.workbench.make_target = lambda choice, say, **_: Faulting("none", "none")
 """
 
 

@@ -32,14 +32,12 @@ class Side:
         record: docs/REPORT.md; empty where there are only arrays.
         tensors: what the device computed, by the names of OUT.npz; empty where that is not known.
         spec: the network with its weights, None where these are not known.
-        instructions_per_step: counted by QEMU; None: not counted.
     """
 
     name: str
     record: Mapping[str, Any]
     tensors: Mapping[str, NDArray[np.float32]]
     spec: ModelSpec | None = None
-    instructions_per_step: float | None = None
 
     def fact(self, *path: str) -> Any:
         """A field of the record; None where it, or what leads to it, is not there."""
@@ -57,10 +55,8 @@ class Side:
     @property
     def cost(self) -> tuple[float, str] | None:
         """Of a time step, and its unit: cycles or instructions; None where nothing was counted."""
-        cycles = self.number("timing", "ticks_per_step")
-        if cycles is not None and self.fact("timing", "tick_unit") == "cycles":
-            return cycles, "cycles"
-        return None if self.instructions_per_step is None else (self.instructions_per_step, "instructions")
+        ticks, unit = self.number("timing", "ticks_per_step"), self.fact("timing", "tick_unit")
+        return None if ticks is None or not isinstance(unit, str) else (ticks, unit)
 
     @property
     def memory_bytes(self) -> int | None:

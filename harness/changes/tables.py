@@ -37,7 +37,7 @@ def print_comparison(console: Console, first: Side, changes: Sequence[Change]) -
     all_sides = [Ranked(first, 0.0), *(Ranked(each.side, each.output_rmse) for each in changes)]
     in_order = ranking(first, changes) if is_ranked else all_sides
     console.print(_side_table(in_order, is_ranked=is_ranked))
-    if any(each.side.instructions_per_step is not None for each in in_order):
+    if "instructions" in (each.side.cost[1] for each in in_order if each.side.cost is not None):
         console.print("instructions: counted by QEMU, of all that the firmware does in a time step; no cycles")
     if is_ranked:
         console.print("rank: passed, accuracy, distance of the outputs from the first one, cost, memory")

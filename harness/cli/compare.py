@@ -100,7 +100,7 @@ def _sides(
     from harness.validation import Limits
 
     names = [path.name for path in paths]
-    settings = Settings((target,), Limits(), random, computation, counts_instructions=True)
+    settings = Settings((target,), Limits(), random, computation, counts_ticks=True)
     sides, codes = [], [ExitCode.PASS]
     with settings.session() as run_model:
         for path in paths:
@@ -117,20 +117,14 @@ def _sides(
 
 
 def _side_of(outcome: Outcome, target: TargetChoice) -> Side:
-    from harness.bench import tick_unit
     from harness.changes.side import Side
     from harness.report.record import record_of
 
     run = outcome.run
     assert run.loaded is not None
-    assert run.inputs is not None
-    assert run.hello is not None
-    steps = run.inputs.calls * run.inputs.batch * run.inputs.steps
-    counted = tick_unit(target.kind, run.hello) == "instructions"
     return Side(
         name=run.model_path.name,
         record=record_of(run, target, outcome.target),
         tensors=run.got,
         spec=run.loaded.spec,
-        instructions_per_step=run.ticks / steps if counted else None,
     )

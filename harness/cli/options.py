@@ -147,8 +147,15 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def ready_target(choice: TargetChoice, recording: Recording | None = None) -> Target:
+def ready_target(
+    choice: TargetChoice, recording: Recording | None = None, *, counts_instructions: bool = False
+) -> Target:
     """A target with its system parts installed and its firmware built; both only where they are missing.
+
+    Args:
+        choice: which one.
+        recording: see `make_target`.
+        counts_instructions: see `make_target`.
 
     Raises:
         TargetUnavailable: parts are missing and cannot be installed here, with the command that would.
@@ -156,7 +163,11 @@ def ready_target(choice: TargetChoice, recording: Recording | None = None) -> Ta
     """
     if choice.kind == "renode":
         find_renode()  # before anything is installed for it
-    return _with_parts(_PARTS[choice.kind], PROGRAMS[choice.kind], lambda: make_target(choice, say, recording))
+
+    def made() -> Target:
+        return make_target(choice, say, recording, counts_instructions=counts_instructions)
+
+    return _with_parts(_PARTS[choice.kind], PROGRAMS[choice.kind], made)
 
 
 def ready_firmware(environment: str) -> Path:

@@ -17,6 +17,7 @@ from harness.targets.base import Target
 from harness.targets.choice import TargetChoice
 from harness.targets.pool import Pool
 from harness.targets.snapshot import Snapshot, snapshot_of
+from harness.ticks import tick_unit
 
 if TYPE_CHECKING:
     from harness.device import Device
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.model.pack import ModelImage
     from harness.model.whole import WholeInputs
     from harness.oracle.load import LoadedModel
+    from harness.protocol.messages import HelloReply
     from harness.protocol.wire import Kernel
     from harness.transport.recording import Recording
     from harness.validation import Authority, Limits, Validation
@@ -160,7 +162,7 @@ class Settings:
         random: what inputs are made from, where no file is given.
         computation: how the device computes.
         layer: name of the one LSTM that is to be validated.
-        counts_instructions: QEMU counts them, and the line is quiet meanwhile on any target. Slower.
+        counts_ticks: what single steps cost is counted, where the target counts; QEMU does then, and is slower.
     """
 
     choices: tuple[TargetChoice, ...]
@@ -168,7 +170,7 @@ class Settings:
     random: RandomInputs = RandomInputs()
     computation: Computation = Computation()
     layer: str | None = None
-    counts_instructions: bool = False
+    counts_ticks: bool = False
 
     @property
     def choice(self) -> TargetChoice:
@@ -178,7 +180,7 @@ class Settings:
     @contextmanager
     def session(self, recording: Recording | None = None) -> Iterator[Callable[[ModelFiles, Share], Outcome]]:
         """A target that lives as long as the context, and what validates a model on it."""
-        target = LazyWorkbench(self.choices, recording, counts_instructions=self.counts_instructions)
+        target = LazyWorkbench(self.choices, recording, counts_instructions=self.counts_ticks)
         host = LazyWorkbench((TargetChoice("native"),))
         try:
             yield lambda files, share: self._outcome(files, share, target, host)
@@ -244,7 +246,7 @@ class Settings:
             level=trace_named(self.computation.trace),
             look_closer=self.computation.look_closer,
             expected_path=files.expected,
-            quiet=self.counts_instructions,
+            counts_ticks=lambda hello: self.counts_ticks and target.tick_unit(hello) is not None,
         )
         if run.error is not None:
             run.error = target.failed(run.error)
@@ -314,12 +316,7 @@ class LazyWorkbench:
 
     def _taken(self) -> Target:
         if len(self._choices) == 1:
-            ready = ready_target(self._choices[0], self.recording)
-            if not self._counts_instructions or self._choices[0].kind != "qemu":
-                return ready
-            from harness.bench import counting_target
-
-            return counting_target(self._choices[0], say)
+            return ready_target(self._choices[0], self.recording, counts_instructions=self._counts_instructions)
         pool = pool_of(self._choices, wait_s=max(self._choices[0].wait_s, _SETTLE_S))
         pool.check()
         return self._lease.enter_context(pool.lease())
@@ -327,6 +324,10 @@ class LazyWorkbench:
     def device_for(self, image: ModelImage) -> Device:
         """A greeted device for an image. Errors: see `Workbench.device_for`."""
         return self.workbench().device_for(image)
+
+    def tick_unit(self, hello: HelloReply) -> str | None:
+        """What its ticks are. See `harness.ticks.tick_unit`."""
+        return None if self.target is None else tick_unit(hello, self.target.description())
 
     def take_earlier_fault(self) -> dict[str, Any] | None:
         """The record of a fault that a device had before it was greeted, once."""

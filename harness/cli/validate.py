@@ -339,7 +339,7 @@ def validate_command(
         check_resume(json_path, report, targets)
     # A report says what a step costs. It is slower, so nobody else pays for it.
     counts = report is not None
-    settings = Settings(targets, Limits(atol, rtol), random, computation, layer, counts_instructions=counts)
+    settings = Settings(targets, Limits(atol, rtol), random, computation, layer, counts_ticks=counts)
     runs = run_models(models, settings, files, count, cluster, resume=resume, verbose=verbose)
     return worst_exit_code([run.exit_code for run in runs])
 

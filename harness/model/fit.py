@@ -103,7 +103,7 @@ class Fit:
             kind=_KINDS[type(node)],
             input_size=node.input_size,
             units=node.units,
-            macs=_macs(node),
+            macs=macs_of(node),
             runs=self.image.plan.steps_of(index, self.steps) if each_step else 1,
             parameters=_parameters(node),
             options=tuple(_options(node)),
@@ -126,7 +126,8 @@ def fit(spec: ModelSpec, memory: Memory, steps: int, kernel: Kernel) -> Fit:
     return Fit(spec, pack_model(spec, steps, kernel=kernel), memory, steps)
 
 
-def _macs(node: Node) -> int:
+def macs_of(node: Node) -> int:
+    """Multiplications and additions each time that a node runs."""
     if isinstance(node, LstmNode):
         return len(GATES) * node.units * (node.input_size + node.units)
     if isinstance(node, ScaleNode):

@@ -10,7 +10,8 @@
 
 Each test's report has the properties hil_target and, on a board, hil_board (serial number or port); those of
 `validate` also hil_model, hil_verdict, hil_build_id, for each tensor its error and tolerance, and hil_command, which
-does the same again. One that fails has a section "hil": where it is wrong, why, and that command.
+does the same again; on a board with --junitxml or --hil-report, and on QEMU with the latter, cycles_median or
+instructions_median. One that fails has a section "hil": where it is wrong, why, and that command.
 
     pytest --hil-report=DIR    a folder with the report of each validation, by the test's name, and an index of all
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.pytest_plugin.options import choices_of
+from harness.pytest_plugin.reports import wants_reports
 
 if TYPE_CHECKING:
     from harness.protocol.messages import Log
@@ -73,7 +74,7 @@ class Benches:
 
         pool = Pool(
             choices,
-            lambda choice: make_target(choice, lambda _: None),
+            lambda choice: make_target(choice, lambda _: None, counts_instructions=wants_reports(self._config)),
             wait_s=choices[0].wait_s,
             say=lambda text: say(self._config, text),
         )

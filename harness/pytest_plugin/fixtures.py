@@ -11,7 +11,7 @@ import pytest
 from harness.pytest_plugin.benches import Benches
 from harness.pytest_plugin.markers import missing_feature
 from harness.pytest_plugin.options import asked_for
-from harness.pytest_plugin.reports import keep_for_report, properties_of, write_report_of
+from harness.pytest_plugin.reports import counts_ticks, keep_for_report, properties_of, write_report_of
 
 if TYPE_CHECKING:
     from harness.device import Device
@@ -132,6 +132,7 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
             weights=None if weights is None else Path(weights),
             level=trace_named(trace),
             expected_path=None if expected is None else Path(expected),
+            counts_ticks=lambda hello: counts_ticks(request.config, hil_workbench.target, hello),
         )
         options = {"layer": layer, "weights": weights, "atol": atol, "rtol": rtol, "batch": batch, "steps": steps}
         options |= {"seed": seed or None, "kernel": kernel, "trace": trace, "expected": expected}

@@ -15,6 +15,7 @@ from harness.pytest_plugin.options import choices_of
 if TYPE_CHECKING:
     from harness.model.inputs import Inputs
     from harness.model.whole import WholeInputs
+    from harness.protocol.messages import HelloReply
     from harness.targets.base import Target
     from harness.validation import Validation
 
@@ -33,6 +34,19 @@ def note_start(config: pytest.Config) -> None:
     config.stash[_STARTED] = datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
+def wants_reports(config: pytest.Config) -> bool:
+    """Whether there is to be a folder of reports."""
+    return config.getoption("hil_report") is not None
+
+
+def counts_ticks(config: pytest.Config, target: Target, hello: HelloReply) -> bool:
+    """Whether a validation counts what single steps cost: where that is reported; it takes a second at 115200 baud."""
+    from harness.ticks import tick_unit
+
+    is_reported = wants_reports(config) or bool(config.getoption("xmlpath", None))
+    return is_reported and tick_unit(hello, target.description()) is not None
+
+
 def keep_for_report(
     request: pytest.FixtureRequest,
     target: Target,
@@ -48,7 +62,7 @@ def keep_for_report(
         command = command_of(result.model_path, _as_options(target, request.config), {"inputs": inputs, **options})
     else:  # they are in the test's memory alone
         command = f"pytest {shlex.quote(node.nodeid)}"
-    node.user_properties += properties(result, command)
+    node.user_properties += properties(result, command, target.description())
     if not result:
         node.stash.setdefault(FAILURES, []).append(failure_lines(result, command))
 

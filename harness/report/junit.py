@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from harness.report.page import place_text
 from harness.report.text import printable
+from harness.report.timing import median_of
 
 Record = Mapping[str, Any]
 
@@ -103,5 +104,6 @@ def _properties(record: Record) -> dict[str, Any]:
         "max_abs": max((float(each["max_abs"]) for each in record["tensors"]), default=None),
         "max_ulp": max((each["max_ulp"] for each in record["tensors"]), default=None),
         "share_of_tolerance": max((float(each["share"]) for each in record["tensors"]), default=None),
+        **median_of(record["timing"]),
     }
     return {name: value for name, value in found.items() if value is not None}

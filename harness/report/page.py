@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from harness.diagnosis.score import warning_of
 from harness.report.figures import Picture
 from harness.report.text import printable
+from harness.report.timing import cost_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -105,6 +106,8 @@ def _cards(record: Record) -> list[Card]:
     if worst is not None:
         cards.append(Card("Where it is worst", tuple(_worst(worst, record["tolerance"].get(worst["name"])))))
         cards.append(Card("Where the tolerance comes from", tuple(_tolerance(record, worst))))
+    if record["tensors"]:
+        cards.append(Card("What a time step costs", tuple(cost_lines(record["timing"]))))
     if record["vectors"] is not None:
         cards.append(Card("What the inputs could have shown", tuple(_shown(record["vectors"]))))
     return cards
@@ -133,11 +136,6 @@ def _compared(record: Record) -> list[str]:
     if given is not None:
         names = ", ".join(given["max_abs_to_keras"])
         lines.append(f"Judged by {given['file']} in place of Keras: {names}.")
-    unit, ticks = record["timing"]["tick_unit"], record["timing"]["ticks_per_step"]
-    if record["tensors"]:
-        lines.append(
-            f"Cost: {ticks:.0f} {unit} per time step." if ticks else f"Cycles: not measured on {target['kind']}."
-        )
     return lines
 
 

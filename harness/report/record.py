@@ -25,7 +25,8 @@ from harness.oracle.load import gate_parameters
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS
 from harness.protocol.logs import level_name, log_text, reset_text
 from harness.protocol.messages import HelloReply, Log
-from harness.protocol.wire import Capability, ResetCause, RunsOn, TickSource
+from harness.protocol.wire import Capability, ResetCause
+from harness.report.timing import timing_fields
 from harness.targets.choice import TargetChoice
 from harness.targets.snapshot import Described
 from harness.validation import Validation
@@ -90,7 +91,7 @@ def record_of(
         "weights": _weights(run),
         "inputs": _inputs(run),
         "oracle": _oracle(run),
-        "timing": _timing(run, {} if target is None else target.description()),
+        "timing": timing_fields(run, {} if target is None else target.description()),
         "memory": _memory(run, program),
         "link": _link(run),
         "link_record": None if link_record is None else link_record.name,
@@ -164,19 +165,6 @@ def device_fields(hello: HelloReply) -> dict[str, Any]:
         "max_payload_bytes": hello.max_payload_bytes,
         "reset_cause": reset_text(ResetCause(hello.reset_cause)),
     }
-
-
-def tick_unit(hello: HelloReply, target: Mapping[str, Any]) -> str | None:
-    """What the device's ticks are: cycles only on the chip; None where they mean nothing.
-
-    Args:
-        hello: what the device says of itself.
-        target: what the target says of itself: only a QEMU that was started to count has instructions.
-    """
-    if hello.runs_on == RunsOn.CHIP and hello.tick_source == TickSource.CYCCNT:
-        return "cycles"
-    counts = hello.runs_on == RunsOn.QEMU and hello.tick_source == TickSource.TIM2
-    return "instructions" if counts and target.get("counts_instructions") else None
 
 
 def _error(error: HilError | None) -> dict[str, Any] | None:
@@ -339,13 +327,3 @@ def _link(run: Validation) -> dict[str, Any] | None:
         "fault": run.error.record if isinstance(run.error, DeviceFault) else None,
         "earlier_fault": run.earlier_fault,
     }
-
-
-def _timing(run: Validation, target: Mapping[str, Any]) -> dict[str, Any]:
-    timing: dict[str, Any] = {f"{stage}_s": round(seconds, 4) for stage, seconds in run.times_s.items()}
-    steps = 0 if run.inputs is None else run.inputs.calls * run.inputs.batch * run.inputs.steps
-    unit = None if run.hello is None else tick_unit(run.hello, target)
-    timing["time_steps"] = steps
-    timing["tick_unit"] = unit
-    timing["ticks_per_step"] = run.ticks / steps if unit is not None and steps and run.got else None
-    return timing

@@ -19,6 +19,7 @@ from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
 from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS, HARD_SIGMOIDS
 from harness.report.reasons import print_findings
+from harness.report.timing import cost_lines, timing_fields
 from harness.targets.snapshot import Described
 from harness.validation import Validation
 
@@ -63,6 +64,7 @@ def print_run(console: Console, run: Validation, target: Described | None = None
             console.print(f"        {escape(note)}")
     if target is not None:
         _print_target(console, target)
+        _print_cost(console, run, target)
     if run.on_device is not None:
         image = run.on_device.image
         console.print(
@@ -117,6 +119,11 @@ def _print_results(console: Console, run: Validation) -> None:
         if not result.passed and result.tolerance is not None:
             console.print(f"{escape(result.name)}: tolerance {escape(result.tolerance.reason)}")
     print_findings(console, run)
+
+
+def _print_cost(console: Console, run: Validation, target: Described) -> None:
+    if run.step_ticks is not None:
+        console.print(f"cost    {cost_lines(timing_fields(run, target.description()))[0]}")
 
 
 def print_files(console: Console, paths: Sequence[Path]) -> None:

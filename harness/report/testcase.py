@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.report.timing import median_of, timing_fields
 from harness.validation import Validation
 
 _KEPT_TENSORS = 40
 """Of a model with more of them only those nearest to their tolerance go into a test's properties."""
 
 
-def properties(run: Validation, command: str) -> list[tuple[str, object]]:
+def properties(run: Validation, command: str, target: Mapping[str, Any]) -> list[tuple[str, object]]:
     """Names and values for pytest's `user_properties`, which JUnit XML holds and pytest-xdist carries.
 
     Args:
         run: the validation.
         command: does the same again.
+        target: what the target says of itself.
     """
     model = run.model_path.name if run.layer is None else f"{run.model_path.name}, layer {run.layer}"
     found: list[tuple[str, object]] = [("hil_model", model), ("hil_verdict", run.verdict)]
     if run.hello is not None:
         found.append(("hil_build_id", run.hello.build_id.hex()))
+    found += median_of(timing_fields(run, target)).items()
     results = sorted(run.results, key=lambda result: -result.share)[:_KEPT_TENSORS]
     for result in results:
         tolerance = run.tolerances.get(result.name)

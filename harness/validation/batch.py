@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.device import Device
-from harness.inference import Progress, SequenceInput, SequenceResult, SequenceRunner
+from harness.inference import Progress, SequenceResult, SequenceRunner, sequences_of
 from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
 from harness.model.plan import Plan
@@ -20,8 +20,6 @@ def run_batch(
     progress: Progress | None = None,
     plan: Plan | None = None,
     level: TraceLevel = TraceLevel.HC,
-    *,
-    quiet: bool = False,
 ) -> tuple[dict[str, Float32Array], int]:
     """Run every sequence of a batch on a loaded model, one after the other, each from its own initial state.
 
@@ -32,11 +30,10 @@ def run_batch(
     """
     carries_states = inputs.reset_before is not None
     level_of_run = max(level, TraceLevel.LAST) if carries_states else level
-    runner = SequenceRunner(device, spec, plan, level_of_run, quiet=quiet)
+    runner = SequenceRunner(device, spec, plan, level_of_run)
     ticks = rows_done = 0
 
     def run_call(call: Inputs) -> dict[str, Float32Array]:
-        (x, *beside), (_, masks) = call.arrays(spec), call.seen_by(spec)
         results: list[SequenceResult] = []
 
         def done(result: SequenceResult) -> None:
@@ -47,16 +44,7 @@ def run_batch(
             if progress is not None:
                 progress(rows_done, inputs.calls * inputs.batch)
 
-        sequences = (
-            SequenceInput(
-                x[row],
-                None if masks is None else masks[row],
-                {name: states[row] for name, states in call.initial.items()},
-                [array[row] for array in beside],
-            )
-            for row in range(call.batch)
-        )
-        runner.run_all(sequences, done)
+        runner.run_all(sequences_of(spec, call), done)
         return {name: np.stack([result.arrays[name] for result in results]) for name in results[0].arrays}
 
     return level.of(run_calls(spec, inputs, run_call)), ticks

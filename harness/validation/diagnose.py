@@ -15,6 +15,7 @@ from harness.errors import HilError
 from harness.model.pack import ModelImage
 from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
+from harness.step_ticks import count_step_ticks
 from harness.teacher_forced import bisect
 from harness.validation.result import Stage, Validation, where_raised
 
@@ -28,6 +29,14 @@ def beside_the_verdict(run: Validation, stage: str, find_out: Callable[[], None]
             run.bisect_error = error
         except Exception as error:  # noqa: BLE001 - the verdict is known by now, and stays what it is
             run.troubles.append(f"{stage}: {where_raised(error)}")
+
+
+def count_ticks(run: Validation, device: Device) -> None:
+    """What single steps cost on the device, on which the model is still in force."""
+    assert run.loaded is not None
+    assert run.inputs is not None
+    assert run.on_device is not None
+    run.step_ticks = count_step_ticks(device, run.loaded.spec, run.inputs, run.on_device.image.plan)
 
 
 def judge_vectors(run: Validation, *, limits_given: bool) -> None:

@@ -28,6 +28,7 @@ from harness.oracle.keras_oracle import Expected
 from harness.oracle.load import LoadedModel
 from harness.protocol.messages import CountersReply, HelloReply, Log
 from harness.protocol.session import LinkCounters
+from harness.step_ticks import StepTicks
 
 
 @dataclass(repr=False)
@@ -61,6 +62,7 @@ class Validation:
         troubles: what else could not be found out, and why; the verdict stands.
         bisect_error: why the device did not say more of that; the verdict stands.
         ticks: ticks spent in the time steps.
+        step_ticks: what single steps cost; None where that was not asked, or the device counts nothing of use.
         link: what the host saw of the link while the weights and the sequences went over it, also where that failed.
         counters: what the device counted since it was started.
         logs: what the device told unasked, since it was greeted or since the run before on the same session.
@@ -96,6 +98,7 @@ class Validation:
     bisect_error: HilError | None = None
     troubles: list[str] = field(default_factory=list)
     ticks: int = 0
+    step_ticks: StepTicks | None = None
     link: LinkCounters | None = None
     counters: CountersReply | None = None
     logs: tuple[Log, ...] = ()

@@ -23,9 +23,10 @@ from harness.model.trace import TraceLevel
 from harness.model.whole import WholeInputs
 from harness.oracle.cache import Answer
 from harness.oracle.load import LoadedModel
+from harness.protocol.messages import HelloReply
 from harness.protocol.wire import Kernel
 from harness.validation.batch import run_batch
-from harness.validation.diagnose import beside_the_verdict, bisect_values, explain_values, judge_vectors
+from harness.validation.diagnose import beside_the_verdict, bisect_values, count_ticks, explain_values, judge_vectors
 from harness.validation.result import Stage, Validation, where_raised
 
 
@@ -74,7 +75,7 @@ def validate(
     level: TraceLevel = TraceLevel.HC,
     look_closer: bool = False,
     expected_path: Path | None = None,
-    quiet: bool = False,
+    counts_ticks: Callable[[HelloReply], bool] = lambda _: False,
 ) -> Validation:
     """Run a model on Keras and on the device and compare them. Whatever goes wrong is in the result, not raised.
 
@@ -92,7 +93,7 @@ def validate(
         level: which tensors are fetched from the device and judged.
         look_closer: find out where the error is largest also where all is within tolerance.
         expected_path: a file of expected values, by which the device is judged in place of Keras'.
-        quiet: ticks are to be those of the steps alone: see `SequenceRunner`.
+        counts_ticks: whether what single steps cost is to be counted on this device.
     """
 
     def pack_one(spec: ModelSpec) -> ModelImage:
@@ -103,12 +104,14 @@ def validate(
         with Stage(run, "load_model"):
             run.loaded = oracle.load(model_path, weights, layer)
         _prepare(run, run.loaded, make_inputs, limits, oracle, expected_path)
-        _run_on_device(run, device_for, kernel, progress, quiet=quiet)
+        device = _run_on_device(run, device_for, kernel, progress)
         assert run.expected is not None
         assert run.inputs is not None
         has_calls = run.inputs.reset_before is not None
         run.results = compare(run.judged_by, run.got, run.tolerances, has_calls=has_calls)
         run.classes = classify(run.expected.tensors, run.got, run.inputs.labels, run.loaded.spec.classifiers)
+        if counts_ticks(device.info):
+            beside_the_verdict(run, "timing", lambda: count_ticks(run, device))
         if host is not None:
             _compare_with_host(run, host)
         beside_the_verdict(run, "vectors", lambda: judge_vectors(run, limits_given=limits.are_given))
@@ -165,9 +168,8 @@ def _run_on_device(
     device_for: Callable[[ModelImage], Device],
     kernel: Kernel,
     progress: Progress | None,
-    *,
-    quiet: bool,
-) -> None:
+) -> Device:
+    """Run it; gives the device, on which the model stays in force."""
     assert run.loaded is not None
     assert run.inputs is not None
     _, mask = run.inputs.seen_by(run.loaded.spec)
@@ -184,13 +186,14 @@ def _run_on_device(
             run.on_device = load_packed(device, run.loaded.spec, image)
         with Stage(run, "device"):
             plan = run.on_device.image.plan
-            run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, plan, run.level, quiet=quiet)
+            run.got, run.ticks = run_batch(device, run.loaded.spec, run.inputs, progress, plan, run.level)
     finally:
         now = device.link_counters
         run.link = now.since(before) if now is counters else now  # a new session counts anew
         run.logs = device.take_logs()
     run.counters = device.counters()
     run.logs += device.take_logs()
+    return device
 
 
 def _compare_with_host(run: Validation, host: Callable[[ModelImage], Device]) -> None:

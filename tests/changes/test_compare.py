@@ -50,7 +50,9 @@ def test_facts_of_a_record() -> None:
     assert found.largest_share == np.inf
     assert found.classifiers == ("output",)
     assert Side("b", {}, {}).cost is None
-    assert replace(found, record={}, instructions_per_step=7.0).cost == (7.0, "instructions")
+    counted = record(timing={"tick_unit": "instructions", "ticks_per_step": 7.0})
+    assert replace(found, record=counted).cost == (7.0, "instructions")
+    assert replace(found, record=record(timing={"tick_unit": None, "ticks_per_step": None})).cost is None
 
 
 def test_what_differs_is_where_it_is() -> None:

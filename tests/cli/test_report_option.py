@@ -183,6 +183,11 @@ def test_a_report_of_qemu_says_what_a_step_costs_in_instructions(model: Path, tm
     assert timing["tick_unit"] == "instructions"
     assert 1000 < timing["ticks_per_step"] < 20_000
     page = (tmp_path / "report" / "report.html").read_text()
-    assert f"Cost: {timing['ticks_per_step']:.0f} instructions per time step." in page
+    step = timing["step_ticks"]
+    assert step["counted"] == 20
+    assert step["min"] <= step["median"] <= step["p99"] <= step["max"] < 1.5 * step["min"]
+    assert f"{step['median']:.0f} instructions per time step: median of 20, each asked alone" in page
+    assert (timing["us_per_step"], timing["link_share"]) == (None, None), "no cycles, no time"
+    assert f'name="instructions_median" value="{step["median"]}"' in (tmp_path / "report" / "junit.xml").read_text()
     assert run([*arguments, "--json", str(tmp_path / "r.json")]) == 0
     assert json.loads((tmp_path / "r.json").read_text())["timing"]["tick_unit"] is None, "it was not started to count"

@@ -10,7 +10,9 @@ import re
 
 import numpy as np
 
-from harness.model.spec import GATES, DenseNode, Float32Array, LstmNode, ModelSpec
+from harness.model.array_types import Float32Array
+from harness.model.nodes import GATES, DenseNode, LstmNode
+from harness.model.spec import ModelSpec
 
 _VALUES_PER_LINE = 8
 

@@ -15,10 +15,12 @@ import numpy as np
 from harness.device import Call, Device
 from harness.errors import MismatchError
 from harness.loading import ignore_reply, region_writes
+from harness.model.array_types import BoolArray, Float32Array
 from harness.model.inputs import Inputs
+from harness.model.nodes import as_source
 from harness.model.plan import Pass, Plan, make_plan
 from harness.model.replies import Part, end_record, step_record, value_name
-from harness.model.spec import BoolArray, Float32Array, ModelSpec, as_source
+from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
 from harness.protocol.messages import Read, ReadReply, Run, RunReply, StateReset
 from harness.protocol.wire import Region, RunFlags, Tap, Trace

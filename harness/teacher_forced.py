@@ -28,9 +28,11 @@ from harness.diagnosis.bisect import (
 from harness.diagnosis.layers import LayerSteps, StepValues, alone, layers_of
 from harness.inference import SequenceInput, SequenceResult, SequenceRunner
 from harness.loading import load_packed
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
+from harness.model.nodes import LstmNode
 from harness.model.pack import ModelImage
-from harness.model.spec import Float32Array, LstmNode, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
 
 MOST_STEPS = 128

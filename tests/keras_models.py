@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.model.spec import DenseNode, LstmNode, ModelSpec
+from harness.model.nodes import DenseNode, LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.runtime import HARD_SIGMOIDS, KERAS_3, hard_sigmoid_keras2, import_keras, quiet
 from harness.protocol.wire import Activation
 

@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 
 import seeds
-from harness.model.spec import (
+from harness.model.nodes import (
     ActivationNode,
     DenseNode,
     LstmNode,
     MergeNode,
-    ModelSpec,
-    NetworkInput,
     Node,
     PoolNode,
     ScaleNode,
     Source,
     SourceLike,
 )
+from harness.model.spec import ModelSpec, NetworkInput
 from harness.protocol.wire import Activation, Operation, Phase, Tap
 
 STEP, AFTER = Phase.EVERY_STEP, Phase.AFTER_LAST_STEP

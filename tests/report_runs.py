@@ -13,8 +13,10 @@ import seeds
 from harness.compare.classes import classify
 from harness.compare.tolerance import distance_to_float64, tolerances
 from harness.compare.verdict import compare
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import Float32Array, LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
 from harness.oracle.keras_oracle import Expected
 from harness.oracle.load import LoadedModel

@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.model.array_types import Float32Array, Float64Array
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import ActivationNode, DenseNode, Float32Array, Float64Array, LstmNode, ModelSpec
+from harness.model.nodes import ActivationNode, DenseNode, LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 from harness.protocol.wire import Activation, Phase
 

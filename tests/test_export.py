@@ -13,7 +13,8 @@ import pytest
 
 import seeds
 from harness.export import c_source, stack_gates
-from harness.model.spec import Float32Array, ModelSpec
+from harness.model.array_types import Float32Array
+from harness.model.spec import ModelSpec
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 

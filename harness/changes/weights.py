@@ -9,7 +9,8 @@ import numpy as np
 
 from harness.compare.metrics import absolute_errors
 from harness.compare.verdict import json_number
-from harness.model.spec import Float32Array, ModelSpec
+from harness.model.array_types import Float32Array
+from harness.model.spec import ModelSpec
 from harness.model.store import spec_to_plain
 
 _MOST_DECIMALS = 7

@@ -11,8 +11,9 @@ import numpy as np
 from harness.compare.tolerance import DEFAULT_RTOL, Tolerance, distance_to_float64
 from harness.compare.verdict import Json, json_number
 from harness.diagnosis.score import Unseen, score
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
-from harness.model.spec import Float32Array, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 
 MARGIN = 2.0

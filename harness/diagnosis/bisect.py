@@ -16,8 +16,10 @@ from harness.compare.metrics import absolute_errors
 from harness.compare.tolerance import Tolerance
 from harness.compare.verdict import Json, json_number
 from harness.diagnosis.layers import LayerSteps, StepValues, behind_sums, step_alone
+from harness.model.array_types import Float32Array
+from harness.model.nodes import GATES
 from harness.model.plan import make_plan
-from harness.model.spec import GATES, Float32Array, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import ACTIVATIONS, Array
 
 ULPS_OF_A_PART = 16

@@ -23,8 +23,10 @@ from harness.diagnosis.layers import LayerSteps, layers_of, step_alone
 from harness.diagnosis.mutations import WEIGHT_CORRUPTED
 from harness.diagnosis.runs import Run
 from harness.diagnosis.solve import LEAST_ERROR, LEAST_STEPS, changes_of_sums, explained_by
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
-from harness.model.spec import GATES, Float32Array, LstmNode, ModelSpec
+from harness.model.nodes import GATES, LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import ACTIVATIONS, Array
 
 _TRIED = 6

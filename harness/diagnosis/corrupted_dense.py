@@ -18,8 +18,10 @@ from harness.diagnosis.hypotheses import Hypothesis
 from harness.diagnosis.mutations import WEIGHT_CORRUPTED
 from harness.diagnosis.runs import Run
 from harness.diagnosis.solve import LEAST_ERROR, LEAST_STEPS, changes_of_sums, explained_by
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
-from harness.model.spec import ActivationNode, DenseNode, Float32Array, ModelSpec, as_source
+from harness.model.nodes import ActivationNode, DenseNode, as_source
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import ACTIVATIONS, Array
 from harness.oracle.reference import reference
 from harness.protocol.wire import Activation, Phase, Tap

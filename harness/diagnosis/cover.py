@@ -14,8 +14,9 @@ from harness.compare.tolerance import distance_to_float64
 from harness.diagnosis.explain import float32_tolerances
 from harness.diagnosis.score import Score, score
 from harness.errors import InputsRefused
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import Float32Array, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 
 BATCH = 2

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from harness.compare.verdict import Json
 from harness.diagnosis.layers import layers_of
 from harness.model.inputs import Inputs
-from harness.model.spec import GATES, ModelSpec
+from harness.model.nodes import GATES
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import ACTIVATIONS, Array
 
 SATURATED = 1e-3

@@ -16,8 +16,9 @@ from harness.compare.tolerance import Tolerance, derived, distance_to_float64
 from harness.compare.verdict import Json, json_number
 from harness.diagnosis.hypotheses import Hypothesis, first_steps, hypotheses, reads_forward, rows_of, tensor_rows
 from harness.diagnosis.mutations import MUTATIONS, Mutation
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
-from harness.model.spec import Float32Array, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import Array
 from harness.oracle.reference import reference
 

@@ -12,7 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 from harness.diagnosis.mutations import MUTATIONS, Mutation
 from harness.diagnosis.runs import Run
 from harness.model.inputs import Inputs
-from harness.model.spec import LstmNode, ModelSpec, Node, PoolNode, sources_of
+from harness.model.nodes import LstmNode, Node, PoolNode, sources_of
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import Array
 from harness.oracle.reference import reference
 from harness.protocol.wire import Phase

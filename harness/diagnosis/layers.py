@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.model.array_types import BoolArray
 from harness.model.inputs import Inputs
-from harness.model.spec import BoolArray, LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import ACTIVATIONS, Array
 from harness.oracle.reference import LstmRun, reference
 from harness.protocol.wire import Phase

@@ -14,7 +14,8 @@ from typing import TypeAlias
 import numpy as np
 
 from harness.diagnosis.runs import MUTATED_RUNS, MutatedRun
-from harness.model.spec import GATES, ActivationNode, DenseNode, Float32Array, LstmNode, Node, ScaleNode
+from harness.model.array_types import Float32Array
+from harness.model.nodes import GATES, ActivationNode, DenseNode, LstmNode, Node, ScaleNode
 from harness.protocol.wire import Activation
 
 ChangeNode: TypeAlias = Callable[[Node], Node]

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.model.inputs import Inputs
-from harness.model.spec import LstmNode, ModelSpec, Node, PoolNode, as_source
+from harness.model.nodes import LstmNode, Node, PoolNode, as_source
+from harness.model.spec import ModelSpec
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from harness.compare.verdict import json_number
 from harness.errors import HilError, ModelRefused, OracleError, UsageError
 from harness.golden.container import MAX_FILE_BYTES, VERSION, NewerVersion, pack, unpack
 from harness.golden.spec_check import check_spec, check_work, is_text
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
 from harness.model.inputs_file import input_arrays, inputs_from_arrays
 from harness.model.pack import kernel_named, pack_model
-from harness.model.spec import Float32Array, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.model.store import spec_from_plain, spec_to_plain
 from harness.model.trace import TraceLevel, trace_named
 from harness.oracle.keras_oracle import Expected

@@ -7,23 +7,15 @@ is left to those who compute with them.
 from __future__ import annotations
 
 import types
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from math import prod
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from harness.model.inputs import Inputs
-from harness.model.spec import (
-    DenseNode,
-    LstmNode,
-    ModelSpec,
-    Node,
-    ScaleNode,
-    Source,
-    as_source,
-    sources_of,
-)
+from harness.model.nodes import DenseNode, LstmNode, Node, ScaleNode, Source, as_source, sources_of
+from harness.model.spec import ModelSpec
 from harness.protocol.wire import MAX_NODES, MAX_SOURCES, Tap
 
 _MAX_NUMBER = 1 << 20
@@ -114,9 +106,10 @@ def _check_sizes(name: str, *sizes: int) -> None:
 
 def _check_types(record: Any, what: str) -> None:
     """Every field of a dataclass, and of those in it, has the type that it is annotated with."""
-    for name, hint in get_type_hints(type(record)).items():
-        if not _fits(getattr(record, name), hint):
-            raise ValueError(f"{name} of {what} is no {hint}")
+    hints = get_type_hints(type(record))
+    for name in (field.name for field in fields(record)):
+        if not _fits(getattr(record, name), hints[name]):
+            raise ValueError(f"{name} of {what} is no {hints[name]}")
 
 
 def _fits(value: Any, hint: Any) -> bool:

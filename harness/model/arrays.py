@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InputsRefused
+from harness.model.array_types import BoolArray, Float32Array
 from harness.model.npz import as_float32, read_arrays
-from harness.model.spec import BoolArray, Float32Array
 
 MAX_INPUT_BYTES = 256 << 20
 """Most bytes that an inputs file may unpack to: at 921600 baud they would take 48 minutes to send."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InputsRefused
+from harness.model.array_types import Float32Array
 from harness.model.arrays import listed, read_npz, real_numbers, sha256_of
-from harness.model.spec import Float32Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.model.memory import Memory
-from harness.model.pack import ModelImage, pack_model
-from harness.model.spec import (
+from harness.model.nodes import (
     GATES,
     ActivationNode,
     DenseNode,
     LstmNode,
     MergeNode,
-    ModelSpec,
     Node,
     PoolNode,
     ScaleNode,
     sources_of,
 )
+from harness.model.pack import ModelImage, pack_model
+from harness.model.spec import ModelSpec
 from harness.protocol.wire import Kernel, Phase
 
 _FLOAT_BYTES = 4

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InputsRefused
+from harness.model.array_types import BoolArray, Float32Array
 from harness.model.arrays import sha256_of
-from harness.model.spec import BoolArray, Float32Array, ModelSpec
+from harness.model.spec import ModelSpec
 
 DEFAULT_BATCH = 8
 """Random sequences, where the model leaves their number open."""

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InputsRefused
+from harness.model.array_types import BoolArray, Float32Array
 from harness.model.arrays import check_shape, class_numbers, listed, read_npz, real_numbers, truth_values
 from harness.model.inputs import Inputs, state_inputs
-from harness.model.spec import BoolArray, Float32Array, LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 
 _CALLS = "x_calls"
 _RESETS = "reset_before"

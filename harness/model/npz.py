@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.spec import Float32Array
+from harness.model.array_types import Float32Array
 
 
 def read_arrays(source: Path | IO[bytes], max_bytes: int) -> dict[str, NDArray[Any]]:

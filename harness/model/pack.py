@@ -9,15 +9,13 @@ import numpy as np
 
 from harness.errors import ModelRefused, UsageError
 from harness.model import packed
-from harness.model.plan import Plan, make_plan
-from harness.model.spec import (
+from harness.model.array_types import Float32Array
+from harness.model.nodes import (
     GATES,
     ActivationNode,
     DenseNode,
-    Float32Array,
     LstmNode,
     MergeNode,
-    ModelSpec,
     Node,
     PoolNode,
     ScaleNode,
@@ -25,6 +23,8 @@ from harness.model.spec import (
     obeys_mask,
     sources_of,
 )
+from harness.model.plan import Plan, make_plan
+from harness.model.spec import ModelSpec
 from harness.protocol.image import CRC_BYTES, ImageHeader, NodeRecord, SourceRecord
 from harness.protocol.wire import (
     IMAGE_MAGIC,

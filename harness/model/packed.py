@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.model.spec import Float32Array, LstmNode
+from harness.model.array_types import Float32Array
+from harness.model.nodes import LstmNode
 from harness.protocol.wire import Activation
 
 BLOCK_UNITS = 3

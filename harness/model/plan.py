@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from harness.model.spec import LstmNode, ModelSpec, Source, obeys_mask, sources_of
+from harness.model.nodes import LstmNode, Source, obeys_mask, sources_of
+from harness.model.spec import ModelSpec
 from harness.protocol.wire import Phase, Tap
 
 

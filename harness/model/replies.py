@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.model.array_types import Float32Array
+from harness.model.nodes import GATES, LstmNode, as_source
 from harness.model.plan import Plan
-from harness.model.spec import GATES, Float32Array, LstmNode, ModelSpec, as_source
+from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
 from harness.protocol.wire import Phase, Region, Tap, Trace
 

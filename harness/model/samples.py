@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.model.spec import LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 from harness.protocol.wire import Activation, Phase
 
 

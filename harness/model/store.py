@@ -12,18 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.spec import (
-    ActivationNode,
-    DenseNode,
-    LstmNode,
-    MergeNode,
-    ModelSpec,
-    NetworkInput,
-    Node,
-    PoolNode,
-    ScaleNode,
-    Source,
-)
+from harness.model.nodes import ActivationNode, DenseNode, LstmNode, MergeNode, Node, PoolNode, ScaleNode, Source
+from harness.model.spec import ModelSpec, NetworkInput
 from harness.protocol.wire import Activation, Operation, Phase, Tap
 
 _KINDS: dict[str, type[Node]] = {

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.spec import Source
+from harness.model.nodes import Source
 from harness.protocol.wire import Operation, Phase
 
 _Array: TypeAlias = NDArray[Any]

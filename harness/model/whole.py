@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InputsRefused
+from harness.model.array_types import BoolArray
 from harness.model.arrays import check_shape, listed, read_npz, real_numbers, sha256_of, truth_values
 from harness.model.inputs import DEFAULT_BATCH, DEFAULT_STEPS
-from harness.model.spec import BoolArray
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import OracleError
-from harness.model.spec import Float32Array
+from harness.model.array_types import Float32Array
 
 _GATES_BY_RECURRENT_ACTIVATION, _GATES_BY_ACTIVATION = 3, 2
 

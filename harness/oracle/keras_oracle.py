@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from harness.errors import InputsRefused, OracleError
+from harness.model.array_types import BoolArray, Float32Array
 from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
-from harness.model.spec import BoolArray, Float32Array, LstmNode, MergeNode, PoolNode, Source, as_source, sources_of
+from harness.model.nodes import LstmNode, MergeNode, PoolNode, Source, as_source, sources_of
 from harness.model.views import OPERATIONS, directed, viewed
 from harness.oracle.gates import GateTap, tapped
 from harness.oracle.graph import name_of

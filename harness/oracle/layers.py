@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.model.spec import ActivationNode, DenseNode, Float32Array, LstmNode, Node, PoolNode, ScaleNode, Source
+from harness.model.array_types import Float32Array
+from harness.model.nodes import ActivationNode, DenseNode, LstmNode, Node, PoolNode, ScaleNode, Source
 from harness.oracle.activation_choice import of_layer, of_option
 from harness.oracle.calls import class_name
 from harness.oracle.network import Tensor, short

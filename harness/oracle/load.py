@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from harness.errors import ModelRefused
-from harness.model.spec import GATES, LstmNode, ModelSpec
+from harness.model.nodes import GATES, LstmNode
+from harness.model.spec import ModelSpec
 from harness.model.whole import InputSpec
 from harness.oracle.lowering import lower, model_spec
 from harness.oracle.model_file import ModelFile, check_model_file

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.model.spec import LstmNode, ModelSpec, Source
+from harness.model.nodes import LstmNode, Source
+from harness.model.spec import ModelSpec
 from harness.oracle.calls import class_name
 from harness.oracle.graph import Graph, Step, Value, graph_of
 from harness.oracle.layers import POOLS, check_dtype, lstm_node, plain_node, pool_node

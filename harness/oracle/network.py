@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.model.spec import LstmNode, MergeNode, NetworkInput, Node, Source, gives_sequence
+from harness.model.nodes import LstmNode, MergeNode, Node, Source, gives_sequence
+from harness.model.spec import NetworkInput
 from harness.protocol.wire import Operation, Phase, Tap
 
 STATES = (Tap.STATE_H, Tap.STATE_C)

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ModelRefused
+from harness.model.array_types import Float32Array
 from harness.model.npz import as_float32, read_arrays
-from harness.model.spec import Float32Array
 from harness.oracle.config_check import MAX_UNITS
 from harness.oracle.runtime import KerasApi, hard_sigmoid_keras2
 from harness.protocol.wire import MAX_NODES

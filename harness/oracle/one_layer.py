@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InputsRefused, ModelRefused
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
-from harness.model.spec import Float32Array, LstmNode, ModelSpec, Source
+from harness.model.nodes import LstmNode, Source
+from harness.model.spec import ModelSpec
 from harness.model.whole import InputSpec, WholeInputs
 from harness.oracle.calls import all_layers, class_name, flat
 from harness.oracle.graph import graph_of, name_of

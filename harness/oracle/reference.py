@@ -21,20 +21,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
+from harness.model.array_types import BoolArray
 from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
-from harness.model.spec import (
-    BoolArray,
-    DenseNode,
-    LstmNode,
-    MergeNode,
-    ModelSpec,
-    PoolNode,
-    ScaleNode,
-    Source,
-    as_source,
-    sources_of,
-)
+from harness.model.nodes import DenseNode, LstmNode, MergeNode, PoolNode, ScaleNode, Source, as_source, sources_of
+from harness.model.spec import ModelSpec
 from harness.model.views import OPERATIONS, directed, viewed
 from harness.oracle.activations import ACTIVATIONS, Array
 from harness.protocol.wire import Operation, Tap

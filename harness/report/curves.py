@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from harness.compare.metrics import Float64Array, absolute_errors, ulp_distances
 from harness.compare.tolerance import Tolerance
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
-from harness.model.spec import GATES, Float32Array, LstmNode, ModelSpec
+from harness.model.nodes import GATES, LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import Array
 from harness.oracle.reference import reference
 from harness.protocol.wire import Activation

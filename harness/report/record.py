@@ -20,7 +20,8 @@ from harness.compare.metrics import absolute_errors
 from harness.compare.verdict import json_number
 from harness.errors import DeviceFault, HilError
 from harness.loading import CameBy
-from harness.model.spec import Float32Array, LstmNode, Node
+from harness.model.array_types import Float32Array
+from harness.model.nodes import LstmNode, Node
 from harness.oracle.load import gate_parameters
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS
 from harness.protocol.logs import level_name, log_text, reset_text

@@ -15,7 +15,8 @@ from rich.table import Table
 from harness.compare.verdict import TensorResult
 from harness.errors import ExitCode, HilError
 from harness.model.inputs import Inputs
-from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
+from harness.model.nodes import ActivationNode, DenseNode, LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS, HARD_SIGMOIDS
 from harness.report.reasons import print_findings

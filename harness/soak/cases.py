@@ -10,9 +10,10 @@ import numpy as np
 from harness.device import Device
 from harness.inference import SequenceRunner
 from harness.loading import load_packed
+from harness.model.array_types import Float32Array
 from harness.model.pack import ModelImage, pack_model
 from harness.model.samples import random_lstm
-from harness.model.spec import Float32Array, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.protocol.wire import Kernel
 
 SHAPES = ((1, 3, Kernel.ARM_MATH), (3, 8, Kernel.ARM_MATH), (4, 6, Kernel.PACKED))

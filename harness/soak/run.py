@@ -20,7 +20,7 @@ from harness.device import Device, Timing, random_session_id
 from harness.errors import DeviceError, DeviceFault, HilError, LinkClosed, LinkError, LocalProtocolError
 from harness.inference import SequenceRunner
 from harness.loading import load_packed
-from harness.model.spec import Float32Array
+from harness.model.array_types import Float32Array
 from harness.protocol.faults import Locate, address_only, device_fault
 from harness.protocol.frame_size import LEAST_BYTES
 from harness.protocol.messages import Reset

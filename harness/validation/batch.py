@@ -6,10 +6,11 @@ import numpy as np
 
 from harness.device import Device
 from harness.inference import Progress, SequenceResult, SequenceRunner, sequences_of
+from harness.model.array_types import Float32Array
 from harness.model.calls import run_calls
 from harness.model.inputs import Inputs
 from harness.model.plan import Plan
-from harness.model.spec import Float32Array, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
 
 

@@ -19,9 +19,9 @@ from harness.diagnosis.explain import Explanation
 from harness.diagnosis.score import Score, Unseen
 from harness.errors import ExitCode, HilError
 from harness.loading import LoadedModel as ModelOnDevice
+from harness.model.array_types import Float32Array
 from harness.model.expected_file import ExpectedFile
 from harness.model.inputs import Inputs
-from harness.model.spec import Float32Array
 from harness.model.trace import TraceLevel
 from harness.model.whole import WholeInputs
 from harness.oracle.keras_oracle import Expected

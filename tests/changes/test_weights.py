@@ -12,7 +12,9 @@ from hypothesis.extra.numpy import arrays
 
 import seeds
 from harness.changes.weights import coarseness, weight_changes
-from harness.model.spec import Float32Array, LstmNode, ModelSpec
+from harness.model.array_types import Float32Array
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 
 SPEC = seeds.random_lstm(4, 6)
 (NODE,) = SPEC.nodes

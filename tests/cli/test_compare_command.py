@@ -11,7 +11,7 @@ import pytest
 
 import seeds
 from harness.cli.app import run
-from harness.model.spec import LstmNode
+from harness.model.nodes import LstmNode
 from keras_models import save_spec
 from report_schema import check_record
 

@@ -12,7 +12,7 @@ import pytest
 import seeds
 from harness.bootstrap.system import missing_parts
 from harness.cli.app import run
-from harness.model.spec import LstmNode
+from harness.model.nodes import LstmNode
 from harness.oracle.runtime import KERAS_2, quiet
 from keras_models import keras_model, save_spec
 

@@ -15,7 +15,8 @@ import seeds
 from harness.compare.tolerance import Tolerance, distance_to_float64, tolerances
 from harness.compare.verdict import TensorResult, all_passed, compare, json_number
 from harness.model.inputs import random_inputs
-from harness.model.spec import LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import ACTIVATIONS
 from harness.oracle.reference import reference
 from harness.protocol.wire import Activation

@@ -11,8 +11,10 @@ import networks
 import seeds
 from harness.diagnosis.hypotheses import Hypothesis, hypotheses
 from harness.diagnosis.mutations import MUTATIONS
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import ActivationNode, DenseNode, Float32Array, ModelSpec
+from harness.model.nodes import ActivationNode, DenseNode
+from harness.model.spec import ModelSpec
 from harness.protocol.wire import Activation, Phase
 
 

@@ -11,8 +11,10 @@ import pytest
 import seeds
 from harness.diagnosis.corrupted import find_corrupted_weight
 from harness.diagnosis.explain import Explanation, explain
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import ActivationNode, DenseNode, Float32Array, ModelSpec, Node
+from harness.model.nodes import ActivationNode, DenseNode, Node
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 from harness.protocol.wire import Activation, Phase
 from planted import cases, one_lstm

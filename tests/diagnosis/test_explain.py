@@ -10,8 +10,10 @@ import pytest
 
 from harness.diagnosis.explain import explain
 from harness.diagnosis.hypotheses import hypotheses
+from harness.model.array_types import BoolArray, Float32Array
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import BoolArray, Float32Array, LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.activations import Array
 from harness.oracle.reference import LstmRun, lstm, reference
 from planted import NAMES, Planted, all_planted, classifier, one_lstm

@@ -11,8 +11,9 @@ import networks
 from harness.compare.tolerance import Tolerance
 from harness.diagnosis.bisect import Bisection, StepErrors, first_beyond
 from harness.diagnosis.layers import behind_sums, layers_of, step_alone
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import Float32Array, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 from planted import classifier, one_lstm, stateful
 

@@ -13,7 +13,8 @@ from harness.compare.tolerance import Tolerance
 from harness.diagnosis.explain import float32_tolerances
 from harness.diagnosis.score import SEEN, Score, score, to_be_seen
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 from planted import cases, classifier, one_lstm
 

@@ -12,8 +12,9 @@ import pytest
 from harness.diagnosis.hypotheses import same_node
 from harness.diagnosis.mutations import MUTATIONS, Mutation
 from harness.model.inputs import Inputs, random_inputs
+from harness.model.nodes import DenseNode, LstmNode
 from harness.model.pack import ModelImage, pack_model
-from harness.model.spec import DenseNode, LstmNode, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.oracle.cache import Oracle
 from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import import_keras

@@ -12,9 +12,11 @@ import pytest
 
 from harness.build.native import native_executable
 from harness.errors import ExitCode
+from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs, random_inputs
+from harness.model.nodes import LstmNode
 from harness.model.pack import ModelImage, kernel_named, pack_model
-from harness.model.spec import Float32Array, LstmNode, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
 from harness.oracle.cache import Oracle
 from harness.oracle.load import LoadedModel

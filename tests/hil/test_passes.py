@@ -13,7 +13,8 @@ from harness.errors import ModelRefused
 from harness.inference import SequenceRunner
 from harness.loading import load_model
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import ModelSpec, Source
+from harness.model.nodes import Source
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 from harness.protocol.messages import ImageBegin, Read, Run, StateReset
 from harness.protocol.refusals import DeviceRefused

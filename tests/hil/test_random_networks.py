@@ -11,7 +11,8 @@ import networks
 from harness.device import Device
 from harness.loading import load_model
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import ModelSpec, NetworkInput, Node, PoolNode, ScaleNode, Source, gives_sequence
+from harness.model.nodes import Node, PoolNode, ScaleNode, Source, gives_sequence
+from harness.model.spec import ModelSpec, NetworkInput
 from harness.oracle.reference import reference
 from harness.protocol.wire import Operation, Phase, Tap
 from harness.validation import run_batch

@@ -12,7 +12,8 @@ from harness.device import Device
 from harness.inference import SequenceRunner
 from harness.loading import load_model
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import ActivationNode, DenseNode, ModelSpec
+from harness.model.nodes import ActivationNode, DenseNode
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 from harness.protocol.messages import Run
 from harness.protocol.wire import Activation, Kernel, Phase, RunFlags, Trace

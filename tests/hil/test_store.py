@@ -12,8 +12,9 @@ from harness.device import Device
 from harness.errors import ModelRefused
 from harness.loading import CameBy, load_model, load_packed, open_stored_image
 from harness.model.inputs import random_inputs
+from harness.model.nodes import DenseNode
 from harness.model.pack import pack_model
-from harness.model.spec import DenseNode, ModelSpec
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 from harness.protocol.messages import ImageBegin, ImageCommit, Run, Write
 from harness.protocol.refusals import DeviceRefused

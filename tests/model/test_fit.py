@@ -9,8 +9,9 @@ import pytest
 import seeds
 from harness.model.fit import fit
 from harness.model.memory import Memory, aligned
+from harness.model.nodes import Source
 from harness.model.pack import pack_model
-from harness.model.spec import ModelSpec, Source
+from harness.model.spec import ModelSpec
 from harness.protocol.wire import Kernel
 
 F446 = Memory(arena_bytes=114280, store_bytes=448 * 1024)

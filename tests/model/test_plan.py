@@ -6,9 +6,10 @@ import pytest
 
 import networks
 import seeds
+from harness.model.nodes import Source, as_source, sources_of
 from harness.model.pack import pack_model
 from harness.model.plan import Pass, make_plan
-from harness.model.spec import ModelSpec, Source, as_source, sources_of
+from harness.model.spec import ModelSpec
 from harness.protocol.wire import Operation, Phase
 
 FORWARD, BACKWARD = False, True

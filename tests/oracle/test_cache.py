@@ -13,7 +13,8 @@ import pytest
 
 import seeds
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 from harness.model.store import spec_from_arrays, spec_to_arrays
 from harness.oracle import cache
 from harness.oracle.cache import Oracle

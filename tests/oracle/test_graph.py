@@ -14,7 +14,7 @@ import keras_models
 from agreement import agreed
 from harness.errors import ModelRefused
 from harness.model.inputs import random_inputs
-from harness.model.spec import LstmNode, Source, sources_of
+from harness.model.nodes import LstmNode, Source, sources_of
 from harness.oracle.load import LoadedModel, from_keras, load_model, model_spec
 from harness.oracle.runtime import KERAS_2, import_keras
 from harness.protocol.wire import Tap

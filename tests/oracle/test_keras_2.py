@@ -11,7 +11,7 @@ import pytest
 from agreement import agreed
 from harness.errors import ModelRefused
 from harness.model.inputs import random_inputs
-from harness.model.spec import ActivationNode, LstmNode
+from harness.model.nodes import ActivationNode, LstmNode
 from harness.oracle.load import from_keras
 from harness.oracle.runtime import KERAS_2, KERAS_3, KerasApi, api_of, keras_api
 from harness.protocol.wire import Activation

@@ -18,7 +18,8 @@ from agreement import agreed, assert_same
 from harness.compare.tolerance import distance_to_float64
 from harness.errors import HilError, OracleError
 from harness.model.inputs import random_inputs
-from harness.model.spec import LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.cache import Oracle
 from harness.oracle.keras_oracle import expected
 from harness.oracle.load import from_keras, load_model

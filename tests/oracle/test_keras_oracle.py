@@ -15,7 +15,8 @@ from agreement import agreed, load
 from harness.compare.tolerance import distance_to_float64, tolerances
 from harness.errors import InputsRefused, OracleError
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec
+from harness.model.nodes import ActivationNode, DenseNode, LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle import keras_oracle
 from harness.oracle.keras_oracle import expected, require_identical
 from harness.oracle.load import load_model, model_spec

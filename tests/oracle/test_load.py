@@ -13,7 +13,8 @@ import keras_models
 import seeds
 from agreement import assert_same
 from harness.errors import ModelRefused
-from harness.model.spec import ActivationNode, DenseNode, LstmNode, ModelSpec, sources_of
+from harness.model.nodes import ActivationNode, DenseNode, LstmNode, sources_of
+from harness.model.spec import ModelSpec
 from harness.oracle.load import gate_parameters, load_model, model_spec
 from harness.oracle.model_file import check_model_file
 from harness.oracle.runtime import HARD_SIGMOID_KERAS2, import_keras, keras_api

@@ -18,7 +18,8 @@ import seeds
 from agreement import agreed, load
 from harness.errors import InputsRefused, ModelRefused
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.keras_oracle import expected
 from harness.oracle.load import LoadedModel, from_keras, load_model, model_spec
 from harness.oracle.runtime import import_keras, quiet

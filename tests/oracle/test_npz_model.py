@@ -15,7 +15,8 @@ import seeds
 from agreement import agreed
 from harness.errors import HilError, ModelRefused
 from harness.model.inputs import random_inputs
-from harness.model.spec import LstmNode, ModelSpec
+from harness.model.nodes import LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.cache import Oracle
 from harness.oracle.keras_oracle import expected
 from harness.oracle.load import load_model

@@ -12,7 +12,7 @@ import pytest
 import keras_models
 from harness.compare.tolerance import distance_to_float64
 from harness.errors import InputsRefused, ModelRefused
-from harness.model.spec import Source
+from harness.model.nodes import Source
 from harness.model.whole import WholeInputs, random_whole_inputs
 from harness.oracle.cache import Oracle
 from harness.oracle.keras_oracle import Expected, expected_of_layer

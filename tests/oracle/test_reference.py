@@ -10,7 +10,8 @@ import pytest
 
 import seeds
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.spec import DenseNode, LstmNode, ModelSpec
+from harness.model.nodes import DenseNode, LstmNode
+from harness.model.spec import ModelSpec
 from harness.oracle.reference import lstm, reference
 from harness.protocol.wire import Activation, Phase
 

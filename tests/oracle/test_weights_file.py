@@ -13,7 +13,7 @@ import pytest
 from agreement import agreed
 from harness.errors import ModelRefused
 from harness.model.inputs import random_inputs
-from harness.model.spec import LstmNode
+from harness.model.nodes import LstmNode
 from harness.oracle.cache import Oracle
 from harness.oracle.load import load_model
 from harness.oracle.runtime import KERAS_2, KERAS_3, keras_api, quiet

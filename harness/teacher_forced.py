@@ -12,20 +12,10 @@ import numpy as np
 from harness.compare.metrics import absolute_errors
 from harness.compare.tolerance import Tolerance
 from harness.device import Device
-from harness.diagnosis.bisect import (
-    Bisection,
-    Place,
-    Step,
-    StepErrors,
-    began_with_another_state,
-    first_beyond,
-    free_running_errors,
-    probes,
-    stages_of,
-    teacher_forced_steps,
-    with_gate,
-)
-from harness.diagnosis.layers import LayerSteps, StepValues, alone, layers_of
+from harness.diagnosis.bisection import Bisection, Place, StepErrors
+from harness.diagnosis.first_beyond import first_beyond
+from harness.diagnosis.layers import LayerSteps, StepValues, alone, layers_of, step_alone
+from harness.diagnosis.stages import Step, probes, stages_of, with_gate
 from harness.inference import SequenceInput, SequenceResult, SequenceRunner
 from harness.loading import load_packed
 from harness.model.array_types import Float32Array
@@ -73,12 +63,12 @@ def bisect(
     if place.layer is None or place.step is None or not are_known:
         return Bisection(place, "unknown" if is_beyond else "none")
     oracle, device = oracles[place.layer], devices[place.layer]
-    free = free_running_errors(oracle, device, place)
+    free = _free_running_errors(oracle, device, place)
     if not oracle.valid[place.index]:
         return Bisection(place, "mask", tuple(StepErrors(step, error, None) for step, error in enumerate(free)))
     runner = _OneLayer(oracle.node, pack, device_for)
     row = place.index[:-1]
-    steps = teacher_forced_steps(oracle, place, MOST_STEPS)
+    steps = _steps_to_run(oracle, place, MOST_STEPS)
     forced = dict(zip(steps, runner.run([_step(oracle, (*row, step)) for step in steps]), strict=True))
     errors = {step: _error(oracle, (*row, step), values) for step, values in forced.items()}
     this_step = _step(oracle, place.index)
@@ -142,4 +132,35 @@ def _cause(
         if not (absolute_errors(expected, values) <= allowed).all():
             return "local"
         worst_allowed = max(worst_allowed, float(allowed.max()))
-    return "state" if began_with_another_state(device, place, worst_allowed) else "accumulated"
+    return "state" if _began_with_another_state(device, place, worst_allowed) else "accumulated"
+
+
+def _steps_to_run(layer: LayerSteps, place: Place, most: int) -> list[int]:
+    """The steps of the place's sequence that are to be run alone: all of them, or as many around the place."""
+    count = layer.x.shape[-2]
+    last = min(count, max(most, (place.step or 0) + most // 2))
+    steps = range(max(0, last - most), last)
+    return [step for step in steps if layer.valid[(*place.index[:-1], step)]]
+
+
+def _free_running_errors(layer: LayerSteps, got: LayerSteps, place: Place) -> list[float]:
+    """The largest error in h and c of each step of the place's sequence."""
+    row = place.index[:-1]
+    errors = [absolute_errors(getattr(layer, name)[row], getattr(got, name)[row]) for name in ("h", "c")]
+    return [float(error) for error in np.maximum(*errors).max(axis=-1)]
+
+
+def _began_with_another_state(layer: LayerSteps, place: Place, allowed: float) -> bool:
+    """Whether a step's h and c do not follow from what the device itself gave in the step before.
+
+    Args:
+        layer: the steps by the device's own values.
+        place: which step.
+        allowed: by how much they may differ from what float64 makes of it.
+    """
+    values = step_alone(layer.node, *(np.asarray(each, dtype=np.float64) for each in layer.step(place.index)))
+    errors = max(
+        float(absolute_errors(values.c, layer.c[place.index]).max()),
+        float(absolute_errors(values.h, layer.h[place.index]).max()),
+    )
+    return not errors <= allowed

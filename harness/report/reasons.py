@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.diagnosis.bisect import Bisection
+from harness.diagnosis.bisection import Bisection
 from harness.validation import Validation
 
 _STEPS_AROUND = 8

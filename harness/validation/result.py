@@ -14,7 +14,7 @@ from harness.compare.classes import Classes
 from harness.compare.tolerance import Tolerance
 from harness.compare.verdict import TensorResult, all_passed
 from harness.diagnosis.advice import Advice
-from harness.diagnosis.bisect import Bisection
+from harness.diagnosis.bisection import Bisection
 from harness.diagnosis.explain import Explanation
 from harness.diagnosis.score import Score, Unseen
 from harness.errors import ExitCode, HilError

@@ -9,7 +9,8 @@ import pytest
 
 import networks
 from harness.compare.tolerance import Tolerance
-from harness.diagnosis.bisect import Bisection, StepErrors, first_beyond
+from harness.diagnosis.bisection import Bisection, StepErrors
+from harness.diagnosis.first_beyond import first_beyond
 from harness.diagnosis.layers import behind_sums, layers_of, step_alone
 from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs, random_inputs

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import seeds
-from harness.diagnosis.bisect import Bisection, Place, Stage
+from harness.diagnosis.bisection import Bisection, Place, Stage
 from harness.errors import LinkTimeout
 from harness.model.inputs import random_inputs
 from harness.report.page import index_page, report_page

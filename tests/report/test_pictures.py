@@ -13,7 +13,7 @@ import pytest
 
 import networks
 import seeds
-from harness.diagnosis.bisect import Bisection, Place, StepErrors
+from harness.diagnosis.bisection import Bisection, Place, StepErrors
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.trace import TraceLevel
 from harness.report.figures import Picture

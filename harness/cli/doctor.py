@@ -36,7 +36,10 @@ def doctor_command(
         str | None, typer.Option("--json", metavar="F", help="The record as JSON; a folder gets doctor.json.")
     ] = None,
 ) -> int:
-    """Look for what is wrong with this machine and a target: each finding with its id and what to do."""
+    """Look for what is wrong with this machine and a target: each finding with its id and what to do.
+
+    Nothing is flashed: --flash never says that no tool for it is needed here.
+    """
     name = Path("doctor")
     json_path = PerModel("--json", json_option, ".json", [name]).writable().of(name)
 

@@ -124,9 +124,14 @@ def _print(console: Console, golden: Golden) -> None:
     ):
         console.print(escape(line))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("tensor", "shape", "atol", "rtol", "reason"):
+    for title in ("tensor", "shape", "atol", "rtol"):
         table.add_column(title, no_wrap=True)
     for name, tolerance in golden.tolerances.items():
         shape = "x".join(map(str, golden.expected.tensors[name].shape))
-        table.add_row(escape(name), shape, f"{tolerance.atol:.3g}", f"{tolerance.rtol:.3g}", escape(tolerance.reason))
+        table.add_row(escape(name), shape, f"{tolerance.atol:.3g}", f"{tolerance.rtol:.3g}")
     console.print(table)
+    reasons: dict[str, list[str]] = {}
+    for name, tolerance in golden.tolerances.items():
+        reasons.setdefault(tolerance.reason, []).append(name)
+    for reason, names in reasons.items():
+        console.print(escape(f"{', '.join(names)}: {reason}"))

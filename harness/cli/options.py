@@ -14,7 +14,7 @@ import typer
 
 from harness.bootstrap.system import ensure_system_parts, missing_parts
 from harness.build.platformio import firmware_elf
-from harness.errors import BuildFailed
+from harness.errors import BuildFailed, UsageError
 from harness.renode.find import find_renode
 from harness.targets.base import Target
 from harness.targets.boards import DEFAULT_BOARD
@@ -68,7 +68,12 @@ def _target_options(
         typer.Option("--labgrid", metavar="PLACE", help="A labgrid place with the board's serial port (docs/LAB.md)."),
     ] = None,
     flash: Annotated[
-        str | None, typer.Option("--flash", metavar="|".join(FLASH_POLICIES), help="When to flash the board.")
+        str | None,
+        typer.Option(
+            "--flash",
+            metavar="|".join(FLASH_POLICIES),
+            help="When to flash the board. Default: if-changed, where another build than ours runs there.",
+        ),
     ] = None,
     no_flash: Annotated[bool, typer.Option("--no-flash", help="The same as --flash never.")] = False,
     wait_s: Annotated[
@@ -109,13 +114,19 @@ def takes_target(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def takes_boards(command: Callable[..., int]) -> Callable[..., int]:
-    """The same command with the options that choose boards in place of its parameter `targets`."""
+    """The same command with the options that choose boards in place of its parameter `targets`; a lab's are refused."""
 
     def boards_of(chosen: dict[str, Any]) -> tuple[TargetChoice, ...]:
+        if places := chosen.pop("labgrid_places", None):
+            raise UsageError(
+                f"--labgrid {places[0]} lends a serial port, and nothing can be flashed through that",
+                remedy="flash at the machine that has the board, by `hil flash --sn SERIAL`; "
+                f"`hil info --labgrid {places[0]}` says which build runs there",
+            )
         is_named = any(chosen.get(name) for name in ("boards", "ports", "serial_numbers"))
         return _target_options(**(chosen if is_named else {**chosen, "boards": [DEFAULT_BOARD]}))
 
-    names = ("boards", "ports", "serial_numbers", "flash", "no_flash", "wait_s")
+    names = ("boards", "ports", "serial_numbers", "labgrid_places", "flash", "no_flash", "wait_s")
     return _with_options(command, "targets", names, boards_of)
 
 

@@ -28,13 +28,26 @@ class ExpectedFile:
     notes: tuple[str, ...]
 
 
-def load_expected(path: Path, known: Mapping[str, Float32Array], judged: Mapping[str, Float32Array]) -> ExpectedFile:
+_ITS_INPUTS = {
+    False: "Give the values of every sequence and step, and the inputs that they are of with --inputs.",
+    True: "Give the values of every sequence and step of the golden file's own inputs; `hil golden show` says which.",
+}
+
+
+def load_expected(
+    path: Path,
+    known: Mapping[str, Float32Array],
+    judged: Mapping[str, Float32Array],
+    *,
+    of_golden: bool = False,
+) -> ExpectedFile:
     """Read expected values.
 
     Args:
         path: an .npz file.
         known: every tensor of the model on these inputs.
         judged: those of them that are fetched from the device.
+        of_golden: the inputs are those of a golden file, beside which no others can be given.
 
     Raises:
         InputsRefused: it cannot be read, or holds what the model does not give or is not judged by, or other shapes.
@@ -61,7 +74,7 @@ def load_expected(path: Path, known: Mapping[str, Float32Array], judged: Mapping
             raise InputsRefused(
                 f"'{name}' in {path} has the shape {array.shape}; the model gives {judged[name].shape} here.",
                 code="expected_shape",
-                remedy="Give the values of every sequence and step, and the inputs that they are of with --inputs.",
+                remedy=_ITS_INPUTS[of_golden],
             )
         values[name] = real_numbers(path, name, array, notes)
     return ExpectedFile(path, values, sha256_of(values), tuple(notes))

@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 
 from harness.compare.verdict import TensorResult
@@ -33,8 +34,32 @@ _WIDTH = 400
 """A table's columns are never cut: a terminal folds its lines, which can still be read, and a pipe has no width."""
 
 
+class _Trimmed:
+    """A table without the blanks behind its lines, which a pipe would get and a terminal fold.
+
+    Args:
+        table: to be printed.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in Segment.split_lines(console.render(self._table, options)):
+            while line and not line[-1].text.rstrip(" "):
+                line.pop()
+            if line:
+                text, style, _ = line.pop()
+                line.append(Segment(text.rstrip(" "), style))
+            yield from line
+            yield Segment.line()
+
+
 class _Console(Console):
     """A console that leaves it to the program what a reader that has gone away means."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(_Trimmed(each) if isinstance(each, Table) else each for each in objects), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

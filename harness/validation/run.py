@@ -151,7 +151,9 @@ def _prepare(
     run.inputs = answer.inputs
     run.expected = replace(answer.expected, tensors=run.level.of(answer.expected.tensors))
     if expected_path is not None:
-        run.expected_file = load_expected(expected_path, answer.expected.tensors, run.expected.tensors)
+        of_golden = answer.tolerances is not None
+        tensors = answer.expected.tensors
+        run.expected_file = load_expected(expected_path, tensors, run.expected.tensors, of_golden=of_golden)
     check_labels(run.expected.tensors, run.inputs.labels)
     run.oracle_from_cache = answer.from_cache
     run.max_abs_to_float64 = run.level.of(answer.max_abs_to_float64)

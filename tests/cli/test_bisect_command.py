@@ -92,6 +92,15 @@ def test_values_that_cannot_be_compared_are_refused(
     assert record_at(path)["error"]["code"] == code
 
 
+def test_beside_a_golden_file_no_inputs_are_asked_for(tmp_path: Path) -> None:
+    np.savez(tmp_path / "y.npz", output=np.zeros((3, 2)))
+    golden, path = Path(__file__).parents[1] / "golden" / "v1.golden", tmp_path / "r.json"
+    assert run(["validate", str(golden), "--native", "--expected", str(tmp_path / "y.npz"), "--json", str(path)]) == 2
+    error = record_at(path)["error"]
+    assert error["code"] == "expected_shape"
+    assert "--inputs" not in error["remedy"]
+
+
 @pytest.mark.parametrize(("content", "code"), [(None, "expected_not_found"), (b"no zip", "expected_unreadable")])
 def test_an_expected_file_that_cannot_be_read_is_not_taken_for_the_inputs(
     model: Path, tmp_path: Path, content: bytes | None, code: str

@@ -247,6 +247,11 @@ def test_a_port_without_a_probe_cannot_be_flashed(capsys: pytest.CaptureFixture[
     assert "port_cannot_flash (exit 2)" in capsys.readouterr().out
 
 
+def test_a_labs_board_is_flashed_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flash", "--labgrid", "desk"]) == 2
+    assert "`hil info --labgrid desk` says which build runs there" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--tool", "jlink"], ["--flash", "sometimes"], ["--qemu"]])
 def test_usage(arguments: list[str]) -> None:
     assert run(["flash", *arguments]) == 2

@@ -104,6 +104,16 @@ def test_what_a_golden_file_has_itself_is_not_given(
     assert said in captured.out + captured.err
 
 
+def test_the_table_of_a_golden_file_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["golden", "show", str(Path(__file__).parents[1] / "golden" / "v1.golden")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = next(place for place, line in enumerate(lines) if line.startswith("tensor "))
+    rows = [line for line in lines[head:] if ":" not in line]
+    assert len(rows) == 1 + 19
+    assert max(map(len, rows)) < 80
+    assert sum(line.startswith("output: atol is the least one, 5e-07: ") for line in lines) == 1
+
+
 def test_a_damaged_file_is_an_error_with_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, record = tmp_path / "cut.golden", tmp_path / "r.json"
     path.write_bytes(OLD.read_bytes()[:-100])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.targets.process import ProcessTarget
+from harness.targets.scratch import Scratch
 
 
 class EmulatorTarget(ProcessTarget):
@@ -19,14 +19,14 @@ class EmulatorTarget(ProcessTarget):
 
     def __init__(self, needs: Sequence[Path], log_path: Path) -> None:
         super().__init__(needs, log_path)
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: Scratch | None = None
         self._preloaded = b""
         self._preload_address = 0
 
     @property
     def scratch(self) -> Path | None:
         """The folder of the last start; None before the first."""
-        return None if self._folder is None else Path(self._folder.name)
+        return None if self._scratch is None else self._scratch.path
 
     def preload(self, data: bytes, address: int) -> bool:
         """Have bytes lie in flash at every start from now on; True if that is new."""
@@ -37,13 +37,13 @@ class EmulatorTarget(ProcessTarget):
     def stop(self) -> None:
         """End the process, and remove what it left."""
         super().stop()
-        if self._folder is not None:
-            self._folder.cleanup()
+        if self._scratch is not None:
+            self._scratch.remove()
 
     def new_folder(self) -> Path:
         """A folder of this start's own, which `stop` removes. So no file of an earlier one can be taken for ours."""
-        self._folder = tempfile.TemporaryDirectory(prefix=f"hil-{self.kind}-")
-        return Path(self._folder.name)
+        self._scratch = Scratch(self.kind)
+        return self._scratch.path
 
     def flash_file(self, folder: Path) -> Path | None:
         """What is to lie in flash, written to a file; None if nothing is."""

@@ -210,7 +210,7 @@ def test_however_we_end_it_ends(tmp_path: Path, elf: Path, number: signal.Signal
         "target = RenodeTarget(*map(Path, sys.argv[1:]))\n"
         "with Workbench(target) as bench:\n"
         "    bench.device()\n"
-        "    print(target._folder.name, flush=True)\n"
+        "    print(target.scratch, flush=True)\n"
         "    time.sleep(60)\n"
     )
     argv = [sys.executable, str(program), str(elf), str(tmp_path / "log"), str(launcher(tmp_path))]

@@ -38,6 +38,7 @@ from harness.targets.base import Target
 from harness.targets.board import BoardTarget, Running
 from harness.targets.boards import board
 from harness.targets.choice import TargetChoice
+from harness.targets.identity import DEVICE_ID_MASK
 from harness.targets.native import NativeTarget
 from harness.targets.qemu import QemuTarget
 from harness.targets.renode import RenodeTarget
@@ -60,9 +61,6 @@ _KEPT_LOGS = 50
 
 _FAULT_TIMEOUT_S = 3.0
 """For a device that has just restarted to be greeted once more: it boots in some 0.1 s."""
-
-_DEVICE_ID_MASK = 0xFFF
-"""Of DBGMCU_IDCODE; the rest is the revision (RM0390 33.6.1)."""
 
 _numbers = count(1)  # tells the logs of one process apart
 
@@ -179,7 +177,7 @@ class ChipProgram:
     def running_on(self, line: Transport, timeout_s: float) -> Running:
         """What the device on a line says of itself."""
         hello = Device(line, locate=locate).connect(timeout_s)
-        return Running(hello.build_id, hello.board, hello.idcode & _DEVICE_ID_MASK)
+        return Running(hello.build_id, hello.board, hello.idcode & DEVICE_ID_MASK)
 
     def set_baud(self, line: Transport, baud: int) -> int:
         """Change the baud of both ends of a line."""

@@ -51,6 +51,19 @@ def native_executable(replaced: Mapping[Path, str] | None = None) -> Path:
     return _kept("firmware", compiler, sources, link, [[str(path), text] for path, text in planted.items()])
 
 
+def kept_executables() -> list[Path]:
+    """The programs of this machine that are on the shelf, the one that was used last first; builds nothing."""
+    by_use = sorted((work_dir() / "native").glob("*/firmware"), key=_last_used_s, reverse=True)
+    return [path for path in by_use if path.is_file()]
+
+
+def _last_used_s(product: Path) -> float:
+    try:
+        return product.parent.stat().st_mtime
+    except FileNotFoundError:  # another process has just removed it
+        return 0.0
+
+
 def compile_host_tool(
     name: str,
     sources: Sequence[Path],

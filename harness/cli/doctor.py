@@ -179,7 +179,7 @@ def _check_board(examination: Examination, choice: TargetChoice) -> None:
     from harness.doctor.outcomes import NotChecked
     from harness.targets.board import Place
     from harness.targets.boards import board
-    from harness.targets.identity import check_chip, check_program
+    from harness.targets.identity import DEVICE_ID_MASK, check_chip, check_program
     from harness.transport.serial_port import SerialPort
     from harness.transport.usb import usb_devices
     from harness.workbench import ChipProgram, board_behind, locate, make_target
@@ -197,7 +197,7 @@ def _check_board(examination: Examination, choice: TargetChoice) -> None:
         return str(places[0]) if choice.port is None else f"{places[0]}, as given"  # whether it is there, `open` tells
 
     def check_identity(hello: HelloReply) -> None:
-        check_chip(named, hello.idcode & 0xFFF, places[0])
+        check_chip(named, hello.idcode & DEVICE_ID_MASK, places[0])
         check_program(named, hello.board, places[0])
 
     def no_link() -> str:

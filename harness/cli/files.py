@@ -118,20 +118,3 @@ class ReportFolder:
     def of(self, model: Path) -> Path:
         """The folder of one model's report."""
         return self.path / model.stem if self.holds_many else self.path
-
-
-def program_sizes(build_id: bytes) -> dict[str, int] | None:
-    """Flash and RAM that the chip's program takes; None where the one with this build id is not ours as it is now."""
-    from harness.build.elf import build_id as build_id_of
-    from harness.build.elf import sizes
-    from harness.build.platformio import current_elf
-
-    elf = current_elf()
-    if elf is None or build_id_of(elf) != build_id:
-        return None
-    of_elf = sizes(elf)
-    return {
-        "flash_bytes": of_elf.flash_bytes,
-        "ram_bytes": of_elf.ram_bytes,
-        "reserved_stack_bytes": of_elf.stack_bytes,
-    }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.files import PerModel, ReportFolder, program_sizes, start_recording
+from harness.cli.files import PerModel, ReportFolder, start_recording
 from harness.cli.model_options import AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.options import takes_target
 from harness.cli.resume import Earlier, Keys, check_resume, earlier_runs, saved_sha256
@@ -203,6 +203,8 @@ class Files:
         exit_code: int | None,
         resume_key: str | None = None,
     ) -> dict[str, Any]:
+        from harness.build.commit import commit_here
+        from harness.build.program import program_facts
         from harness.report.record import record_of
 
         run = outcome.run
@@ -215,7 +217,8 @@ class Files:
             outcome.target,
             link,
             command=["hil", *sys.argv[1:]],
-            program=None if run.hello is None else program_sizes(run.hello.build_id),
+            program=None if run.hello is None else program_facts(run.hello.build_id, run.hello.board),
+            commit=commit_here(),
             resume=None
             if resume_key is None
             else {"key": resume_key, "saved_sha256": saved_sha256(self.save.of(run.model_path))},

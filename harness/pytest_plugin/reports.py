@@ -72,13 +72,23 @@ def write_report_of(request: pytest.FixtureRequest, kind: str, target: Target, r
     folder = request.config.getoption("hil_report")
     if folder is None:
         return
+    from harness.build.commit import commit_here
+    from harness.build.program import program_facts
     from harness.report.folder import folder_named, write_report
     from harness.report.record import record_of
 
     count = request.node.stash.get(_REPORTS, 0) + 1
     request.node.stash[_REPORTS] = count
     command = ["pytest", request.node.nodeid]
-    record = record_of(result, choices_of(request.config)[kind][0], target, command=command)
+    hello = result.hello
+    record = record_of(
+        result,
+        choices_of(request.config)[kind][0],
+        target,
+        command=command,
+        program=None if hello is None else program_facts(hello.build_id, hello.board),
+        commit=commit_here(),
+    )
     name = folder_named(request.node.nodeid if count == 1 else f"{request.node.nodeid} {count}")
     write_report(Path(folder).absolute() / name, result, record)
 

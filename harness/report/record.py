@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import platform
@@ -21,19 +22,23 @@ from harness.compare.verdict import json_number
 from harness.errors import DeviceFault, HilError
 from harness.loading import CameBy
 from harness.model.array_types import Float32Array
+from harness.model.memory import aligned
 from harness.model.nodes import LstmNode, Node
 from harness.oracle.load import gate_parameters
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS
 from harness.protocol.logs import level_name, log_text, reset_text
 from harness.protocol.messages import HelloReply, Log
-from harness.protocol.wire import Capability, ResetCause
+from harness.protocol.wire import Capability, ResetCause, RunsOn
 from harness.report.timing import timing_fields
 from harness.targets.choice import TargetChoice
+from harness.targets.identity import DEVICE_ID_MASK, REVISION_SHIFT, chip_name
 from harness.targets.snapshot import Described
 from harness.validation import Validation
 
 SCHEMA = "lstm-hil/validation/1"
 """Name and version of the record; the version goes up when a field changes its meaning."""
+
+FLOAT_BYTES = 4
 
 
 def record_of(
@@ -43,7 +48,8 @@ def record_of(
     link_record: Path | None = None,
     *,
     command: Sequence[str] = (),
-    program: Mapping[str, int] | None = None,
+    program: Mapping[str, Any] | None = None,
+    commit: Mapping[str, str | bool] | None = None,
     resume: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """The record of a run, whatever its end; parts that the run did not come to are null or empty.
@@ -54,7 +60,8 @@ def record_of(
         target: the target; None if there is none, or the run did not come so far.
         link_record: where the link was recorded.
         command: the command line.
-        program: what the running program takes of the chip's memory, where that is known.
+        program: facts of the running program, where it was built here: see `harness.build.program`.
+        commit: of the folder that the run was started in: see `harness.build.commit`.
         resume: by what a later run finds that nothing has changed.
     """
     return {
@@ -64,9 +71,9 @@ def record_of(
         "exit_code": int(run.exit_code),
         "error": _error(run.error),
         "hil_version": __version__,
-        "run": _run(run, command),
+        "run": _run(run, command, commit),
         "target": _target(run, choice, target),
-        "firmware": None if run.hello is None else firmware_fields(run.hello),
+        "firmware": None if run.hello is None else {**firmware_fields(run.hello), **_build(program)},
         "kernel": None if run.on_device is None else run.on_device.image.kernel.name.lower(),
         "trace": run.level.name.lower(),
         "tolerance": {
@@ -137,6 +144,12 @@ def _umask() -> int:
     return mask
 
 
+def _goodput(run: Validation) -> float | None:
+    """Bytes both ways over the time in which weights and sequences went over the link."""
+    seconds = sum(run.times_s.get(stage, 0.0) for stage in ("load_weights", "device"))
+    return None if run.link is None or not seconds else (run.link.bytes_sent + run.link.bytes_received) / seconds
+
+
 def firmware_fields(hello: HelloReply) -> dict[str, Any]:
     """What the firmware says of itself."""
     return {
@@ -160,6 +173,8 @@ def device_fields(hello: HelloReply) -> dict[str, Any]:
         "baud": hello.baud,
         "cpuid": f"0x{hello.cpuid:08X}",
         "idcode": f"0x{hello.idcode:08X}",
+        "chip": chip_name(hello.idcode & DEVICE_ID_MASK),
+        "chip_revision": f"0x{hello.idcode >> REVISION_SHIFT:04X}" if hello.idcode else None,
         "unique_id": hello.unique_id.hex(),
         "arena_bytes": hello.arena_bytes,
         "store_bytes": hello.store_bytes,
@@ -175,15 +190,31 @@ def _error(error: HilError | None) -> dict[str, Any] | None:
     return {"code": error.code, "fault": error.fault, "message": error.message, "remedy": error.remedy, "first": first}
 
 
-def _run(run: Validation, command: Sequence[str]) -> dict[str, Any]:
+def _build(program: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What only who built it knows of the firmware."""
+    return {name: None if program is None else program[name] for name in ("elf_sha256", "cmsis_dsp")}
+
+
+def _run(run: Validation, command: Sequence[str], commit: Mapping[str, str | bool] | None) -> dict[str, Any]:
     return {
         "started": run.started.isoformat(timespec="seconds"),
+        "ended": None if run.ended is None else run.ended.isoformat(timespec="seconds"),
         "duration_s": round(sum(run.times_s.values()), 4),
         "command": shlex.join(command),
+        "operator": _operator(),
+        "git": None if commit is None else dict(commit),
         "host": platform.node(),
         "platform": platform.platform(),
         "python": platform.python_version(),
     }
+
+
+def _operator() -> str | None:
+    """The login name of whoever runs it; None where the machine has none for this user, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # by the version of Python
+        return None
 
 
 def _target(run: Validation, choice: TargetChoice, target: Described | None) -> dict[str, Any]:
@@ -231,7 +262,7 @@ def _layer(node: Node) -> dict[str, Any]:
 
 
 def _weights(run: Validation) -> dict[str, Any] | None:
-    if run.on_device is None:
+    if run.on_device is None or run.loaded is None:
         return None
     image = run.on_device.image
     return {
@@ -239,6 +270,7 @@ def _weights(run: Validation) -> dict[str, Any] | None:
         "crc32_device": f"0x{run.on_device.crc32_device:08x}",
         "came_by": run.on_device.came_by.value,
         "image_bytes": len(image.data),
+        "weight_bytes": run.loaded.spec.parameters * FLOAT_BYTES,
         "work_bytes": image.work_bytes,
     }
 
@@ -296,18 +328,36 @@ def _oracle(run: Validation) -> dict[str, Any] | None:
     }
 
 
-def _memory(run: Validation, program: Mapping[str, int] | None) -> dict[str, Any] | None:
+def _memory(run: Validation, program: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if run.hello is None:
         return None
     image = None if run.on_device is None else run.on_device.image
     in_arena = image is not None and run.on_device is not None and run.on_device.came_by is CameBy.LINK
-    used_bytes = 0 if image is None else image.work_bytes + in_arena * len(image.data)
+    used_bytes = None if image is None else aligned(image.work_bytes) + in_arena * aligned(len(image.data))
+    stack_bytes = None if run.counters is None else run.counters.stack_bytes or None
+    sizes = {name: None if program is None else program[name] for name in _PROGRAM_SIZES}
     return {
         "arena_bytes": run.hello.arena_bytes,
-        "arena_used_bytes": None if image is None else used_bytes,
-        "stack_bytes": None if run.counters is None else run.counters.stack_bytes or None,
-        "program": None if program is None else dict(program),
+        "arena_used_bytes": used_bytes,
+        "arena_free_bytes": None if used_bytes is None else run.hello.arena_bytes - used_bytes,
+        "stack_bytes": stack_bytes,
+        "program": None if None in sizes.values() else sizes,
+        "note": _memory_note(run, stack_bytes, sizes),
     }
+
+
+_PROGRAM_SIZES = ("flash_bytes", "ram_bytes", "reserved_stack_bytes")
+
+
+def _memory_note(run: Validation, stack_bytes: int | None, sizes: Mapping[str, int | None]) -> str | None:
+    """Why something is null; None where nothing is."""
+    if run.hello is None or run.counters is None:
+        return "the run did not come so far"
+    if run.hello.runs_on == RunsOn.NATIVE:
+        return "a process of this machine has neither the chip's flash and RAM nor its stack"
+    if None in sizes.values():
+        return "the program that runs there was not built here as it is now: its sizes are not known"
+    return None if stack_bytes is not None else "the device does not know its stack"
 
 
 def log_fields(log: Log) -> dict[str, Any]:
@@ -323,6 +373,7 @@ def _link(run: Validation) -> dict[str, Any] | None:
     names = () if run.counters is None else [each.name for each in fields(run.counters) if each.name != "stack_bytes"]
     return {
         "host": host,
+        "bytes_per_second": _goodput(run),
         "device": {name: getattr(run.counters, name) for name in names} or None,
         "log": [log_fields(log) for log in run.logs],
         "fault": run.error.record if isinstance(run.error, DeviceFault) else None,

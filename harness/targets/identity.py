@@ -20,6 +20,18 @@ _CHIPS = {
 """Chips of no board that we know. Source: the debug chapters of ST's reference manuals (DBGMCU_IDCODE)."""
 
 
+DEVICE_ID_MASK = 0xFFF
+"""Of DBGMCU_IDCODE: the chip's kind (RM0390 33.6.1)."""
+
+REVISION_SHIFT = 16
+"""Behind it: the chip's revision, as in its errata sheet."""
+
+
+def chip_name(device_id: int) -> str | None:
+    """The chip of a device id; None: it is not known here, or 0 where there is no chip."""
+    return next((known.chip for known in boards_with(device_id)), _CHIPS.get(device_id))
+
+
 def check_chip(board: Board, device_id: int, place: object) -> None:
     """The chip must be that of the board.
 

@@ -68,6 +68,7 @@ class Validation:
         logs: what the device told unasked, since it was greeted or since the run before on the same session.
         earlier_fault: record of a fault that the device had before it was greeted for this run (docs/REPORT.md).
         started: when.
+        ended: when; None where it was stopped.
         times_s: seconds by stage.
         error: why there are no results.
     """
@@ -104,6 +105,7 @@ class Validation:
     logs: tuple[Log, ...] = ()
     earlier_fault: dict[str, Any] | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    ended: datetime | None = None
     times_s: dict[str, float] = field(default_factory=dict)
     error: HilError | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Protocol
 
@@ -131,6 +132,7 @@ def validate(
         run.error = InternalError(
             where_raised(error), remedy="this is a bug of lstm-hil: report it with the model and the command"
         )
+    run.ended = datetime.now(timezone.utc)
     return run
 
 

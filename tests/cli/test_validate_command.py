@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness.cli.app import run
+from harness.model.memory import aligned
 from harness.protocol.image import CRC_BYTES, ImageHeader, NodeRecord, SourceRecord
 
 pytestmark = pytest.mark.usefixtures("native_is_there")
@@ -66,7 +67,11 @@ def test_a_pass_says_so_and_leaves_its_record(model: Path, tmp_path: Path, capsy
         assert "float64" in tolerance["reason"]
     assert record["timing"]["tick_unit"] is None, "nothing measured, nothing reported"
     assert record["classification"] == []
-    assert record["memory"]["arena_used_bytes"] == record["weights"]["image_bytes"] + record["weights"]["work_bytes"]
+    memory, weights = record["memory"], record["weights"]
+    assert memory["arena_used_bytes"] == aligned(weights["image_bytes"]) + aligned(weights["work_bytes"])
+    assert memory["arena_free_bytes"] == memory["arena_bytes"] - memory["arena_used_bytes"]
+    assert weights["weight_bytes"] == 4 * record["model"]["parameters_total"] < weights["image_bytes"]
+    assert record["run"]["started"] <= record["run"]["ended"]
     assert record["link"]["host"]["bytes_sent"] > record["weights"]["image_bytes"]
     assert record["link"]["host"]["repeats"] == record["link"]["device"]["crc_errors"] == 0
     assert record["summary"].startswith("PASS seed.keras")

@@ -7,6 +7,8 @@ import signal
 import sys
 from typing import NoReturn
 
+from harness.endings import end_in_order
+
 
 def main() -> NoReturn:
     """Entry point of the `hil` program. Exit codes: docs/REPORT.md and `hil --help`."""
@@ -26,10 +28,6 @@ def main() -> NoReturn:
 
 def _end_in_order() -> None:
     """SIGTERM, and a terminal that goes away, end us as Ctrl-C does: with every process that we started."""
-    signal.signal(signal.SIGTERM, _terminate)
+    end_in_order(signal.SIGTERM)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which nohup asks for
-        signal.signal(signal.SIGHUP, _terminate)
-
-
-def _terminate(number: int, _: object) -> NoReturn:
-    sys.exit(128 + number)
+        end_in_order(signal.SIGHUP)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections import Counter, deque
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic
 
+from harness.endings import end_in_order
 from harness.spread.events import Event, Finished, Job, Lost, MakeSession, Progressed, Result, Started
 
 LOSSES = 2
@@ -154,7 +154,7 @@ class _Crew(Generic[Job, Result]):
 
 def _serve(line: Connection, make_session: MakeSession[Any, Any]) -> None:
     """The process's whole life."""
-    signal.signal(signal.SIGTERM, _terminate)
+    end_in_order(signal.SIGTERM, once=True)
     # Ctrl-C and the end of a terminal reach every process of it: the first one ends the others, under nohup nobody.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -179,11 +179,6 @@ def _teller(line: Connection) -> Callable[[float], None]:
             line.send(share)
 
     return tell
-
-
-def _terminate(number: int, _: object) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second one must not break off the end
-    sys.exit(128 + number)
 
 
 def _end_with_parent() -> None:

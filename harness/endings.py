@@ -1,0 +1,63 @@
+"""Signals that end a program in order: an exception where it stands, so that whoever has started something ends it.
+
+Python drops an exception that comes in the middle of `__del__`, of a weak reference's callback or of a fork, and prints
+a traceback instead. Then the signal comes once more, a moment later.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+_ONCE_MORE_S = 0.05
+"""What drops exceptions is over within microseconds."""
+
+_SIGNAL_STATUS = 128
+"""A shell's: a program that a signal ended has this and the signal's number as its status."""
+
+_drop = sys.unraisablehook
+_once: dict[int, bool] = {}
+
+
+def end_in_order(number: signal.Signals, *, once: bool = False) -> None:
+    """From now on the signal raises SystemExit in the main thread, with the status that a shell gives it.
+
+    Args:
+        number: of the signal.
+        once: a second one does not break off the end.
+    """
+    global _drop
+    _once[number] = once
+    signal.signal(number, _end)
+    if sys.unraisablehook is not _on_dropped:
+        _drop, sys.unraisablehook = sys.unraisablehook, _on_dropped
+
+
+def _end(number: int, _: object) -> NoReturn:
+    if _once[number]:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(_SIGNAL_STATUS + number)
+
+
+def _on_dropped(dropped: Any) -> None:
+    number = _number_of(dropped.exc_value)
+    if number is None:
+        _drop(dropped)
+        return
+    from threading import Timer  # not needed by a program that ends without a signal
+
+    if number in _once:
+        signal.signal(number, _end)
+    again = Timer(_ONCE_MORE_S, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+
+
+def _number_of(error: BaseException | None) -> int | None:
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT
+    if not isinstance(error, SystemExit):
+        return None
+    return next((number for number in _once if error.code == _SIGNAL_STATUS + number), None)

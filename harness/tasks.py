@@ -6,6 +6,7 @@ hides a check that did not happen.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +37,11 @@ PYTEST_REPORT: Final = ".hil/tests.xml"
 
 TIDY_UP_S: Final = 20
 """What an interrupted tool may take to end in order."""
+
+IN_PROCESSES: Final = (
+    (f"--numprocesses={min(os.cpu_count() or 1, 7) + 1}", "--dist=loadscope") if find_spec("xdist") else ()
+)
+"""One process of tests more than there are processors, since tests wait much; eight have TensorFlow eight times."""
 
 NO_BOARD: Final = "on a board: none is chosen here: pytest --board=nucleo_f446re"
 """Where the firmware is meant to be tested too, and why it is not: nobody may take a green run for one there."""
@@ -101,7 +108,7 @@ TASKS: Final = (
     ),
     Task("lint", "likely mistakes", (("ruff", "check"),)),
     Task("types", "the types of the Python code", (("mypy",),)),
-    Task("tests", "everything under tests/", (("pytest", f"--junit-xml={PYTEST_REPORT}"),)),
+    Task("tests", "everything under tests/", (("pytest", f"--junit-xml={PYTEST_REPORT}", *IN_PROCESSES),)),
     Task(
         "fuzz",
         "the firmware on hostile input, under clang's libFuzzer",

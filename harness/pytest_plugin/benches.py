@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
@@ -95,7 +94,7 @@ def say(config: pytest.Config, text: str) -> None:
     """On the terminal, at once: pytest keeps what is written while a test waits, also in a worker."""
     capture = config.pluginmanager.get_plugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else nullcontext():
-        worker = os.environ.get("PYTEST_XDIST_WORKER")
+        worker = getattr(config, "workerinput", {}).get("workerid")  # of pytest-xdist
         sys.stderr.write(f"\nhil{f' {worker}' if worker else ''}: {text}\n")
         sys.stderr.flush()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +94,6 @@ def choices_of(config: pytest.Config) -> dict[str, tuple[TargetChoice, ...]]:
         wait_s=wait_s,
         baud=config.getoption("hil_baud"),
     )
-    if wait_s is None and "PYTEST_XDIST_WORKER" in os.environ:
+    if wait_s is None and hasattr(config, "workerinput"):  # in a worker of pytest-xdist
         boards = tuple(replace(choice, wait_s=_XDIST_WAIT_S) for choice in boards)
     return {kind: boards if kind == "board" else (TargetChoice(kind),) for kind in asked_for(config) or KINDS}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from datetime import datetime, timezone
 from pathlib import Path
@@ -113,7 +112,7 @@ def properties_of(target: Target) -> list[tuple[str, object]]:
 def write_index_of(config: pytest.Config) -> None:
     """The index of all reports of this run; with pytest-xdist the last of all processes writes it."""
     folder = config.getoption("hil_report")
-    if folder is None or "PYTEST_XDIST_WORKER" in os.environ or not Path(folder).is_dir():
+    if folder is None or hasattr(config, "workerinput") or not Path(folder).is_dir():
         return
     from harness.report.folder import read_records, write_index
 

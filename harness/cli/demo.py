@@ -24,5 +24,5 @@ def demo_command(target: TargetChoice) -> int:
         json=PerModel("--json", None, ".json", [model]),
         report=ReportFolder(work_dir() / "reports" / "demo", [model]).writable(),
     )
-    (run,) = run_models([model], Settings((target,), Limits()), files)
+    (run,) = run_models([model], Settings((target,), Limits(), counts_ticks=True), files)
     return worst_exit_code([run.exit_code])

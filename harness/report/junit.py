@@ -98,7 +98,9 @@ def _properties(record: Record) -> dict[str, Any]:
     found = {
         "target": target["name"],
         "serial_number": target.get("serial_number"),
+        "unique_id": target.get("unique_id") if target.get("chip") else None,
         "build_id": firmware.get("build_id"),
+        "elf_sha256": firmware.get("elf_sha256"),
         "weights_crc32": weights.get("crc32_device"),
         "kernel": record["kernel"],
         "max_abs": max((float(each["max_abs"]) for each in record["tensors"]), default=None),

@@ -153,8 +153,12 @@ def _worst(worst: Record, tolerance: Record | None) -> list[str]:
         return [values, f"The error is {error:.3g}, and none is allowed there."]
     return [
         values,
-        f"The error of {error:.3g} is {_percent(worst['share'], 'of')} what is allowed there.",
+        f"The error of {error:.3g} is {_percent(worst['share'], 'of')} what is allowed there{_left(worst['share'])}.",
     ]
+
+
+def _left(share: float | str) -> str:
+    return f"; {_percent(1 - float(share))} of it is left" if 0 <= float(share) <= 1 else ""
 
 
 def _tolerance(record: Record, worst: Record) -> list[str]:

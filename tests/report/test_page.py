@@ -207,3 +207,15 @@ def test_a_share_beyond_all_is_a_word() -> None:
     of_run["tensors"][0]["share"] = "Infinity"
     assert math.isinf(float(of_run["tensors"][0]["share"]))
     assert "infinite" in Page(report_page(of_run)).text
+
+
+def test_the_measures_of_each_tensor() -> None:
+    text = Page(report_page(record(made_run()))).text
+    assert "RMSE MAE mean std l2r NSE cos beyond tolerance first step beyond" in text
+    assert "of what is allowed there; " in text
+    assert "of it is left." in text
+    failed = record(made_run(change=add_one))
+    (wrong,) = [each for each in failed["tensors"] if each["beyond"]]
+    text = Page(report_page(failed)).text
+    assert f"1 ({100 / wrong['elements']:.3g} %) 5" in text
+    assert "is left" not in text

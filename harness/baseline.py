@@ -1,7 +1,8 @@
-"""What a kernel cost before, in a committed file, and whether it costs more now.
+"""What a kernel or a model cost before and how accurate it was, in a committed file, and whether it is worse now.
 
     {"schema": "lstm-hil/baseline/1", "percent": 2.0, "entries": [
-     {"target": "qemu", "kernel": "packed", "input_size": 28, "units": 75, "compiler": "gcc 12.2.1", "figures": {...}}]}
+     {"target": "qemu", "kernel": "packed", "input_size": 28, "units": 75, "compiler": "gcc 12.2.1", "figures": {...}},
+     {"target": "qemu", "kernel": "packed", "model": "m.keras", "values": "0c1d", "compiler": "gcc 12.2.1", ...}]}
 
 Instructions are counted, not timed, so that a busy machine changes nothing; another compiler does, and then nobody can
 say what got worse. Figures that depend on it are compared with those of the same compiler only.
@@ -14,7 +15,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from harness.errors import UsageError
 
@@ -31,6 +32,12 @@ OF_ONE_COMPILER = ("instructions_per_step", "cycles_per_step", "flash_bytes", "s
 
 FIGURES = (*OF_ANY_COMPILER, *OF_ONE_COMPILER)
 """All of a `bench.Cost` that may only get less."""
+
+ERROR_PREFIX = "max_abs_error"
+"""Of a model each tensor has one: `max_abs_error lstm.h`."""
+
+MODEL_FIGURES = ("image_bytes", "work_bytes")
+"""Beside its errors and what its steps cost. Both are laid out by the host."""
 
 _MOST_BYTES = 8 << 20
 """Largest file that is read: 20,000 entries."""
@@ -57,17 +64,41 @@ class Key:
         return f"{self.kernel} {self.input_size},{self.units} on {self.target}"
 
 
+@dataclass(frozen=True, order=True)
+class ModelKey:
+    """What figures of a model are of.
+
+    Attributes:
+        target: kind of the target, or name of the board.
+        model: name of its file, and of the one LSTM that is validated, if there is one.
+        kernel: what computes its LSTMs.
+    """
+
+    target: str
+    model: str
+    kernel: str
+
+    def __str__(self) -> str:
+        """`m.keras by packed on qemu`."""
+        return f"{self.model} by {self.kernel} on {self.target}"
+
+
+AnyKey: TypeAlias = Key | ModelKey
+
+
 @dataclass(frozen=True)
 class Entry:
     """Figures of one key.
 
     Attributes:
         compiler: of the firmware, with its version.
-        figures: by the names in FIGURES; what was not measured is not there.
+        figures: by name; what was not measured is not there.
+        values: of a model: a hash over weights and inputs, without which its errors say nothing.
     """
 
     compiler: str
     figures: Mapping[str, float]
+    values: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,9 +111,9 @@ class Baseline:
     """
 
     percent: float
-    entries: Mapping[Key, Entry]
+    entries: Mapping[AnyKey, Entry]
 
-    def updated(self, measured: Mapping[Key, Entry]) -> Baseline:
+    def updated(self, measured: Mapping[AnyKey, Entry]) -> Baseline:
         """The same with new figures in the place of old ones, and those of others as they were."""
         return Baseline(self.percent, {**self.entries, **measured})
 
@@ -98,7 +129,7 @@ class Difference:
         now: measured.
     """
 
-    key: Key
+    key: AnyKey
     name: str
     before: float
     now: float
@@ -138,7 +169,7 @@ def entry_of(compiler: str, row: Mapping[str, Any]) -> Entry:
 
 def compare_with(
     baseline: Baseline,
-    measured: Mapping[Key, Entry],
+    measured: Mapping[AnyKey, Entry],
     percent: float | None = None,
     slack: Mapping[str, float] | None = None,
 ) -> Comparison:
@@ -157,16 +188,17 @@ def compare_with(
         if before is None:
             notes.append(f"{key}: not in the baseline")
             continue
-        names: tuple[str, ...] = FIGURES
+        names = [name for name in before.figures if name in entry.figures]
         if before.compiler != entry.compiler:
-            names = OF_ANY_COMPILER
+            names = [name for name in names if name not in OF_ONE_COMPILER]
             notes.append(
                 f"{key}: instructions, cycles, flash and stack are not compared: the baseline is of "
                 f"{before.compiler}, this is {entry.compiler}"
             )
+        if before.values != entry.values:
+            names = [name for name in names if not name.startswith(ERROR_PREFIX)]
+            notes.append(f"{key}: errors are not compared: the baseline is of other weights or inputs")
         for name in names:
-            if name not in before.figures or name not in entry.figures:
-                continue
             compared += 1
             difference = Difference(key, name, before.figures[name], entry.figures[name])
             allowed = percent / 100 * difference.before + (slack or {}).get(name, 0.0)
@@ -196,15 +228,19 @@ def read_baseline(path: Path) -> Baseline:
         raise UsageError(
             f"{path} is no baseline: {reason}",
             code="baseline_unreadable",
-            remedy="give a file that `hil bench --baseline FILE --update-baseline` wrote",
+            remedy="give a file that `--baseline FILE --update-baseline` wrote",
         ) from error
 
 
 def baseline_text(baseline: Baseline) -> str:
     """The text of a file: an entry a line and in order, so that a change of one is a change of one line."""
     lines = []
-    for key, entry in sorted(baseline.entries.items()):
-        of = {"target": key.target, "kernel": key.kernel, "input_size": key.input_size, "units": key.units}
+    for key, entry in sorted(baseline.entries.items(), key=lambda each: (isinstance(each[0], ModelKey), each[0])):
+        of: dict[str, Any] = {"target": key.target, "kernel": key.kernel}
+        if isinstance(key, ModelKey):
+            of |= {"model": key.model, "values": entry.values}
+        else:
+            of |= {"input_size": key.input_size, "units": key.units}
         lines.append(json.dumps({**of, "compiler": entry.compiler, "figures": dict(entry.figures)}, allow_nan=False))
     head = f'{{"schema": "{SCHEMA}", "percent": {json.dumps(baseline.percent, allow_nan=False)}, "entries": [\n'
     return head + ",\n".join(lines) + "\n]}\n"
@@ -223,17 +259,28 @@ def check_percent(percent: float | None, source: str) -> None:
 def _baseline(content: Any) -> Baseline:
     if content["schema"] != SCHEMA:
         raise ValueError(f"its schema is not {SCHEMA}")
-    entries: dict[Key, Entry] = {}
+    entries: dict[AnyKey, Entry] = {}
     for each in content["entries"]:
-        key = Key(_text(each["target"]), int(each["input_size"]), int(each["units"]), _text(each["kernel"]))
+        key = _key(each)
         if key in entries:
             raise ValueError(f"it has {key} twice")
-        figures = {name: _figure(value) for name, value in each["figures"].items() if name in FIGURES}
-        entries[key] = Entry(_text(each["compiler"]), figures)
+        figures = {name: _figure(value) for name, value in each["figures"].items() if _is_known(name)}
+        values = _text(each["values"]) if isinstance(key, ModelKey) else ""
+        entries[key] = Entry(_text(each["compiler"]), figures, values)
     percent = float(content["percent"])
     if not 0 <= percent < math.inf:
         raise ValueError(f"its percent is {percent}")
     return Baseline(percent, entries)
+
+
+def _key(entry: Any) -> AnyKey:
+    if "model" in entry:
+        return ModelKey(_text(entry["target"]), _text(entry["model"]), _text(entry["kernel"]))
+    return Key(_text(entry["target"]), int(entry["input_size"]), int(entry["units"]), _text(entry["kernel"]))
+
+
+def _is_known(name: str) -> bool:
+    return name in FIGURES or name in MODEL_FIGURES or name.startswith(f"{ERROR_PREFIX} ")
 
 
 def _text(value: Any) -> str:

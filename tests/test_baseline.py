@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +16,11 @@ from harness.baseline import (
     FIGURES,
     OF_ANY_COMPILER,
     SCHEMA,
+    AnyKey,
     Baseline,
     Entry,
     Key,
+    ModelKey,
     baseline_text,
     compare_with,
     entry_of,
@@ -29,6 +32,8 @@ from harness.errors import UsageError
 
 OWN = Path(__file__).parent / "baselines" / "kernels.json"
 KEY = Key("qemu", 28, 75, "packed")
+MODEL_KEY = ModelKey("qemu", "m.keras", "packed")
+GOLDEN = Path(__file__).parent / "golden" / "v1.golden"
 GCC = "GCC 12.2.1"
 
 
@@ -36,7 +41,7 @@ def baseline(**figures: float) -> Baseline:
     return Baseline(2.0, {KEY: Entry(GCC, figures)})
 
 
-def measured(**figures: float) -> dict[Key, Entry]:
+def measured(**figures: float) -> dict[AnyKey, Entry]:
     return {KEY: Entry(GCC, figures)}
 
 
@@ -73,12 +78,25 @@ def test_every_figure_is_compared() -> None:
 
 
 def test_another_compiler_is_told_and_only_what_it_cannot_change_is_compared() -> None:
-    after = {KEY: Entry("GCC 15", dict.fromkeys(FIGURES, 2.0))}
+    after: dict[AnyKey, Entry] = {KEY: Entry("GCC 15", dict.fromkeys(FIGURES, 2.0))}
     found = compare_with(baseline(**dict.fromkeys(FIGURES, 1.0)), after)
     assert [each.name for each in found.worse] == list(OF_ANY_COMPILER)
     (note,) = found.notes
     assert "GCC 12.2.1" in note
     assert "GCC 15" in note
+
+
+def test_errors_of_other_values_say_nothing() -> None:
+    figures = {"max_abs_error output": 1e-7, "work_bytes": 100.0}
+    before = Baseline(2.0, {MODEL_KEY: Entry(GCC, figures, "0c1d")})
+    worse = {name: 2 * figure for name, figure in figures.items()}
+    found = compare_with(before, {MODEL_KEY: Entry(GCC, worse, "0c1d")})
+    assert [each.name for each in found.worse] == ["max_abs_error output", "work_bytes"]
+    found = compare_with(before, {MODEL_KEY: Entry(GCC, worse, "ffff")})
+    assert [each.name for each in found.worse] == ["work_bytes"]
+    assert found.notes == (
+        "m.keras by packed on qemu: errors are not compared: the baseline is of other weights or inputs",
+    )
 
 
 def test_what_is_not_there_is_told() -> None:
@@ -90,10 +108,13 @@ def test_what_is_not_there_is_told() -> None:
 def test_a_file_comes_back_with_an_entry_a_line(tmp_path: Path) -> None:
     path = tmp_path / "b.json"
     other = Key("nucleo_f446re", 1, 3, "arm_math")
-    written = baseline(instructions_per_step=1000.5).updated({other: Entry("GCC 9", {"cycles_per_step": 7})})
+    of_model = Entry(GCC, {"max_abs_error lstm.h": 1e-8, "work_bytes": 100}, "0c1d")
+    written = baseline(instructions_per_step=1000.5).updated(
+        {MODEL_KEY: of_model, other: Entry("GCC 9", {"cycles_per_step": 7})}
+    )
     path.write_text(baseline_text(written))
     assert read_baseline(path) == written
-    assert len(path.read_text().splitlines()) == 4
+    assert len(path.read_text().splitlines()) == 5
     again = written.updated(measured(instructions_per_step=3.0))
     assert again.entries[other] == written.entries[other]
     assert again.entries[KEY].figures == {"instructions_per_step": 3.0}
@@ -111,12 +132,16 @@ JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(["schema", "percent", "entries", "target", "kernel", "units", "compiler", "figures"]), JSON)
+FIELDS = ["schema", "percent", "entries", "target", "kernel", "units", "model", "values", "compiler", "figures"]
+
+
+@given(st.sampled_from(FIELDS), st.integers(0, 1), JSON)
 def test_a_file_of_anything_is_a_baseline_or_a_usage_error(
-    tmp_path_factory: pytest.TempPathFactory, place: str, value: Any
+    tmp_path_factory: pytest.TempPathFactory, place: str, entry: int, value: Any
 ) -> None:
-    content = json.loads(baseline_text(baseline(instructions_per_step=1.0)))
-    (content if place in content else content["entries"][0])[place] = value
+    of_model: dict[AnyKey, Entry] = {MODEL_KEY: Entry(GCC, {"max_abs_error output": 1e-7}, "0c1d")}
+    content = json.loads(baseline_text(baseline(instructions_per_step=1.0).updated(of_model)))
+    (content if place in content else content["entries"][entry])[place] = value
     path = tmp_path_factory.mktemp("baseline") / "b.json"
     path.write_text(json.dumps(content))
     try:
@@ -160,6 +185,51 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert run(more) == 0
     assert "note    packed 1,1 on native: not in the baseline" in capsys.readouterr().out
     assert run([*more, "--baseline-strict"]) == 1
+
+
+def test_a_model_and_its_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if missing := missing_parts(("gcc", "libc6-dev")):
+        pytest.skip(f"native: {missing[0].name} is not installed")
+    path = tmp_path / "b.json"
+    validate = ["validate", str(GOLDEN), "--native", "--baseline", str(path)]
+    assert run([*validate, "--update-baseline"]) == 0
+    ((key, entry),) = read_baseline(path).entries.items()
+    assert str(key) == "v1.golden by packed on native"
+    assert 0 < entry.figures["max_abs_error both.forward.h_last"] < 1e-6
+    assert entry.figures["image_bytes"] > 4 * 342
+    assert run(validate) == 0
+    count = len(entry.figures)
+    said = f"BASELINE PASS b.json: 0 of {count} figures worse by more than 2 %, 0 entries not compared in full"
+    assert capsys.readouterr().out.splitlines()[-1] == said
+    content = json.loads(path.read_text())
+    content["entries"][0]["figures"]["max_abs_error output"] /= 2
+    path.write_text(json.dumps(content))
+    assert run(validate) == 1
+    assert "worse   v1.golden by packed on native: max_abs_error output" in capsys.readouterr().out
+
+
+def test_a_model_that_failed_is_no_baseline(tmp_path: Path) -> None:
+    if missing := missing_parts(("gcc", "libc6-dev")):
+        pytest.skip(f"native: {missing[0].name} is not installed")
+    path, expected = tmp_path / "b.json", tmp_path / "y.npz"
+    np.savez(expected, output=np.full((2, 2), 9.0))
+    arguments = ["validate", str(GOLDEN), "--native", "--baseline", str(path), "--update-baseline"]
+    assert run([*arguments, "--expected", str(expected)]) == 1
+    assert not read_baseline(path).entries
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--update-baseline"], "--baseline FILE"),
+        (["--baseline", "none.json"], "none.json"),
+        (["--baseline", str(OWN), "--resume", "--json", "r.json"], "--resume and --baseline"),
+        (["--baseline", str(OWN), str(GOLDEN)], "two models are named v1.golden"),
+    ],
+)
+def test_usage_errors_of_validate(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", str(GOLDEN), "--native", *options]) == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.bench_baseline import BaselineOptions
+from harness.cli.baseline import BaselineFile, BaselineOptions, BaselinePercent, BaselineStrict, UpdateBaseline
 from harness.cli.bench_link import bench_link
 from harness.cli.options import ready_target, say, takes_target
 from harness.errors import UsageError
@@ -17,6 +17,9 @@ from harness.targets.boards import DEFAULT_BOARD, board
 from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.baseline import AnyKey, Entry
     from harness.bench import Cost
 
 
@@ -30,19 +33,10 @@ def bench_command(
     link: Annotated[
         bool, typer.Option("--link", help="Goodput of the link instead, over a paced line or a board's own.")
     ] = False,
-    baseline: Annotated[
-        Path | None, typer.Option("--baseline", metavar="FILE", help="Fail where a figure is worse than in this file.")
-    ] = None,
-    percent: Annotated[
-        float | None,
-        typer.Option("--baseline-percent", metavar="X", help="How much worse it may be. Default: what the file says."),
-    ] = None,
-    update: Annotated[
-        bool, typer.Option("--update-baseline", help="Put the figures into the file, in place of old ones.")
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--baseline-strict", help="Fail also where the file has nothing to compare with.")
-    ] = False,
+    baseline: BaselineFile = None,
+    percent: BaselinePercent = None,
+    update: UpdateBaseline = False,
+    strict: BaselineStrict = False,
     json_path: Annotated[Path | None, typer.Option("--json", metavar="F", help="The figures as JSON.")] = None,
 ) -> int:
     """Count instructions (QEMU) or cycles (board) of a time step by each kernel, estimate cycles, measure memory.
@@ -73,7 +67,21 @@ def bench_command(
     if json_path is not None:
         _write(costs, json_path)
         console.print(f"written {json_path}", markup=False)
-    return held.judge(console, target, costs)
+    return _held_against(held, console, target, costs)
+
+
+def _held_against(held: BaselineOptions, console: Console, target: TargetChoice, costs: list[Cost]) -> int:
+    """The exit code, by a baseline if one was given."""
+    from harness.baseline import Key, entry_of
+    from harness.bench import INTERRUPT_INSTRUCTIONS, INTERRUPT_STACK_BYTES, STEPS
+
+    name = target.name if target.kind == "board" and target.name else target.kind
+    measured: dict[AnyKey, Entry] = {
+        Key(name, cost.input_size, cost.units, cost.kernel): entry_of(cost.compiler, asdict(cost)) for cost in costs
+    }
+    of_interrupt = INTERRUPT_INSTRUCTIONS / STEPS
+    slack = {"instructions_per_step": of_interrupt, "cycles_per_step": of_interrupt}
+    return held.judge(console, measured, {**slack, "stack_bytes": INTERRUPT_STACK_BYTES})
 
 
 def _shape(text: str) -> tuple[int, int]:

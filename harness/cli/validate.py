@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.baseline import BaselineFile, BaselineOptions, BaselinePercent, BaselineStrict, UpdateBaseline
 from harness.cli.files import PerModel, ReportFolder, start_recording
+from harness.cli.model_figures import check_names, measured_of
 from harness.cli.model_options import AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.options import takes_target
 from harness.cli.resume import Earlier, Keys, check_resume, earlier_runs, saved_sha256
@@ -316,6 +318,10 @@ def validate_command(
         bool,
         typer.Option("--resume", help="Leave out models of whose runs the records in --json say that nothing changed."),
     ] = False,
+    baseline: BaselineFile = None,
+    percent: BaselinePercent = None,
+    update: UpdateBaseline = False,
+    strict: BaselineStrict = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show all that the device tells, not only its warnings.")
     ] = False,
@@ -340,11 +346,29 @@ def validate_command(
     count = checked_workers(workers, targets, record, cluster)
     if resume:
         check_resume(json_path, report, targets)
-    # A report says what a step costs. It is slower, so nobody else pays for it.
-    counts = report is not None
+    held = BaselineOptions(baseline, percent, update, strict)
+    held.check()
+    if baseline is not None:
+        check_names(models)
+        if resume:
+            raise UsageError(
+                "--resume and --baseline were both given", remedy="leave out --resume: figures are measured"
+            )
+    # A report and a baseline say what a step costs. It is slower, so nobody else pays for it.
+    counts = report is not None or baseline is not None
     settings = Settings(targets, Limits(atol, rtol), random, computation, layer, counts_ticks=counts)
     runs = run_models(models, settings, files, count, cluster, resume=resume, verbose=verbose)
-    return worst_exit_code([run.exit_code for run in runs])
+    return worst_exit_code([*(run.exit_code for run in runs), _against(held, runs, targets[0])])
+
+
+def _against(held: BaselineOptions, runs: Sequence[Validation | Earlier], target: TargetChoice) -> ExitCode:
+    """What a baseline says of the runs, if one was given."""
+    if held.path is None:
+        return ExitCode.PASS
+    from harness.report.terminal import make_console
+
+    measured = [run for run in runs if not isinstance(run, Earlier)]
+    return held.judge(make_console(), measured_of(measured, target))
 
 
 def run_models(

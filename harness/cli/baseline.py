@@ -1,20 +1,34 @@
-"""`hil bench --baseline`: the figures against those of a committed file."""
+"""`--baseline` of `hil bench` and `hil validate`: figures against those of a committed file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from harness.errors import ExitCode, UsageError
-from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.baseline import Baseline, Comparison
-    from harness.bench import Cost
+    from harness.baseline import AnyKey, Baseline, Comparison, Entry
+
+BaselineFile = Annotated[
+    Path | None, typer.Option("--baseline", metavar="FILE", help="Fail where a figure is worse than in this file.")
+]
+BaselinePercent = Annotated[
+    float | None,
+    typer.Option("--baseline-percent", metavar="X", help="How much worse it may be. Default: what the file says."),
+]
+UpdateBaseline = Annotated[
+    bool, typer.Option("--update-baseline", help="Put the figures into the file, in place of old ones.")
+]
+BaselineStrict = Annotated[
+    bool, typer.Option("--baseline-strict", help="Fail also where the file has nothing to compare with.")
+]
 
 
 @dataclass(frozen=True)
@@ -58,30 +72,30 @@ class BaselineOptions:
         if self.path is not None:
             self._read(self.path)
 
-    def judge(self, console: Console, target: TargetChoice, costs: Sequence[Cost]) -> int:
+    def judge(
+        self, console: Console, measured: Mapping[AnyKey, Entry], slack: Mapping[str, float] | None = None
+    ) -> ExitCode:
         """Print what is worse, and the exit code; or write the file anew.
+
+        Args:
+            console: for people.
+            measured: the figures.
+            slack: see `compare_with`.
 
         Raises:
             UsageError: the file cannot be written.
         """
         if self.path is None:
-            return int(ExitCode.PASS)
-        from harness.baseline import Key, compare_with, entry_of
-        from harness.bench import INTERRUPT_INSTRUCTIONS, INTERRUPT_STACK_BYTES, STEPS
+            return ExitCode.PASS
+        from harness.baseline import compare_with
 
-        name = target.name if target.kind == "board" and target.name else target.kind
-        measured = {
-            Key(name, cost.input_size, cost.units, cost.kernel): entry_of(cost.compiler, asdict(cost)) for cost in costs
-        }
         baseline = self._read(self.path)
-        of_interrupt = INTERRUPT_INSTRUCTIONS / STEPS
-        slack = {"instructions_per_step": of_interrupt, "cycles_per_step": of_interrupt}
-        found = compare_with(baseline, measured, self.percent, {**slack, "stack_bytes": INTERRUPT_STACK_BYTES})
+        found = compare_with(baseline, measured, self.percent, slack)
         self._print(console, found)
         if self.update:
             _write(self.path, baseline.updated(measured))
             console.print(f"written {self.path}, {len(measured)} of its entries new", markup=False)
-            return int(ExitCode.PASS)
+            return ExitCode.PASS
         percent = baseline.percent if self.percent is None else self.percent
         has_failed = bool(found.worse) or (self.strict and bool(found.notes))
         console.print(
@@ -89,7 +103,7 @@ class BaselineOptions:
             f"figures worse by more than {percent:g} %, {len(found.notes)} entries not compared in full",
             markup=False,
         )
-        return int(ExitCode.OUT_OF_TOLERANCE if has_failed else ExitCode.PASS)
+        return ExitCode.OUT_OF_TOLERANCE if has_failed else ExitCode.PASS
 
     def _print(self, console: Console, found: Comparison) -> None:
         for note in () if self.update else found.notes:

@@ -71,6 +71,7 @@ ALLOWED: dict[str, set[str]] = {
     "bootstrap": {"errors"},
     "renode": {"errors", "processes"},
     "report": {
+        "baseline",
         "compare",
         "diagnosis",
         "errors",

@@ -14,7 +14,6 @@ import typer
 
 from harness.cli.baseline import BaselineFile, BaselineOptions, BaselinePercent, BaselineStrict, UpdateBaseline
 from harness.cli.files import PerModel, ReportFolder, start_recording
-from harness.cli.model_figures import check_names, measured_of
 from harness.cli.model_options import AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.options import takes_target
 from harness.cli.resume import Earlier, Keys, check_resume, earlier_runs, saved_sha256
@@ -349,7 +348,9 @@ def validate_command(
     held = BaselineOptions(baseline, percent, update, strict)
     held.check()
     if baseline is not None:
-        check_names(models)
+        name, count_of_name = Counter(model.name for model in models).most_common(1)[0]
+        if count_of_name > 1:
+            raise UsageError(f"two models are named {name}", remedy="give --baseline to one of them at a time")
         if resume:
             raise UsageError(
                 "--resume and --baseline were both given", remedy="leave out --resume: figures are measured"
@@ -365,10 +366,12 @@ def _against(held: BaselineOptions, runs: Sequence[Validation | Earlier], target
     """What a baseline says of the runs, if one was given."""
     if held.path is None:
         return ExitCode.PASS
+    from harness.report.model_figures import model_entry
     from harness.report.terminal import make_console
 
-    measured = [run for run in runs if not isinstance(run, Earlier)]
-    return held.judge(make_console(), measured_of(measured, target))
+    # Of those that passed: figures of wrong numbers must not become a baseline.
+    passed = [run for run in runs if not isinstance(run, Earlier) and run.exit_code == ExitCode.PASS]
+    return held.judge(make_console(), dict(model_entry(run, target) for run in passed))
 
 
 def run_models(

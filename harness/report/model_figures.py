@@ -1,45 +1,21 @@
-"""What `hil validate --baseline` holds against a file: how accurate a model is, what it takes and what a step costs."""
+"""What a baseline holds of a model: how accurate it is, what it takes and what a step costs."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness.errors import ExitCode, UsageError
+from harness.baseline import ERROR_PREFIX, Entry, ModelKey
+from harness.compare.metrics import absolute_errors
+from harness.model.trace import TraceLevel
+from harness.oracle.reference import reference
 from harness.targets.choice import TargetChoice
-
-if TYPE_CHECKING:
-    from harness.baseline import AnyKey, Entry, ModelKey
-    from harness.validation import Validation
+from harness.ticks import tick_unit
+from harness.validation import Validation
 
 
-def check_names(models: Sequence[Path]) -> None:
-    """Refuse models that a baseline could not tell apart.
-
-    Raises:
-        UsageError: two files have the same name.
-    """
-    names = [path.name for path in models]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"two models are named {name}", remedy="give --baseline to one of them at a time")
-
-
-def measured_of(runs: Sequence[Validation], target: TargetChoice) -> dict[AnyKey, Entry]:
-    """The figures of the runs that passed: those of wrong numbers must not become a baseline."""
-    return dict(_measured(run, target) for run in runs if run.exit_code == ExitCode.PASS)
-
-
-def _measured(run: Validation, target: TargetChoice) -> tuple[ModelKey, Entry]:
-    from harness.baseline import ERROR_PREFIX, Entry, ModelKey
-    from harness.compare.metrics import absolute_errors
-    from harness.model.trace import TraceLevel
-    from harness.oracle.reference import reference
-    from harness.ticks import tick_unit
-
+def model_entry(run: Validation, target: TargetChoice) -> tuple[ModelKey, Entry]:
+    """The figures of a run that passed, and what they are of."""
     assert run.loaded is not None
     assert run.inputs is not None
     assert run.hello is not None

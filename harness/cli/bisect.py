@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.exit_codes import worst_exit_code
 from harness.cli.files import PerModel
-from harness.cli.model_options import AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
+from harness.cli.model_options import AbsoluteTolerance, Batch, KernelName, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.options import takes_target
-from harness.cli.session import DEFAULT_KERNEL, Computation, RandomInputs, Settings
-from harness.cli.validate import KERNELS, Files, run_models, worst_exit_code
+from harness.cli.run_files import Files
+from harness.cli.run_models import run_models
+from harness.cli.session import Computation, RandomInputs, Settings
 from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
@@ -35,12 +37,7 @@ def bisect_command(
     steps: Steps = None,
     seed: Seed = None,
     layer: Layer = None,
-    kernel: Annotated[
-        str | None,
-        typer.Option(
-            "--kernel", metavar="|".join(KERNELS), help=f"What computes the LSTMs. Default: {DEFAULT_KERNEL}."
-        ),
-    ] = None,
+    kernel: KernelName = None,
     json_path: Annotated[str | None, typer.Option("--json", metavar="R.json", help="The record of the run.")] = None,
 ) -> int:
     """Find the first step, layer, unit and gate that is wrong, and why: from the gates, with that step run alone."""

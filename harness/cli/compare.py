@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.model_options import Batch, Seed, Steps
+from harness.cli.exit_codes import worst_exit_code
+from harness.cli.model_options import Batch, KernelName, Seed, Steps
 from harness.cli.options import takes_target
-from harness.cli.session import DEFAULT_KERNEL, Computation, ModelFiles, Outcome, RandomInputs, Settings
-from harness.cli.validate import KERNELS, worst_exit_code
+from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings
 from harness.errors import ExitCode, UsageError
 from harness.targets.choice import TargetChoice
 
@@ -36,12 +36,7 @@ def compare_command(
     batch: Batch = None,
     steps: Steps = None,
     seed: Seed = None,
-    kernel: Annotated[
-        str | None,
-        typer.Option(
-            "--kernel", metavar="|".join(KERNELS), help=f"What computes the LSTMs. Default: {DEFAULT_KERNEL}."
-        ),
-    ] = None,
+    kernel: KernelName = None,
     json_path: Annotated[Path | None, typer.Option("--json", metavar="F", help="The comparison as JSON.")] = None,
 ) -> int:
     """Compare runs, or models before and after pruning, rounding or training; of three or more a ranking too.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from harness.build.paths import project_root, work_dir
+from harness.cli.exit_codes import worst_exit_code
 from harness.cli.files import PerModel, ReportFolder
 from harness.cli.options import takes_target
+from harness.cli.run_files import Files
+from harness.cli.run_models import run_models
 from harness.cli.session import Settings
-from harness.cli.validate import Files, run_models, worst_exit_code
 from harness.targets.choice import TargetChoice
 
 

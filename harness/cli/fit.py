@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.model_options import KERNELS
 from harness.cli.options import ready_firmware, say
-from harness.cli.validate import KERNELS
+from harness.cli.session import DEFAULT_KERNEL
 from harness.errors import ExitCode, UsageError
 from harness.targets.boards import DEFAULT_BOARD, Board, board
 
@@ -23,7 +24,7 @@ def fit_command(
     steps: Annotated[int, typer.Option("--steps", help="Time steps of a run, if the model leaves them.")] = 16,
     kernel: Annotated[
         str, typer.Option("--kernel", metavar="|".join(KERNELS), help="What computes the LSTMs.")
-    ] = "arm_math",
+    ] = DEFAULT_KERNEL,
     board_name: Annotated[str, typer.Option("--board", metavar="NAME", help="The board.")] = DEFAULT_BOARD,
 ) -> int:
     """Print what a model needs of the chip: memory, longest run, operations, parameters per gate, options."""

@@ -29,7 +29,7 @@ def flash_command(
 
         program()  # before anything is built for it
 
-    from harness.cli.validate import worst_exit_code
+    from harness.cli.exit_codes import worst_exit_code
     from harness.errors import ExitCode
     from harness.report.terminal import make_console, print_error
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.model_options import AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
+from harness.cli.model_options import KERNELS, TRACES, AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.session import DEFAULT_KERNEL, Computation, RandomInputs
-from harness.cli.validate import KERNELS, TRACES
 from harness.errors import UsageError
 
 if TYPE_CHECKING:

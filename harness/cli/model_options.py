@@ -6,6 +6,14 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.session import DEFAULT_KERNEL
+
+KERNELS = ("arm_math", "packed", "packed_fma")
+"""Names for --kernel."""
+
+TRACES = ("none", "last", "h", "hc", "gates")
+"""Levels for --trace, each with all of the one before it."""
+
 AbsoluteTolerance = Annotated[float | None, typer.Option("--atol", help="Absolute tolerance. Default: derived.")]
 
 RelativeTolerance = Annotated[float | None, typer.Option("--rtol", help="Relative tolerance. Default: 2e-6.")]
@@ -22,4 +30,9 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Random inputs: seed. D
 
 Layer = Annotated[
     str | None, typer.Option("--layer", metavar="NAME", help="That LSTM alone, on what Keras itself gives it.")
+]
+
+KernelName = Annotated[
+    str | None,
+    typer.Option("--kernel", metavar="|".join(KERNELS), help=f"What computes the LSTMs. Default: {DEFAULT_KERNEL}."),
 ]

@@ -15,7 +15,7 @@ import pytest
 
 from harness import __version__
 from harness.cli.app import run
-from harness.cli.validate import worst_exit_code
+from harness.cli.exit_codes import worst_exit_code
 from harness.errors import ExitCode
 from harness.targets.boards import board, board_names
 

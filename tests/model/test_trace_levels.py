@@ -29,7 +29,7 @@ def test_each_level_has_what_the_one_before_has(level: TraceLevel) -> None:
 
 
 def test_levels_have_the_names_of_the_command_line() -> None:
-    from harness.cli.validate import TRACES
+    from harness.cli.model_options import TRACES
 
     assert tuple(trace_named(name) for name in TRACES) == tuple(TraceLevel)
     with pytest.raises(UsageError, match="'all'"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +186,10 @@ def modules() -> list[Path]:
     return sorted(path for path in HARNESS.rglob("*.py") if path.parent != HARNESS or path.name != "__init__.py")
 
 
+def folders() -> list[Path]:
+    return sorted(path.parent for path in HARNESS.rglob("__init__.py") if path.parent != HARNESS)
+
+
 def part_of(path: Path) -> str:
     return path.relative_to(HARNESS).parts[0].removesuffix(".py")
 
@@ -222,6 +227,13 @@ def test_the_table_has_no_cycle() -> None:
 def test_only_composers_import_composers() -> None:
     for part, needs in ALLOWED.items():
         assert part in COMPOSERS or not needs & COMPOSERS, part
+
+
+@pytest.mark.parametrize("folder", folders(), ids=lambda folder: folder.name)
+def test_a_folder_says_what_its_files_are(folder: Path) -> None:
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    unnamed = {path.stem for path in folder.glob("*.py")} - {"__init__", *re.findall(r"\w+", text)}
+    assert not unnamed, f"{folder / '__init__.py'} leaves out {', '.join(sorted(unnamed))}"
 
 
 @pytest.mark.parametrize("path", sorted((HARNESS / "protocol").glob("*.py")), ids=lambda path: path.name)

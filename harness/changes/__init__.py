@@ -3,5 +3,5 @@
 side      one of them: its record, what the device computed, and its weights where they are known
 weights   two sets of weights: pruned, rounded, retrained
 compare   one side against the first one, and a ranking of all
-    tables    the same for people
+tables    the same for people
 """

@@ -1,4 +1,18 @@
-"""The command line `hil`: reads options, wires the parts together, turns every error into one message and exit code."""
+"""The command line `hil`: reads options, wires the parts together, turns every error into one message and exit code.
+
+app            all commands; where errors become messages
+validate, info, flash, fit, export, replay, soak, doctor, bisect, compare, golden, vectors, demo
+               a command each; listing has `list`, maintenance `setup` and `test`
+bench          a command, with bench_baseline and bench_link for options that make it another one
+options        what several commands share: the target; model_options: inputs and tolerances
+run_models     many models, each printed as it is done, for `validate` and its like
+session        one of them on a session of a target
+workers        who does that: this process, several, a cluster; remote is what travels there
+run_files      every file that is read and written; files: where a model's own lie
+resume         which models need not be run again
+telling        what a device tells unasked
+exit_codes     the exit code of several runs
+"""
 
 from __future__ import annotations
 

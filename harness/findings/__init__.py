@@ -3,6 +3,9 @@
 `hil doctor` looks for all of them; where another part of the harness comes upon one by itself, it raises the same error
 with the same id and the same words. docs/TROUBLESHOOTING.md is generated from the table:
 `python -m harness.doctor.docgen`.
+
+    kinds        what a finding is
+    table        all of them; machine, ports, board, line and flashing hold the rows, by what they are about
 """
 
 from __future__ import annotations

@@ -17,9 +17,14 @@ Knows no device and no protocol beyond the enumerations that `model.spec` uses.
     network       its nodes in the making, and the tensors between them
     layers        its part for layers that compute, one node each
     reshapes      its part for layers that cut, repeat and join
+    activation_choice  its part for activation functions
+    refusals      how it refuses: by name, with what can be done
     one_layer     one LSTM of any model: what Keras gives it, and what it returns
     load          a file -> LoadedModel
+    cache         what the oracle has said before, so that a second run needs no TensorFlow
     keras_oracle  LoadedModel and inputs -> every tensor that the device is judged by
+    gates         its part for the gates of a step
     reference     ModelSpec and inputs -> the same tensors in float64, without Keras
+    activations   its part for activation functions
     spread        measures how far Keras itself is from float64; docs/ACCURACY.md quotes it
 """

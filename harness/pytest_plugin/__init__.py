@@ -21,6 +21,9 @@ Fixtures:
     device     a greeted `harness.device.Device`; the test runs once for each target
     validate   `validate(model, inputs=None, ...)` -> `harness.validation.Validation`, on the same device
 
+Files: options and markers say what can be asked for, benches keeps the targets, fixtures hands them out, reports says
+what came of a validation. The hooks stand here.
+
 Loaded at every start of pytest in its environment, so it imports nothing heavy before a fixture is used.
 """
 

@@ -1,1 +1,6 @@
-"""A recorded link without its device: as messages, to the session of a host, and as a line to talk to."""
+"""A recorded link without its device.
+
+messages     as messages, and what was none
+host         to the session of a host, which draws its conclusions once more
+transport    as a line to talk to
+"""

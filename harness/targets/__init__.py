@@ -5,5 +5,12 @@
     renode   the same with the F446RE's own memory, as platforms/ describes it
     board    a board at a serial port, flashed if need be; boards/ has what is known of each
 
+    base     what all have in common; emulator and process what some have
+    choice   which one a person chose
+    lock     one user at a time for each board; pool: several boards for several workers
+    identity whether what answers is the board that was asked for
+    scratch  a folder for one run of an emulator, which goes with it
+    snapshot what a target says of itself, kept for reports
+
 A target knows processes and ports; it knows neither frames nor models.
 """

@@ -35,11 +35,12 @@ from harness.protocol.messages import Log
 from harness.protocol.wire import ResetCause
 from harness.renode.find import find_renode
 from harness.targets.base import Target
-from harness.targets.board import BoardTarget, Running
+from harness.targets.board import BoardTarget
 from harness.targets.boards import board
 from harness.targets.choice import TargetChoice
 from harness.targets.identity import DEVICE_ID_MASK
 from harness.targets.native import NativeTarget
+from harness.targets.program import Running
 from harness.targets.qemu import QemuTarget
 from harness.targets.renode import RenodeTarget
 from harness.transport.base import Transport

@@ -177,9 +177,9 @@ def _check_board_if_there(examination: Examination) -> None:
 def _check_board(examination: Examination, choice: TargetChoice) -> None:
     from harness.doctor.board import BoardRig, check_board
     from harness.doctor.outcomes import NotChecked
-    from harness.targets.board import Place
     from harness.targets.boards import board
     from harness.targets.identity import DEVICE_ID_MASK, check_chip, check_program
+    from harness.targets.place import Place
     from harness.transport.serial_port import SerialPort
     from harness.transport.usb import usb_devices
     from harness.workbench import ChipProgram, board_behind, locate, make_target

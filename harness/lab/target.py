@@ -8,6 +8,7 @@ from typing import Any
 from harness.errors import HilError
 from harness.lab.find import find_client
 from harness.lab.place import LabPlace
+from harness.targets.base import LeftRunning
 from harness.targets.board import BoardTarget
 from harness.targets.lock import retry_while_busy
 from harness.transport.base import Transport
@@ -16,7 +17,7 @@ _POLL_S = 2.0
 """Between two tries for a place that somebody else has: each takes the client 1 s."""
 
 
-class LabgridTarget:
+class LabgridTarget(LeftRunning):
     """A board in a lab. It is not flashed: labgrid exports its serial port, and no probe.
 
     Args:
@@ -84,9 +85,6 @@ class LabgridTarget:
         assert self._board is not None, "it was started"
         return self._board.reopen()
 
-    def stop(self) -> None:
-        """Nothing to end: the board goes on, and the port is closed with the device."""
-
     def description(self) -> dict[str, Any]:
         """As of a board, and its place."""
         known: dict[str, Any] = {"name": self._name, "port": None, "serial_number": None, "flashed": None, "notes": []}
@@ -95,14 +93,3 @@ class LabgridTarget:
     def notes(self) -> tuple[str, ...]:
         """As of a board."""
         return () if self._board is None else self._board.notes()
-
-    def preload(self, data: bytes, address: int) -> bool:  # noqa: ARG002 - as the others have it
-        """The firmware writes its flash store itself."""
-        return False
-
-    def post_mortem(self) -> str | None:
-        """Nobody can tell from here."""
-        return None
-
-    def log_path(self) -> None:
-        """A board keeps no log."""

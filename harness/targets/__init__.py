@@ -8,7 +8,8 @@
     base     what all have in common; emulator and process what some have
     choice   which one a person chose
     lock     one user at a time for each board; pool: several boards for several workers
-    identity whether what answers is the board that was asked for
+    place    where a board is; identity: whether what answers there is the one that was asked for
+    program  our firmware, as far as a board has to do with it
     scratch  a folder for one run of an emulator, which goes with it
     snapshot what a target says of itself, kept for reports
 

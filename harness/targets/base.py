@@ -73,3 +73,21 @@ class Target(Protocol):
 
     def log_path(self) -> Path | None:
         """Where messages of what runs the firmware are kept, if there are any."""
+
+
+class LeftRunning:
+    """What targets have in common that run by themselves: boards. Nothing of them begins or ends with us."""
+
+    def stop(self) -> None:
+        """Nothing to end: the board goes on, and the port is closed with the device."""
+
+    def preload(self, data: bytes, address: int) -> bool:  # noqa: ARG002 - as the others have it
+        """The firmware writes its flash store itself."""
+        return False
+
+    def post_mortem(self) -> str | None:
+        """Nobody can tell from here."""
+        return None
+
+    def log_path(self) -> None:
+        """A board keeps no log."""

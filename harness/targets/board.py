@@ -1,29 +1,19 @@
-"""A board at a serial port: found by its USB ids, flashed if it does not hold our firmware, greeted before it is used.
-
-Only a port that belongs to a probe can be flashed: it tells the probe's serial number, and so one number chooses the
-port and what is flashed. A port of another kind (a pseudo-terminal, a network) is used as it is.
-"""
+"""A board at a serial port: flashed if it does not hold our firmware, and greeted before it is used."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
-from harness.errors import (
-    DeviceError,
-    HilError,
-    LinkTimeout,
-    MismatchError,
-    TargetUnavailable,
-    UsageError,
-)
+from harness.errors import DeviceError, HilError, LinkTimeout, MismatchError, TargetUnavailable, UsageError
 from harness.findings import found
+from harness.targets.base import LeftRunning
 from harness.targets.boards import Board
 from harness.targets.identity import check_chip, check_program
 from harness.targets.lock import BoardLock, retry_while_busy
+from harness.targets.place import BoardFinder, Place
+from harness.targets.program import Program, Running
 from harness.transport.base import Transport
 from harness.transport.ports import PortInfo, serial_ports
 from harness.transport.serial_port import SerialPort, parse_address
@@ -40,83 +30,10 @@ _RETURN_TIMEOUT_S = 15.0
 
 _RETRY_S = 0.25
 
-
-@dataclass(frozen=True)
-class Running:
-    """What runs at a board's port.
-
-    Attributes:
-        build_id: of the program.
-        board: that the program is made for; empty where it does not say.
-        device_id: of the chip under it; 0 where there is none, as on QEMU.
-    """
-
-    build_id: bytes
-    board: str = ""
-    device_id: int = 0
+_Back = TypeVar("_Back")
 
 
-class Program(Protocol):
-    """Our firmware, as far as a board target has to do with it. Frames and compilers are not its business."""
-
-    def build_id(self, *, may_build: bool) -> bytes | None:
-        """The build id of our own ELF; None if it is not built and may not be.
-
-        Raises:
-            TargetUnavailable: it could not be built.
-        """
-
-    def running_on(self, line: Transport, timeout_s: float) -> Running:
-        """Greet the device on a line; what it says of itself.
-
-        Raises:
-            LinkError, MismatchError: our firmware does not answer, or one of another protocol does.
-        """
-
-    def set_baud(self, line: Transport, baud: int) -> int:
-        """Change the baud of both ends of a line; the one in force then, see `Device.set_baud`.
-
-        Raises:
-            UsageError: it cannot be.
-            DeviceError: the firmware does not want it.
-            LinkError: the device does not answer any more.
-        """
-
-    def upload(self, serial_number: str | None) -> None:
-        """Write our ELF to the board whose probe has this serial number.
-
-        Raises:
-            FlashError: it could not be written.
-        """
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a board is.
-
-    Attributes:
-        url: its port.
-        baud: to open it with: that of the boot.
-        has_probe: whether the port is that of a probe.
-        serial_number: of the probe; None where it has none.
-    """
-
-    url: str
-    baud: int
-    has_probe: bool = False
-    serial_number: str | None = None
-
-    @property
-    def key(self) -> str:
-        """What tells it from every other place of this machine."""
-        return self.serial_number or (self.url if "://" in self.url else os.path.realpath(self.url))
-
-    def __str__(self) -> str:
-        """`/dev/ttyACM0 (serial number 0669FF...)`."""
-        return f"{self.url} (serial number {self.serial_number})" if self.serial_number else self.url
-
-
-class BoardTarget:
+class BoardTarget(LeftRunning):
     """A board.
 
     Args:
@@ -161,8 +78,7 @@ class BoardTarget:
         self._baud = baud
         self._wait_s = wait_s
         self._say = say
-        self._list_ports = list_ports
-        self._list_probes = list_probes
+        self._finder = BoardFinder(board, port, serial_number, list_ports, list_probes)
         self.open_line = open_line
         self._place: Place | None = None
         self._lock: BoardLock | None = None
@@ -235,19 +151,8 @@ class BoardTarget:
         """The board's port again, once a cable that was pulled is back; the probe may have got another port by then."""
         assert self._place is not None, "it was started"
         place = self._place
-        deadline_s = time.monotonic() + _RETURN_TIMEOUT_S
         self._say(f"waiting for {place} to come back")
-        while True:
-            try:
-                self._place = place = self._again(place)
-                return self.open_line(place.url, place.baud)
-            except HilError:
-                if time.monotonic() >= deadline_s:
-                    raise
-            time.sleep(_RETRY_S)
-
-    def stop(self) -> None:
-        """Nothing to end: the board goes on, and the port is closed with the device."""
+        return self._until_back(lambda: self._open_again(place))
 
     def description(self) -> dict[str, Any]:
         """Which board, where, and whether it was flashed: null where it did not come so far."""
@@ -264,67 +169,13 @@ class BoardTarget:
         """What is not as it should be and still no error."""
         return tuple(self._notes)
 
-    def preload(self, data: bytes, address: int) -> bool:  # noqa: ARG002 - as the others have it
-        """The firmware writes its flash store itself."""
-        return False
-
-    def post_mortem(self) -> str | None:
-        """Nobody can tell from here."""
-        return None
-
-    def log_path(self) -> None:
-        """A board keeps no log."""
-
     def place(self) -> Place:
         """Where it is, by looking.
 
         Raises:
             HilError: it is not there, or several are.
         """
-        address = parse_address(self._port)
-        baud = self._board.baud
-        if address.url is None:
-            port = self._only_candidate()
-            return Place(port.device, baud, True, port.serial_number)
-        port_or_none = self._usb_port(address.url) if address.is_device else None
-        if self._serial_number is not None and not _has_number(port_or_none, self._serial_number):
-            has = "no USB serial number" if port_or_none is None else f"serial number {port_or_none.serial_number}"
-            raise UsageError(
-                f"--sn is {self._serial_number}, and {address.url} has {has}", remedy="leave out --port or --sn"
-            )
-        if port_or_none is None or not self._board.may_be_at(port_or_none):
-            return Place(address.url, baud)
-        return Place(address.url, baud, True, port_or_none.serial_number)
-
-    def _only_candidate(self) -> PortInfo:
-        ports = self._list_ports()
-        fitting = [port for port in ports if self._board.may_be_at(port)]
-        if self._serial_number is not None:
-            fitting = [port for port in fitting if _has_number(port, self._serial_number)]
-        if len(fitting) == 1:
-            return fitting[0]
-        if fitting:
-            first = fitting[0]
-            option = f"--sn {first.serial_number}" if first.serial_number else f"--port {first.device}"
-            listed = "; ".join(map(str, fitting))
-            raise found("several_boards", count=len(fitting), board=self._board.name, found=listed, option=option)
-        raise found(
-            "no_board",
-            board=self._board.description,
-            usb_ids=" or ".join(self._board.usb_ids),
-            number=f" and serial number {self._serial_number}" if self._serial_number else "",
-            found=self._found_instead(ports),
-        )
-
-    def _found_instead(self, ports: Sequence[PortInfo]) -> str:
-        listed = "; ".join(map(str, ports)) or "no serial port at all"
-        shown = {port.usb_id.lower() for port in ports}
-        others = [probe for probe in self._list_probes() if probe.usb_id not in shown]
-        return f"{listed}; without a serial port: {', '.join(map(str, others))}" if others else listed
-
-    def _usb_port(self, device: str) -> PortInfo | None:
-        real = os.path.realpath(device)  # udev's names in /dev/serial/by-id are links
-        return next((port for port in self._list_ports() if os.path.realpath(port.device) == real), None)
+        return self._finder.find()
 
     def _with_firmware(self, line: Transport, place: Place) -> Transport:
         self._notes.clear()
@@ -372,44 +223,43 @@ class BoardTarget:
 
     def _returned(self, ours: bytes, place: Place) -> Transport:
         """The line to the flashed board, once it answers with our firmware."""
-        deadline_s = time.monotonic() + _RETURN_TIMEOUT_S
-        while True:
-            try:
-                self._place = place = self._again(place)
-                line = self.open_line(place.url, place.baud)
-                try:
-                    running = self._program.running_on(line, _ASK_TIMEOUT_S)
-                except BaseException:
-                    line.close()
-                    raise
-                break
-            except HilError as error:  # its port comes and goes until USB has settled
-                if time.monotonic() >= deadline_s:
-                    raise self._not_verified(place, error.message) from error
-            time.sleep(_RETRY_S)
         try:
-            check_chip(self._board, running.device_id, place)
+            line, running = self._until_back(lambda: self._ask_again(place))
+        except HilError as error:
+            raise self._not_verified(error.message) from error
+        try:
+            check_chip(self._board, running.device_id, self._place)
             if running.build_id != ours:
                 said = f"it announces build {running.build_id.hex()[:12]}, not {ours.hex()[:12]}"
-                raise self._not_verified(place, said)
+                raise self._not_verified(said)
         except BaseException:
             line.close()
             raise
         return line
 
-    def _again(self, place: Place) -> Place:
-        """Where the board is by now: a probe that showed itself anew may have got another port."""
-        if place.serial_number is None:
-            return place
-        ports = [port for port in self._list_ports() if self._board.may_be_at(port)]
-        port = next((port for port in ports if _has_number(port, place.serial_number)), None)
-        if port is None:
-            raise TargetUnavailable(f"the probe {place.serial_number} is not on USB any more")
-        return Place(port.device, place.baud, True, place.serial_number)
+    def _until_back(self, attempt: Callable[[], _Back]) -> _Back:
+        """Try until it succeeds: the port comes and goes until USB has settled."""
+        deadline_s = time.monotonic() + _RETURN_TIMEOUT_S
+        while True:
+            try:
+                return attempt()
+            except HilError:
+                if time.monotonic() >= deadline_s:
+                    raise
+            time.sleep(_RETRY_S)
 
-    def _not_verified(self, place: Place, reason: str) -> HilError:
-        return found("flash_not_verified", board=self._board.name, port=place.url, reason=reason)
+    def _open_again(self, place: Place) -> Transport:
+        self._place = self._finder.find_again(place)
+        return self.open_line(self._place.url, self._place.baud)
 
+    def _ask_again(self, place: Place) -> tuple[Transport, Running]:
+        line = self._open_again(place)
+        try:
+            return line, self._program.running_on(line, _ASK_TIMEOUT_S)
+        except BaseException:
+            line.close()
+            raise
 
-def _has_number(port: PortInfo | None, serial_number: str) -> bool:
-    return port is not None and (port.serial_number or "").upper() == serial_number.upper()
+    def _not_verified(self, reason: str) -> HilError:
+        assert self._place is not None, "it was started"
+        return found("flash_not_verified", board=self._board.name, port=self._place.url, reason=reason)

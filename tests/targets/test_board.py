@@ -20,9 +20,10 @@ from harness.errors import (
     UsageError,
 )
 from harness.fake import FakeDevice, FakeTransport
-from harness.targets.board import BoardTarget, Running
+from harness.targets.board import BoardTarget
 from harness.targets.boards import board, board_names
 from harness.targets.lock import BoardLock
+from harness.targets.program import Running
 from harness.transport.base import Transport
 from harness.transport.ports import PortInfo, volume_of
 

@@ -26,11 +26,8 @@ static wire_header_t header_for(const app_t *app, uint8_t type, uint16_t sequenc
 
 // Sends a short frame that is not kept: it answers no request that was taken on.
 static void send_aside(const app_t *app, uint8_t type, uint16_t sequence, const void *payload, size_t size) {
-    uint8_t frame[sizeof(wire_header_t) + sizeof(wire_error_reply_t) + WIRE_CRC_BYTES];
     const wire_header_t header = header_for(app, type, sequence);
-    memcpy(frame, &header, sizeof header);
-    memcpy(frame + sizeof header, payload, size);
-    link_send(frame, size);
+    link_send_short(&header, payload, size);
 }
 
 static void refuse_aside(const app_t *app, const link_frame_t *frame, image_error_t why) {

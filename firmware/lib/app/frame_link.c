@@ -78,3 +78,10 @@ static void to_board(void *context, const uint8_t *data, size_t size) {
 void link_send(uint8_t *frame, size_t payload_size) {
     wire_encode(frame, sizeof(wire_header_t) + payload_size, to_board, NULL);
 }
+
+void link_send_short(const wire_header_t *header, const void *payload, size_t payload_size) {
+    uint8_t frame[sizeof *header + LINK_SHORT_BYTES + WIRE_CRC_BYTES];
+    memcpy(frame, header, sizeof *header);
+    memcpy(frame + sizeof *header, payload, payload_size);
+    link_send(frame, payload_size);
+}

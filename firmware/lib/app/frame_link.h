@@ -10,6 +10,7 @@
 #include "wire_framing.h"
 
 #define LINK_RX_FRAMES (WIRE_WINDOW + 1u)
+#define LINK_SHORT_BYTES sizeof(wire_fault_t) // the largest of what is told beside the replies
 
 typedef struct {
     wire_header_t header;
@@ -48,5 +49,8 @@ void link_release(link_t *link, uint8_t slot);
 
 // Sends `frame`: header, `payload_size` bytes of payload, and room for a CRC behind it.
 void link_send(uint8_t *frame, size_t payload_size);
+
+// Sends a frame that need not be kept: `payload` is LINK_SHORT_BYTES at most.
+void link_send_short(const wire_header_t *header, const void *payload, size_t payload_size);
 
 #endif

@@ -20,12 +20,9 @@ void loader_init(loader_t *loader, uint8_t *arena, size_t arena_bytes, const uin
     };
 }
 
-static uint32_t saturated(uint64_t value) {
-    return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
-}
-
 static image_error_t too_large(uint64_t needed, uint64_t free_bytes) {
-    return (image_error_t){.code = WIRE_ERR_TOO_LARGE, .detail = saturated(needed), .detail2 = saturated(free_bytes)};
+    return (image_error_t){
+        .code = WIRE_ERR_TOO_LARGE, .detail = image_saturated(needed), .detail2 = image_saturated(free_bytes)};
 }
 
 image_error_t loader_begin(loader_t *loader, const wire_image_begin_t *begin, wire_image_begin_reply_t *reply) {

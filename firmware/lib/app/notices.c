@@ -9,14 +9,9 @@
 
 #define LOGS_SINCE_MINOR 1u // older hosts take a LOG for a wrong reply
 
-_Static_assert(sizeof(wire_fault_t) >= sizeof(wire_log_t), "send_unasked has room for both");
-
 static void send_unasked(const notices_t *notices, uint8_t type, const void *payload, size_t size) {
-    uint8_t frame[sizeof(wire_header_t) + sizeof(wire_fault_t) + WIRE_CRC_BYTES];
     const wire_header_t header = {.type = type | WIRE_REPLY_BIT, .session = notices->session};
-    memcpy(frame, &header, sizeof header);
-    memcpy(frame + sizeof header, payload, size);
-    link_send(frame, size);
+    link_send_short(&header, payload, size);
 }
 
 void notices_init(notices_t *notices) {

@@ -22,10 +22,6 @@ static uint64_t reply_bytes(const wire_run_t *run, const image_t *image) {
     return sizeof(wire_run_reply_t) + floats * sizeof(float);
 }
 
-static uint32_t saturated(uint64_t value) {
-    return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
-}
-
 static bool is_sound(const wire_run_t *run) {
     const bool staged = (run->flags & WIRE_RUN_STAGED_INPUT) != 0;
     const uint32_t flags = WIRE_RUN_RESET_STATE | WIRE_RUN_END | WIRE_RUN_MASK | WIRE_RUN_STAGED_INPUT;
@@ -56,12 +52,12 @@ void handle_run(app_t *app, const link_frame_t *frame) {
     }
     const uint64_t wanted = sizeof run + mask_bytes(&run) + input_bytes(&run, image);
     if (frame->payload_size != wanted) {
-        refuse(app, WIRE_MSG_RUN, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, saturated(wanted));
+        refuse(app, WIRE_MSG_RUN, WIRE_ERR_BAD_LENGTH, (uint32_t)frame->payload_size, image_saturated(wanted));
         return;
     }
     const uint64_t reply_size = reply_bytes(&run, image);
     if (reply_size > WIRE_MAX_PAYLOAD_BYTES) {
-        refuse(app, WIRE_MSG_RUN, WIRE_ERR_REPLY_TOO_LARGE, saturated(reply_size), WIRE_MAX_PAYLOAD_BYTES);
+        refuse(app, WIRE_MSG_RUN, WIRE_ERR_REPLY_TOO_LARGE, image_saturated(reply_size), WIRE_MAX_PAYLOAD_BYTES);
         return;
     }
     if ((run.flags & WIRE_RUN_RESET_STATE) != 0) {

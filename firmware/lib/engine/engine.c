@@ -7,10 +7,8 @@
 #include "dsp/basic_math_functions.h"
 #include "dsp/matrix_functions.h"
 #include "dsp/support_functions.h"
+#include "gates.h"
 #include "wire_defs.h"
-
-// Keras' gate order (keras/src/layers/rnn/lstm.py).
-enum { GATE_I, GATE_F, GATE_C, GATE_O, GATES };
 
 static void matrix_vector(const float *rows, uint32_t row_count, uint32_t columns, const float *x, float *y) {
     // CMSIS-DSP's matrix holds a pointer to non-const data that it does not write.

@@ -5,10 +5,9 @@
 
 #include "activation.h"
 #include "engine.h"
+#include "gates.h"
 #include "tanh_table.h"
 #include "wire_defs.h"
-
-enum { GATE_I, GATE_F, GATE_C, GATE_O, GATES };
 
 enum { COLUMNS_PER_LOAD = 8, LOAD_CODE_BYTES = 4 }; // x and h are loaded by eights, by one instruction
 

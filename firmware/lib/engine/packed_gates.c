@@ -4,10 +4,9 @@
 
 #include "activation.h"
 #include "engine.h"
+#include "gates.h"
 #include "packed.h"
 #include "packed_table.h"
-
-enum { GATE_I, GATE_F, GATE_C, GATE_O, GATES };
 
 // All units' sums by the kernel itself, told to leave them. It copies its output to h at the end, which at this point
 // is that of the step before, or older than an h that was written: h is put back.

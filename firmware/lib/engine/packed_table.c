@@ -2,10 +2,9 @@
 
 #include <string.h>
 
+#include "gates.h"
 #include "packed.h"
 #include "tanh_table.h"
-
-enum { GATE_I, GATE_F, GATE_C, GATE_O, GATES };
 
 static float float_of(uint32_t bits) {
     float value;

@@ -6,9 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "gates.h"
 #include "packed_table.h"
-
-enum { GATES = 4 };
 
 static const float *block_sums(bool fused, const packed_lstm_t *lstm, const float *stream, uint32_t rows, float *z) {
     for (uint32_t row = 0; row < rows; row++) {

@@ -62,6 +62,11 @@ typedef struct {
     uint32_t detail2;
 } image_error_t;
 
+// A number as a detail of an error.
+static inline uint32_t image_saturated(uint64_t value) {
+    return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
 typedef struct {
     const uint8_t *bytes; // 8-byte aligned
     size_t size;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "activation.h"
+#include "gates.h"
 #include "image_sources.h"
 #include "packed.h"
 #include "wire_crc.h"
@@ -10,7 +11,6 @@
 // CMSIS-DSP's matrix counts rows and columns in 16 bits.
 #define MAX_ROWS 65535u
 #define CRC_BYTES 4u
-#define GATES 4u
 
 static image_error_t ok(void) {
     return (image_error_t){.code = 0};
@@ -192,7 +192,7 @@ image_error_t image_check(const image_source_t *source, uint32_t *work_bytes) {
     }
     const uint64_t needed = (floats + scratch) * sizeof(float);
     if (header->work_bytes != needed) {
-        return fail(WIRE_ERR_BAD_WORK_SIZE, header->work_bytes, needed > UINT32_MAX ? UINT32_MAX : (uint32_t)needed);
+        return fail(WIRE_ERR_BAD_WORK_SIZE, header->work_bytes, image_saturated(needed));
     }
     *work_bytes = header->work_bytes;
     return ok();

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Adds `size` bytes to `crc`, the CRC of what came before them (0 at the start). Cost: two table look-ups a byte.
+// Adds `size` bytes to `crc`, the CRC of what came before them (0 at the start). Cost: a table look-up a byte.
 uint32_t wire_crc32(uint32_t crc, const void *data, size_t size);
 
 #endif

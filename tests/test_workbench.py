@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import seeds
-from harness.errors import DeviceFault, DeviceReset, HilError, ModelRefused, UsageError
+from fake_target import FakeTarget
+from harness.errors import DeviceFault, DeviceReset, ModelRefused, UsageError
 from harness.fake import FakeDevice, FakeTransport, Faults
 from harness.loading import load_model
 from harness.model.pack import pack_model
@@ -22,18 +23,14 @@ STORE_BYTES = 458_752
 
 
 @dataclass
-class FakeTarget:
+class Fillable(FakeTarget):
     """A target whose flash can be filled before it starts, or not."""
 
     capabilities: Capability
     takes_image: bool
     starts: int = 0
     preloaded: list[tuple[bytes, int]] = field(default_factory=list)
-    kind: str = "fake"
     device: FakeDevice = field(default_factory=FakeDevice)
-
-    def unavailable(self) -> HilError | None:
-        return None
 
     def start(self) -> FakeTransport:
         self.starts += 1
@@ -52,33 +49,9 @@ class FakeTarget:
             self.preloaded.append((data, address))
         return self.takes_image
 
-    def stop(self) -> None:
-        pass
-
-    def reserve(self, wait_s: float | None = None) -> None:
-        pass
-
-    def release(self) -> None:
-        pass
-
-    def description(self) -> dict[str, Any]:
-        return {}
-
-    def notes(self) -> tuple[str, ...]:
-        return ()
-
-    def reopen(self) -> None:
-        return None
-
-    def post_mortem(self) -> None:
-        return None
-
-    def log_path(self) -> None:
-        return None
-
 
 def test_an_emulator_is_started_anew_with_the_image_where_the_device_says() -> None:
-    target = FakeTarget(Capability(0), takes_image=True)
+    target = Fillable(Capability(0), takes_image=True)
     image = pack_model(LARGE)
     Workbench(target).device_for(image)
     assert target.preloaded == [(image.data, 0x08010000)]
@@ -87,28 +60,28 @@ def test_an_emulator_is_started_anew_with_the_image_where_the_device_says() -> N
 
 @pytest.mark.parametrize("spec", [seeds.random_lstm(3, 4), seeds.random_lstm(64, 140)], ids=["small", "too large"])
 def test_it_is_not_where_the_image_need_not_or_cannot_be_there(spec: Any) -> None:
-    target = FakeTarget(Capability(0), takes_image=True)
+    target = Fillable(Capability(0), takes_image=True)
     Workbench(target).device_for(pack_model(spec))
     assert (target.preloaded, target.starts) == ([], 1)
 
 
 def test_firmware_that_can_write_its_flash_does_so_itself() -> None:
-    target = FakeTarget(Capability.STORE_WRITE, takes_image=True)
+    target = Fillable(Capability.STORE_WRITE, takes_image=True)
     Workbench(target).device_for(pack_model(LARGE))
     assert (target.preloaded, target.starts) == ([], 1)
 
 
 def test_a_board_whose_firmware_cannot_write_flash_refuses_with_that_reason() -> None:
-    target = FakeTarget(Capability(0), takes_image=False)
+    target = Fillable(Capability(0), takes_image=False)
     device = Workbench(target).device_for(pack_model(LARGE))
     assert target.starts == 1
     with pytest.raises(ModelRefused, match=rf"room for {STORE_BYTES} bytes of weights, and cannot be written here"):
         load_model(device, LARGE)
 
 
-def faulting() -> FakeTarget:
+def faulting() -> Fillable:
     """A device that faults at the request behind its greeting."""
-    return FakeTarget(Capability(0), takes_image=False, device=FakeDevice(faults=Faults(fault_at=2)))
+    return Fillable(Capability(0), takes_image=False, device=FakeDevice(faults=Faults(fault_at=2)))
 
 
 def test_an_earlier_fault_is_told_once_to_whoever_wants_to_know() -> None:
@@ -156,7 +129,7 @@ def test_another_restart_is_not_blamed_on_an_old_fault() -> None:
 
 
 def test_logs_are_handed_on() -> None:
-    target = FakeTarget(Capability(0), takes_image=False, device=FakeDevice(to_log=[Log(number=1)]))
+    target = Fillable(Capability(0), takes_image=False, device=FakeDevice(to_log=[Log(number=1)]))
     logs: list[Log] = []
     device = Workbench(target, on_log=logs.append).device()
     device.request(Echo())

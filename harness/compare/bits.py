@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.compare.verdict import element_text
+
 Float32Array = NDArray[np.float32]
 
 
@@ -37,10 +39,8 @@ class BitDifference:
 
     def __str__(self) -> str:
         """`lstm.h seq 0 step 3 unit 2: 0x3F000001 on the device, 0x3F000000 on the host`."""
-        call = "" if self.call is None else f" call {self.call}"
-        step = "" if self.step is None else f" step {self.step}"
-        place = f"{self.tensor}{call} seq {self.sequence}{step} unit {self.unit}"
-        return f"{place}: 0x{self.got:08X} on the device, 0x{self.host:08X} on the host"
+        place = element_text(self.call, self.sequence, self.step, self.unit)
+        return f"{self.tensor} {place}: 0x{self.got:08X} on the device, 0x{self.host:08X} on the host"
 
 
 @dataclass(frozen=True)

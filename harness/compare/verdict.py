@@ -25,6 +25,13 @@ _MEANS = ("rmse", "mae", "mean", "std", "l2r", "nse", "cos")
 _AXES: dict[int, tuple[str, ...]] = {3: ("sequence", "step", "unit"), 2: ("sequence", "unit")}
 
 
+def element_text(call: int | None, sequence: int, step: int | None, unit: int) -> str:
+    """An element of a tensor as a person reads it: `call 2 seq 3 step 7 unit 10`, without what it has not."""
+    calls = "" if call is None else f"call {call} "
+    steps = "" if step is None else f" step {step}"
+    return f"{calls}seq {sequence}{steps} unit {unit}"
+
+
 @dataclass(frozen=True)
 class Worst:
     """The element whose error is the largest part of what is allowed there; of equals, the one with the largest error.
@@ -91,11 +98,7 @@ class TensorResult:
     def place(self) -> str:
         """Where its worst element is: `seq 3 step 7 unit 10`, with calls `call 2 seq 3 step 7 unit 10`."""
         worst = self.worst
-        if worst is None:
-            return "-"
-        call = "" if worst.call is None else f"call {worst.call} "
-        step = "" if worst.step is None else f" step {worst.step}"
-        return f"{call}seq {worst.sequence}{step} unit {worst.unit}"
+        return "-" if worst is None else element_text(worst.call, worst.sequence, worst.step, worst.unit)
 
     def to_json(self) -> dict[str, Json]:
         """The record of contract and report."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from harness.compare.verdict import Json, json_number
+from harness.compare.verdict import Json, element_text, json_number
 
 _TEXTS = {
     "local": "from Keras' h and c that step alone is wrong too, so the error is made there",
@@ -54,10 +54,8 @@ class Place:
     @property
     def text(self) -> str:
         """`seq 0 step 3 unit 5 of lstm.c`."""
-        call = "" if self.call is None else f"call {self.call} "
-        step = "" if self.step is None else f" step {self.step}"
         gate = "" if self.gate is None else f" gate {self.gate}"
-        return f"{call}seq {self.sequence}{step} unit {self.unit}{gate} of {self.tensor}"
+        return f"{element_text(self.call, self.sequence, self.step, self.unit)}{gate} of {self.tensor}"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness.compare.metrics import absolute_errors
 from harness.compare.tolerance import Tolerance, derived, distance_to_float64
 from harness.compare.verdict import Json, json_number
-from harness.diagnosis.hypotheses import Hypothesis, first_steps, hypotheses, reads_forward, rows_of, tensor_rows
+from harness.diagnosis.hypotheses import Hypothesis, first_steps, hypotheses, reads_forward, tensor_rows
 from harness.diagnosis.mutations import MUTATIONS, Mutation
 from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
@@ -251,7 +251,7 @@ class _Task:
 
     def _cut(self, rows: NDArray[np.intp]) -> None:
         if len(rows) < self.inputs.batch:
-            self.inputs = rows_of(self.inputs, rows)
+            self.inputs = self.inputs.rows(rows)
             self.values = tensor_rows(self.values, rows, has_calls=False)
 
     def screening(self) -> _Task:
@@ -266,7 +266,7 @@ class _Task:
             default=(0.0, 0),
         )[1]
         rows = np.unique([*range(min(_SCREENED, self.inputs.batch)), worst])
-        inputs = rows_of(self.inputs, rows)
+        inputs = self.inputs.rows(rows)
         values = tensor_rows(self.values, rows, has_calls=False)
         steps = self._steps_to_screen()
         if steps < inputs.steps:

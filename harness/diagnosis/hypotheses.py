@@ -28,14 +28,12 @@ class Hypothesis:
         text: what is wrong, to follow "if", with the layer where it is in one alone.
         layer: that layer, of several "a, b"; None: it is everywhere.
         run: the network and its inputs with the mistake.
-        first_changed: index of the first node that may compute otherwise.
     """
 
     name: str
     text: str
     layer: str | None
     run: Run
-    first_changed: int = 0
 
     def tensors(self, dtype: DTypeLike = np.float64, *, gates: bool = False) -> dict[str, Array]:
         """What is computed with the mistake, by the names of OUT.npz."""
@@ -59,27 +57,6 @@ def hypotheses(
             yield from _of_run(mutation, spec, inputs)
         elif mutation.change is not None:
             yield from _of_nodes(mutation, spec, inputs, partial=partial)
-
-
-def can_change(mutation: Mutation, spec: ModelSpec, inputs: Inputs) -> bool:
-    """Whether a mistake makes a difference to what is computed with."""
-    return next(hypotheses(spec, inputs, mutations=[mutation]), None) is not None
-
-
-def rows_of(inputs: Inputs, rows: NDArray[np.intp]) -> Inputs:
-    """Some of the sequences."""
-    axis = 0 if inputs.reset_before is None else 1
-
-    def taken(array: NDArray[Any]) -> NDArray[Any]:
-        return np.take(array, rows, axis=axis)
-
-    return replace(
-        inputs,
-        x=taken(inputs.x),
-        mask=None if inputs.mask is None else taken(inputs.mask),
-        initial={name: taken(states) for name, states in inputs.initial.items()},
-        beside={name: taken(array) for name, array in inputs.beside.items()},
-    )
 
 
 def first_steps(inputs: Inputs, count: int) -> Inputs:
@@ -151,7 +128,7 @@ def _hypothesis(
 ) -> Hypothesis:
     nodes = tuple(changed.get(index, node) for index, node in enumerate(spec.nodes))
     run = Run(replace(spec, nodes=nodes), inputs)
-    return Hypothesis(mutation.name, _text(mutation, layer), layer, run, min(changed))
+    return Hypothesis(mutation.name, _text(mutation, layer), layer, run)
 
 
 def _text(mutation: Mutation, layer: str | None) -> str:

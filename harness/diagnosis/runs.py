@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.model.inputs import Inputs
 from harness.model.nodes import LstmNode, Node, PoolNode, as_source
@@ -54,16 +53,8 @@ def _state_not_reset(spec: ModelSpec, inputs: Inputs) -> Iterator[Run]:
 
 
 def _rows_as_calls(inputs: Inputs) -> Inputs:
-    def split(array: NDArray[Any]) -> NDArray[Any]:
-        return array[:, np.newaxis]
-
     return replace(
-        inputs,
-        x=split(inputs.x),
-        mask=None if inputs.mask is None else split(inputs.mask),
-        initial={name: split(states) for name, states in inputs.initial.items()},
-        beside={name: split(array) for name, array in inputs.beside.items()},
-        reset_before=np.zeros(inputs.batch, dtype=np.bool_),
+        inputs.with_arrays(lambda array: array[:, np.newaxis]), reset_before=np.zeros(inputs.batch, dtype=np.bool_)
     )
 
 

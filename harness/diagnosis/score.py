@@ -15,7 +15,7 @@ import numpy as np
 from harness.compare.tolerance import Tolerance
 from harness.compare.verdict import Json
 from harness.diagnosis.coverage import Coverage, coverage_of
-from harness.diagnosis.hypotheses import Hypothesis, first_steps, hypotheses, reads_forward, rows_of
+from harness.diagnosis.hypotheses import Hypothesis, first_steps, hypotheses, reads_forward
 from harness.diagnosis.layers import layers_of
 from harness.diagnosis.mutations import MUTATIONS, WEIGHT_CORRUPTED, Mutation
 from harness.model.inputs import Inputs
@@ -199,7 +199,7 @@ class _Judge:
         """The same with few and short sequences, None where all are few and short."""
         if inputs.reset_before is not None:
             return None
-        short = rows_of(inputs, np.arange(min(_FEW_ROWS, inputs.batch)))
+        short = inputs.rows(slice(_FEW_ROWS))
         judged: Mapping[str, Tolerance] = tolerances
         if inputs.steps > _FEW_STEPS and reads_forward(spec):
             short = first_steps(short, _FEW_STEPS)

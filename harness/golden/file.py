@@ -26,6 +26,7 @@ from harness.model.spec import ModelSpec
 from harness.model.store import spec_from_plain, spec_to_plain
 from harness.model.trace import TraceLevel, trace_named
 from harness.oracle.keras_oracle import Expected
+from harness.oracle.model_file import read_bounded
 from harness.oracle.reference import reference
 from harness.protocol.wire import Kernel
 
@@ -138,21 +139,8 @@ def read_golden(path: Path) -> Golden:
         ModelRefused: it is not there, of a later version, damaged, or no golden file.
         OracleError: what it expects is not what its weights give on its inputs.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise ModelRefused(f"There is no file {path}.", code="model_not_found", remedy="Check the path.") from None
-    except OSError as error:
-        raise ModelRefused(
-            f"{path} cannot be read: {error.strerror}.", code="model_unreadable", remedy="Give a file that can be read."
-        ) from error
-    if len(content) > MAX_FILE_BYTES:
-        raise ModelRefused(
-            f"{path} has more than {MAX_FILE_BYTES} bytes.",
-            code="golden_too_large",
-            remedy="No golden file is as large: give one that `hil golden make` wrote.",
-        )
+    remedy = "No golden file is as large: give one that `hil golden make` wrote."
+    content = read_bounded(path, MAX_FILE_BYTES, code="golden_too_large", remedy=remedy)
     return golden_from_bytes(content, path)
 
 

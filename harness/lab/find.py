@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
-from harness.errors import TargetUnavailable
+from harness.programs import cache_folder, find_program, is_program
 
 VERSION = "26.0.1"
 """What set-up installs. From 25.0 on labgrid speaks gRPC (before: WAMP), and it asks for one version in the whole lab:
@@ -29,31 +27,12 @@ def find_client() -> Path:
     Raises:
         TargetUnavailable: there is none, or LABGRID_PATH names none.
     """
-    named = os.environ.get(VARIABLE)
-    if named:
-        path = Path(named).expanduser()
-        program = path / PROGRAM if path.is_dir() else path
-        if shutil.which(program) is None:
-            raise TargetUnavailable(
-                f"{VARIABLE} is {named}, and {program} is no program", code="no_labgrid", remedy=_REMEDY
-            )
-        return program.absolute()
-    on_path = shutil.which(PROGRAM)
-    found = installed() if on_path is None else Path(on_path).absolute()
-    if found is None:
-        raise TargetUnavailable(
-            f"there is no {PROGRAM}: not on the PATH, {VARIABLE} is not set, and none was installed",
-            code="no_labgrid",
-            remedy=_REMEDY,
-        )
-    return found
+    return find_program(PROGRAM, VARIABLE, installed, name=PROGRAM, code="no_labgrid", remedy=_REMEDY)
 
 
 def home() -> Path:
     """The folder for what we install. May not exist."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("lstm-hil"), "labgrid")
+    return cache_folder("labgrid")
 
 
 def environment() -> Path:
@@ -64,4 +43,4 @@ def environment() -> Path:
 def installed() -> Path | None:
     """The client that was installed, if it is there."""
     program = environment() / "bin" / PROGRAM
-    return program if (environment() / COMPLETE).is_file() and shutil.which(program) else None
+    return program if (environment() / COMPLETE).is_file() and is_program(program) else None

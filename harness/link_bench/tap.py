@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.protocol.framing import Frame, FrameDecoder
-from harness.transport.base import Transport, baud_of, set_baud
+from harness.transport.base import Transport, WrappedLine
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Passage:
     frame_types: tuple[int, ...]
 
 
-class Tap:
+class Tap(WrappedLine):
     """A line of which is noted how much goes over it and when.
 
     Args:
@@ -38,8 +38,8 @@ class Tap:
     """
 
     def __init__(self, inner: Transport, now_s: Callable[[], float]) -> None:
+        super().__init__(inner)
         self.passages: list[Passage] = []
-        self._inner = inner
         self._now_s = now_s
         self._decoders = {True: FrameDecoder(), False: FrameDecoder()}
 
@@ -54,19 +54,6 @@ class Tap:
         if data:
             self._note(data, is_to_device=False)
         return data
-
-    @property
-    def baud(self) -> int | None:
-        """That of the line."""
-        return baud_of(self._inner)
-
-    def set_baud(self, baud: int) -> None:
-        """Change that of the line."""
-        set_baud(self._inner, baud)
-
-    def close(self) -> None:
-        """Close the line."""
-        self._inner.close()
 
     def _note(self, data: bytes, *, is_to_device: bool) -> None:
         items = self._decoders[is_to_device].feed(data)

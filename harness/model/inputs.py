@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -96,16 +96,20 @@ class Inputs:
         """Steps of each sequence."""
         return int(self.x.shape[-2])
 
-    def rows(self, which: slice) -> Inputs:
+    def rows(self, which: slice | NDArray[np.intp]) -> Inputs:
         """Some of the sequences, of every call."""
         at = (slice(None),) * (self.reset_before is not None) + (which,)
+        return self.with_arrays(lambda array: array[at])
+
+    def with_arrays(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Inputs:
+        """The same with all that is there for each sequence changed alike."""
         return replace(
             self,
-            x=self.x[at],
-            mask=None if self.mask is None else self.mask[at],
-            initial={name: states[at] for name, states in self.initial.items()},
-            beside={name: array[at] for name, array in self.beside.items()},
-            labels={name: array[at] for name, array in self.labels.items()},
+            x=change(self.x),
+            mask=None if self.mask is None else change(self.mask),
+            initial={name: change(states) for name, states in self.initial.items()},
+            beside={name: change(array) for name, array in self.beside.items()},
+            labels={name: change(array) for name, array in self.labels.items()},
         )
 
     def each_call(self) -> Iterator[tuple[bool, Inputs]]:

@@ -100,14 +100,26 @@ def check_model_file(path: Path, *, any_layer: bool = False) -> ModelFile:
 
 
 def read_file(path: Path) -> bytes:
+    """All of a model's file. Errors: see `read_bounded`."""
+    remedy = "The device holds 0.5 MB of weights: give a smaller model."
+    return read_bounded(path, MAX_FILE_BYTES, code="model_too_large", remedy=remedy)
+
+
+def read_bounded(path: Path, most_bytes: int, *, code: str, remedy: str) -> bytes:
     """All of a file.
 
+    Args:
+        path: the file.
+        most_bytes: a larger one is refused.
+        code: of that refusal.
+        remedy: of that refusal.
+
     Raises:
-        ModelRefused: it is not there, cannot be read, or is larger than MAX_FILE_BYTES.
+        ModelRefused: it is not there, cannot be read, or is too large.
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+            content = file.read(most_bytes + 1)
     except FileNotFoundError:
         raise ModelRefused(f"There is no file {path}.", code="model_not_found", remedy="Check the path.") from None
     except OSError as error:
@@ -116,12 +128,8 @@ def read_file(path: Path) -> bytes:
             code="model_unreadable",
             remedy="Give a file that can be read.",
         ) from error
-    if len(content) > MAX_FILE_BYTES:
-        raise ModelRefused(
-            f"{path} has more than {MAX_FILE_BYTES} bytes.",
-            code="model_too_large",
-            remedy="The device holds 0.5 MB of weights: give a smaller model.",
-        )
+    if len(content) > most_bytes:
+        raise ModelRefused(f"{path} has more than {most_bytes} bytes.", code=code, remedy=remedy)
     return content
 
 

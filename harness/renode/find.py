@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
-from harness.errors import TargetUnavailable
+from harness.programs import cache_folder, find_program, is_program
 
 PROGRAM = "renode"
 
@@ -28,31 +27,12 @@ def find_renode() -> Path:
     Raises:
         TargetUnavailable: there is none, or RENODE_PATH names none.
     """
-    named = os.environ.get(VARIABLE)
-    if named:
-        path = Path(named).expanduser()
-        program = path / PROGRAM if path.is_dir() else path
-        if not is_program(program):
-            raise TargetUnavailable(
-                f"{VARIABLE} is {named}, and {program} is no program", code="no_renode", remedy=_REMEDY
-            )
-        return program.absolute()
-    on_path = shutil.which(PROGRAM)
-    found = installed() if on_path is None else Path(on_path).absolute()
-    if found is None:
-        raise TargetUnavailable(
-            f"there is no Renode: not on the PATH, {VARIABLE} is not set, and none was installed",
-            code="no_renode",
-            remedy=_REMEDY,
-        )
-    return found
+    return find_program(PROGRAM, VARIABLE, installed, name="Renode", code="no_renode", remedy=_REMEDY)
 
 
 def home() -> Path:
     """The folder for what we install. May not exist."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("lstm-hil"), "renode")
+    return cache_folder("renode")
 
 
 def installed() -> Path | None:
@@ -69,8 +49,3 @@ def put_in_force(program: Path) -> None:
     fresh = home() / f"{_POINTER}.new"
     fresh.write_text(f"{program.relative_to(home()).as_posix()}\n", encoding="utf-8")
     os.replace(fresh, home() / _POINTER)
-
-
-def is_program(path: Path) -> bool:
-    """Whether it is a file that we may run."""
-    return path.is_file() and os.access(path, os.X_OK)

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from harness.errors import TargetUnavailable
 from harness.processes import run_to_its_end
+from harness.programs import is_program
 from harness.renode.download import download
-from harness.renode.find import PROGRAM, home, installed, is_program, put_in_force
+from harness.renode.find import PROGRAM, home, installed, put_in_force
 from harness.renode.release import Package
 
 Say = Callable[[str], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from harness.transport.base import Transport, baud_of, set_baud
+from harness.transport.base import Transport, WrappedLine
 
 FOREVER = math.inf
 
@@ -14,7 +14,7 @@ class Overdue(Exception):  # no HilError: nobody on the way may take it for one
     """An exchange has not ended in time."""
 
 
-class Bounded:
+class Bounded(WrappedLine):
     """A line that must not be used beyond a point in time.
 
     Args:
@@ -26,8 +26,8 @@ class Bounded:
     """
 
     def __init__(self, inner: Transport, clock: Callable[[], float]) -> None:
+        super().__init__(inner)
         self.deadline_s = FOREVER
-        self._inner = inner
         self._clock = clock
 
     def write(self, data: bytes) -> None:
@@ -40,19 +40,10 @@ class Bounded:
         self._check()
         return self._inner.read(timeout_s)
 
-    @property
-    def baud(self) -> int | None:
-        """That of the line."""
-        return baud_of(self._inner)
-
     def set_baud(self, baud: int) -> None:
         """Change that of the line; raises Overdue beyond the deadline."""
         self._check()
-        set_baud(self._inner, baud)
-
-    def close(self) -> None:
-        """Give the line back."""
-        self._inner.close()
+        super().set_baud(baud)
 
     def _check(self) -> None:
         if self._clock() > self.deadline_s:

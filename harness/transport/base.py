@@ -50,3 +50,27 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Give the line back. May be called twice."""
+
+
+class WrappedLine:
+    """A line around another one.
+
+    Args:
+        inner: the other one; closed with this one.
+    """
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+
+    @property
+    def baud(self) -> int | None:
+        """That of the inner line."""
+        return baud_of(self._inner)
+
+    def set_baud(self, baud: int) -> None:
+        """Change that of the inner line."""
+        set_baud(self._inner, baud)
+
+    def close(self) -> None:
+        """Give the inner line back."""
+        self._inner.close()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from harness.errors import LinkClosed
-from harness.transport.base import Transport, baud_of, set_baud
+from harness.transport.base import Transport, WrappedLine
 from harness.transport.fault_rates import FaultRates
 
 LONGEST_DELAY_S = 0.03
@@ -28,7 +28,7 @@ _NEVER = 2**62
 """Places: farther than any stream is long."""
 
 
-class FaultyTransport:
+class FaultyTransport(WrappedLine):
     """A line with faults between `begin` and `end`; else it passes everything on.
 
     Args:
@@ -53,8 +53,8 @@ class FaultyTransport:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        super().__init__(inner)
         self.injected: Counter[str] = Counter()
-        self._inner = inner
         self._rates = rates
         self._seed = seed
         self._reset = reset
@@ -125,19 +125,10 @@ class FaultyTransport:
                     self._held.append((due_s, piece))
             self._strike(strike)
 
-    @property
-    def baud(self) -> int | None:
-        """That of the line."""
-        return baud_of(self._inner)
-
     def set_baud(self, baud: int) -> None:
         """Change that of the line."""
         self._check()
-        set_baud(self._inner, baud)
-
-    def close(self) -> None:
-        """Give the line back."""
-        self._inner.close()
+        super().set_baud(baud)
 
     def _released(self, deadline_s: float) -> bytes:
         now_s = self._clock()

@@ -11,6 +11,7 @@ from harness.errors import BuildFailed, TargetUnavailable
 from harness.protocol.messages import Reset
 from harness.protocol.wire import Kernel
 from harness.targets.choice import TargetChoice
+from harness.transport.base import Transport
 from harness.transport.serial_port import SerialPort
 from harness.workbench import Workbench, make_target
 from pty_line import QemuOnPty
@@ -31,6 +32,16 @@ def raw_line(hil_kind: str, hil_workbench: Workbench) -> Iterator[RawLine]:
     target = make_target(TargetChoice(hil_kind), lambda text: None)
     line = RawLine(target.start())
     line.wait_for_boot()
+    yield line
+    line.close()
+    target.stop()
+
+
+@pytest.fixture
+def line(hil_kind: str) -> Iterator[Transport]:
+    """A line to a target of its own, that nobody has greeted since it booted."""
+    target = make_target(TargetChoice(hil_kind), lambda _: None)
+    line = target.start()
     yield line
     line.close()
     target.stop()

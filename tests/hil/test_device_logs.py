@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -12,24 +12,12 @@ from harness.loading import load_model
 from harness.protocol.framing import encode_frame
 from harness.protocol.messages import Echo, Header, Log
 from harness.protocol.wire import LogEvent, LogLevel
-from harness.targets.choice import TargetChoice
 from harness.transport.base import Transport
-from harness.workbench import make_target
 
 pytestmark = pytest.mark.hil_targets("native", "qemu", "renode")
 
 QUEUED = 8
 """LOGs that the device keeps for a host that reads them."""
-
-
-@pytest.fixture
-def line(hil_kind: str) -> Iterator[Transport]:
-    """A line to a device that nobody has greeted since it booted."""
-    target = make_target(TargetChoice(hil_kind), lambda _: None)
-    line = target.start()
-    yield line
-    line.close()
-    target.stop()
 
 
 def greeted(line: Transport) -> tuple[Device, Callable[[], list[Log]]]:

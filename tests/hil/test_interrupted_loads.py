@@ -5,7 +5,7 @@ Some bytes of both directions are tried; all of them, which takes minutes, with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +18,7 @@ from harness.inference import SequenceRunner
 from harness.loading import load_packed
 from harness.model.pack import pack_model
 from harness.protocol.messages import Reset
-from harness.targets.choice import TargetChoice
 from harness.transport.base import Transport
-from harness.workbench import make_target
 
 SPEC = seeds.random_lstm(3, 8)
 IMAGE = pack_model(SPEC)
@@ -84,16 +82,6 @@ def restart(line: Transport) -> None:
 
 def unplug(line: Transport) -> None:
     raise LinkClosed("unplugged")
-
-
-@pytest.fixture
-def line(hil_kind: str) -> Iterator[Transport]:
-    """A line to a target of its own."""
-    target = make_target(TargetChoice(hil_kind), lambda text: None)
-    line = target.start()
-    yield line
-    line.close()
-    target.stop()
 
 
 def load_bytes(device: Device) -> int:

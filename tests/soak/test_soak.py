@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from cobs import cobs
 
-from harness.errors import DeviceFault, ExitCode, HilError, LinkClosed, TargetUnavailable
+from fake_target import FakeTarget
+from harness.errors import DeviceFault, ExitCode, LinkClosed, TargetUnavailable
 from harness.fake import FakeDevice, FakeTransport, Faults
 from harness.model.pack import ModelImage, pack_model
 from harness.model.replies import end_record, step_record
@@ -69,19 +68,14 @@ class Numbers:
         return np.random.default_rng(self._state).standard_normal(floats).astype("<f4").tobytes()
 
 
-class FakeTarget:
-    """A target that is a fake device, a new one at each start."""
-
-    kind = "fake"
+class Renewed(FakeTarget):
+    """A fake device, a new one at each start."""
 
     def __init__(self, make_device: Callable[[], FakeDevice]) -> None:
         self.make_device = make_device
         self.starts = 0
         self.death: str | None = None
         self.line = FakeTransport(make_device())
-
-    def unavailable(self) -> HilError | None:
-        return None
 
     def start(self) -> Transport:
         self.starts += 1
@@ -90,44 +84,20 @@ class FakeTarget:
         self.line = line
         return line
 
-    def reopen(self) -> None:
-        return None
-
-    def preload(self, data: bytes, address: int) -> bool:
-        return False
-
-    def stop(self) -> None:
-        pass
-
-    def reserve(self, wait_s: float | None = None) -> None:
-        pass
-
-    def release(self) -> None:
-        pass
-
-    def description(self) -> dict[str, Any]:
-        return {}
-
-    def notes(self) -> tuple[str, ...]:
-        return ()
-
     def post_mortem(self) -> str | None:
         return self.death
-
-    def log_path(self) -> Path | None:
-        return None
 
 
 def well() -> FakeDevice:
     return FakeDevice(run=Numbers())
 
 
-def soaked(target: FakeTarget, rates: FaultRates, exchanges: int, seed: int = 1, first: int = 0) -> SoakRecord:
+def soaked(target: Renewed, rates: FaultRates, exchanges: int, seed: int = 1, first: int = 0) -> SoakRecord:
     soak = Soak(target, rates, seed, clock=lambda: target.line.now_s, sleep=lambda seconds: _sleep(target, seconds))
     return soak.run(exchanges, first)
 
 
-def _sleep(target: FakeTarget, seconds: float) -> None:
+def _sleep(target: Renewed, seconds: float) -> None:
     target.line.sleep(seconds)  # on the line of the last start
 
 
@@ -136,14 +106,14 @@ def total(record: SoakRecord) -> int:
 
 
 def test_a_line_without_faults_is_right() -> None:
-    record = soaked(FakeTarget(well), FaultRates(), 20)
+    record = soaked(Renewed(well), FaultRates(), 20)
     assert (record.exchanges, record.right, record.repeats) == (20, 20, 0)
     assert record.exit_code == ExitCode.PASS
 
 
 @pytest.mark.parametrize("preset", ["light", "noisy", "broken"])
 def test_a_good_device_gives_right_bits_or_a_typed_error(preset: str) -> None:
-    record = soaked(FakeTarget(well), PRESETS[preset], 150)
+    record = soaked(Renewed(well), PRESETS[preset], 150)
     assert record.exchanges == total(record) == 150
     assert (record.wrong_numbers, record.hangs, record.error) == (0, 0, None)
     assert record.injected["bits"] > 0
@@ -152,13 +122,13 @@ def test_a_good_device_gives_right_bits_or_a_typed_error(preset: str) -> None:
 
 
 def test_the_same_seed_gives_the_same_record() -> None:
-    first, again = (soaked(FakeTarget(well), NOISY, 60, seed=3).to_json() for _ in range(2))
+    first, again = (soaked(Renewed(well), NOISY, 60, seed=3).to_json() for _ in range(2))
     assert first == again
-    assert first != soaked(FakeTarget(well), NOISY, 60, seed=4).to_json()
+    assert first != soaked(Renewed(well), NOISY, 60, seed=4).to_json()
 
 
 def test_disconnects_are_errors_and_a_new_start() -> None:
-    target = FakeTarget(well)
+    target = Renewed(well)
     record = soaked(target, FaultRates(disconnect=1), 10)
     assert sum(record.typed_errors.values()) + record.right == 10
     assert record.typed_errors["link_closed"] >= 8, "the last byte of an exchange may be where it falls"
@@ -166,7 +136,7 @@ def test_disconnects_are_errors_and_a_new_start() -> None:
 
 
 def test_resets_are_seen_by_the_session() -> None:
-    record = soaked(FakeTarget(well), FaultRates(reset=1), 30)
+    record = soaked(Renewed(well), FaultRates(reset=1), 30)
     assert record.injected["reset"] == 30
     # One in the middle of the greeting is seen by what the device has lost.
     assert record.typed_errors["device_reset"] > record.typed_errors["device_no_model"]
@@ -198,12 +168,12 @@ def test_a_device_that_checks_no_crc_is_found_and_the_failure_comes_again() -> N
         return Careless(run=Numbers())
 
     rates = parse_faults("bits=1e-4")
-    record = soaked(FakeTarget(careless), rates, 100)
+    record = soaked(Renewed(careless), rates, 100)
     assert record.wrong_numbers > 0
     assert record.exit_code == ExitCode.OUT_OF_TOLERANCE
     assert record.exchanges == total(record) == 100
     failure = record.failures[0]
-    again = soaked(FakeTarget(careless), rates, 1, first=failure.exchange)
+    again = soaked(Renewed(careless), rates, 1, first=failure.exchange)
     assert again.failures == [failure]
 
 
@@ -215,7 +185,7 @@ class Forgetful(FakeDevice):
 
 
 def test_a_device_that_works_on_repeats_is_found() -> None:
-    assert soaked(FakeTarget(lambda: Forgetful(run=Numbers())), FaultRates(bits=1e-4), 100).wrong_numbers > 0
+    assert soaked(Renewed(lambda: Forgetful(run=Numbers())), FaultRates(bits=1e-4), 100).wrong_numbers > 0
 
 
 class Failing(Numbers):
@@ -234,7 +204,7 @@ class Failing(Numbers):
 
 
 def test_a_device_that_is_at_work_for_ever_is_a_hang() -> None:
-    target = FakeTarget(lambda: Failing(40, Faults(working=10**9)).device)
+    target = Renewed(lambda: Failing(40, Faults(working=10**9)).device)
     record = soaked(target, FaultRates(), 20)
     assert record.hangs > 0
     assert record.right + record.hangs == record.exchanges == 20
@@ -243,7 +213,7 @@ def test_a_device_that_is_at_work_for_ever_is_a_hang() -> None:
 
 
 def test_a_device_that_falls_silent_is_a_hang_and_started_anew() -> None:
-    target = FakeTarget(lambda: Failing(60, Faults(silent=True)).device)
+    target = Renewed(lambda: Failing(60, Faults(silent=True)).device)
     record = soaked(target, FaultRates(), 12)
     assert record.hangs > 0
     assert target.starts == 1 + record.hangs
@@ -252,7 +222,7 @@ def test_a_device_that_falls_silent_is_a_hang_and_started_anew() -> None:
 
 
 def test_a_target_that_dies_ends_the_soak() -> None:
-    target = FakeTarget(well)
+    target = Renewed(well)
 
     class Dying(FakeTransport):
         def read(self, timeout_s: float) -> bytes:
@@ -276,7 +246,7 @@ def test_a_target_that_dies_ends_the_soak() -> None:
 
 
 def test_a_target_that_is_not_there_is_in_the_record() -> None:
-    target = FakeTarget(well)
+    target = Renewed(well)
     target.unavailable = lambda: TargetUnavailable("no")  # type: ignore[method-assign]
     assert soaked(target, FaultRates(), 1).exit_code == ExitCode.TARGET
 
@@ -284,7 +254,7 @@ def test_a_target_that_is_not_there_is_in_the_record() -> None:
 @pytest.mark.parametrize("frame", range(100, 110))
 def test_a_fault_of_the_firmware_ends_the_soak(frame: int) -> None:
     """It is a typed error, and all the same a bug that no fault of the line excuses. At a greeting too."""
-    record = soaked(FakeTarget(lambda: FakeDevice(run=Numbers(), faults=Faults(fault_at=frame))), FaultRates(), 50)
+    record = soaked(Renewed(lambda: FakeDevice(run=Numbers(), faults=Faults(fault_at=frame))), FaultRates(), 50)
     assert isinstance(record.error, DeviceFault)
     assert record.exit_code == ExitCode.DEVICE
     assert record.exchanges < 50

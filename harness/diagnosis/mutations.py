@@ -40,14 +40,12 @@ class Mutation:
         text: what is wrong, to follow "if".
         change: what it does to a node; None: it is a mistake of the run.
         runs: what it does to a run.
-        can_be_partial: a network of several layers may have it in one of them alone.
     """
 
     name: str
     text: str
     change: ChangeNode | None = None
     runs: MutatedRun | None = None
-    can_be_partial: bool = True
 
 
 def _with_weights(node: Node, change: Callable[[Float32Array], Float32Array], *, bias: bool = True) -> Node:
@@ -255,7 +253,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_functions(),
     *_rounded(),
-    *(Mutation(run.name, run.text, runs=run.mutated, can_be_partial=False) for run in MUTATED_RUNS),
+    *(Mutation(run.name, run.text, runs=run.mutated) for run in MUTATED_RUNS),
 )
 """Every mistake that is tried, in the order in which equally good explanations are named."""
 

@@ -11,7 +11,6 @@ A board is leased by its lock (`lock.py`), so leases of several processes keep a
 process makes a pool of its own from the same choices, which can be pickled. A lease keeps its board also while
 `Workbench` starts the target anew. Native, QEMU and Renode are made anew for every lease, as many as are asked for.
 
-    pool.capacity    how many can be leased at a time: the number of boards; None: any number
     pool.free()      the boards that nobody uses now, and who uses the others
     pool.lease()     raises TargetBusy (code port_busy) when all are in use for `wait_s`, with each holder named
 """
@@ -49,11 +48,6 @@ class Pool:
         self._make = make
         self._wait_s = wait_s
         self._say = say
-
-    @property
-    def capacity(self) -> int | None:
-        """How many targets can be leased at a time; None: any number."""
-        return len(self._choices) if all(choice.kind == "board" for choice in self._choices) else None
 
     def check(self) -> None:
         """Raise what keeps one of the targets from being used, if anything does; that somebody uses it does not."""

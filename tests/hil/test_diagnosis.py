@@ -25,8 +25,6 @@ from keras_models import save_model
 
 pytestmark = pytest.mark.hil_targets("native")
 
-OF_NODES = [each for each in MUTATIONS if each.change is not None]
-
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:

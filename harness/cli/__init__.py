@@ -3,7 +3,7 @@
 app            all commands; where errors become messages
 validate, info, flash, fit, export, replay, soak, doctor, bisect, compare, golden, vectors, demo
                a command each; listing has `list`, maintenance `setup` and `test`
-bench          a command, with bench_baseline and bench_link for options that make it another one
+bench          a command, with bench_link for what it is with --link; baseline: --baseline of it and of `validate`
 options        what several commands share: the target; model_options: inputs and tolerances
 run_models     many models, each printed as it is done, for `validate` and its like
 session        one of them on a session of a target

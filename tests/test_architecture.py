@@ -160,6 +160,7 @@ ALLOWED: dict[str, set[str]] = {
         "workbench",
     },
     "pytest_plugin": {
+        "baseline",
         "build",
         "device",
         "errors",

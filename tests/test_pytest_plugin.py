@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,8 +14,10 @@ import pytest
 
 import seeds
 from harness.diagnosis.hypotheses import hypotheses
+from harness.errors import UsageError
 from harness.model.inputs import random_inputs
 from harness.oracle.load import load_model
+from harness.pytest_plugin.baselines import check_baseline
 from keras_models import save_spec
 
 DEVICE_TEST = """
@@ -252,3 +258,37 @@ def test_reports_of_all_validations_and_an_index(project: pytest.Pytester) -> No
         assert f"{folder.name}/report.html" in index
         assert (folder / "report.html").exists()
     assert (reports / "junit.xml").read_text().count("<testsuite ") == 3
+
+
+def test_a_validation_that_is_worse_than_its_baseline_fails_its_test(project: pytest.Pytester) -> None:
+    golden = Path(__file__).parent / "golden" / "v1.golden"
+    project.makepyfile(test_it=f"def test_it(validate):\n    for _ in range(2): assert validate({str(golden)!r})")
+    options = ["--native", "--hil-baseline=b.json"]
+    project.runpytest_subprocess(*options, "--hil-update-baseline").assert_outcomes(passed=1)
+    path = project.path / "b.json"
+    content = json.loads(path.read_text())
+    assert [entry["model"] for entry in content["entries"]] == [
+        "test_it.py::test_it[native] 2 v1.golden",
+        "test_it.py::test_it[native] v1.golden",
+    ]
+    content["entries"][0]["figures"]["work_bytes"] -= 100
+    path.write_text(json.dumps(content))
+    result = project.runpytest_subprocess(*options)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["worse than in b.json:", "test_it.py::*native* 2 v1.golden by packed*: work_bytes *"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"hil_baseline": None, "hil_update_baseline": True}, "--hil-baseline=FILE"),
+        ({"hil_baseline": "none.json", "hil_update_baseline": False}, "there is no file .*none.json"),
+    ],
+)
+def test_a_baseline_that_is_none_is_refused_before_a_test_runs(
+    options: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    config = SimpleNamespace(getoption=options.__getitem__, invocation_params=SimpleNamespace(dir=tmp_path))
+    with pytest.raises(UsageError) as refused:
+        check_baseline(config)  # type: ignore[arg-type]
+    assert re.search(said, str(refused.value))

@@ -88,12 +88,13 @@ class BaselineOptions:
         if self.path is None:
             return ExitCode.PASS
         from harness.baseline import compare_with
+        from harness.report.baselines import write_baseline
 
         baseline = self._read(self.path)
         found = compare_with(baseline, measured, self.percent, slack)
         self._print(console, found)
         if self.update:
-            _write(self.path, baseline.updated(measured))
+            write_baseline(baseline.updated(measured), self.path)
             console.print(f"written {self.path}, {len(measured)} of its entries new", markup=False)
             return ExitCode.PASS
         percent = baseline.percent if self.percent is None else self.percent
@@ -121,15 +122,3 @@ class BaselineOptions:
         if self.update and not path.exists():
             return Baseline(DEFAULT_PERCENT if self.percent is None else self.percent, {})
         return read_baseline(path)
-
-
-def _write(path: Path, baseline: Baseline) -> None:
-    from harness.baseline import baseline_text
-    from harness.report.record import replacing
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            file.write(baseline_text(baseline).encode())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error

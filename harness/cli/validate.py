@@ -159,7 +159,7 @@ def _against(held: BaselineOptions, runs: Sequence[Validation | Earlier], target
     """What a baseline says of the runs, if one was given."""
     if held.path is None:
         return ExitCode.PASS
-    from harness.report.model_figures import model_entry
+    from harness.report.baselines import model_entry
     from harness.report.terminal import make_console
 
     # Of those that passed: figures of wrong numbers must not become a baseline.

@@ -15,6 +15,8 @@ instructions_median. One that fails has a section "hil": where it is wrong, why,
 
     pytest --hil-report=DIR    a folder with the report of each validation, by the test's name, and an index of all
 
+    pytest --hil-baseline=FILE [--hil-update-baseline]    a validation that is worse than in FILE fails its test
+
 Markers: see harness.pytest_plugin.markers.
 
 Fixtures:
@@ -36,6 +38,7 @@ from typing import Any
 
 import pytest
 
+from harness.pytest_plugin.baselines import add_options, check_baseline
 from harness.pytest_plugin.fixtures import device, hil_workbench, hil_workbenches, validate
 from harness.pytest_plugin.markers import FEATURES, HELP
 from harness.pytest_plugin.options import ALL_KINDS, OPTIONS, SHORT_OPTIONS, asked_for, choices_of
@@ -53,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, option in OPTIONS.items():
         group.addoption(f"--hil-{name}", **option)
     group.addoption("--hil-report", metavar="DIR", help="write the report of each validation, and an index of all")
+    add_options(group)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -96,6 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{marker}: {text}")
     try:
         choices = choices_of(config)
+        check_baseline(config)
     except UsageError as error:
         raise pytest.UsageError(f"{error.message}; {error.remedy}") from error
     for port in (choice.port for choice in choices.get("board", ())):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.pytest_plugin.baselines import hold_against_baseline
 from harness.pytest_plugin.benches import Benches
 from harness.pytest_plugin.markers import missing_feature
 from harness.pytest_plugin.options import asked_for
@@ -142,6 +143,7 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
             raise hil_workbench.failed(result.error) from None
         if result.bisect_error is not None:
             hil_workbench.failed(result.bisect_error)
+        hold_against_baseline(request, hil_kind, result)
         return result
 
     return run

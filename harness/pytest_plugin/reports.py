@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.pytest_plugin.baselines import wants_baseline
 from harness.pytest_plugin.options import choices_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def counts_ticks(config: pytest.Config, target: Target, hello: HelloReply) -> bo
     """Whether a validation counts what single steps cost: where that is reported; it takes a second at 115200 baud."""
     from harness.ticks import tick_unit
 
-    is_reported = wants_reports(config) or bool(config.getoption("xmlpath", None))
+    is_reported = wants_reports(config) or wants_baseline(config) or bool(config.getoption("xmlpath", None))
     return is_reported and tick_unit(hello, target.description()) is not None
 
 

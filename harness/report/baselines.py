@@ -1,14 +1,17 @@
-"""What a baseline holds of a model: how accurate it is, what it takes and what a step costs."""
+"""A baseline: what it holds of a model (how accurate it is, what it takes, what a step costs), and its file."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from pathlib import Path
 
-from harness.baseline import ERROR_PREFIX, Entry, ModelKey
+from harness.baseline import ERROR_PREFIX, Baseline, Entry, ModelKey, baseline_text
 from harness.compare.metrics import absolute_errors
+from harness.errors import UsageError
 from harness.model.trace import TraceLevel
 from harness.oracle.reference import reference
+from harness.report.record import replacing
 from harness.targets.choice import TargetChoice
 from harness.ticks import tick_unit
 from harness.validation import Validation
@@ -32,6 +35,20 @@ def model_entry(run: Validation, target: TargetChoice) -> tuple[ModelKey, Entry]
     name = run.model_path.name if run.layer is None else f"{run.model_path.name} {run.layer}"
     where = run.hello.board if target.kind == "board" and run.hello.board else target.kind
     return ModelKey(where, name, image.kernel.name.lower()), Entry(run.hello.compiler, figures, _values_of(run))
+
+
+def write_baseline(baseline: Baseline, path: Path) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(baseline_text(baseline).encode())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
 
 
 def _values_of(run: Validation) -> str:

@@ -24,7 +24,7 @@ Fixtures:
     validate   `validate(model, inputs=None, ...)` -> `harness.validation.Validation`, on the same device
 
 Files: options and markers say what can be asked for, benches keeps the targets, fixtures hands them out, reports says
-what came of a validation. The hooks stand here.
+what came of a validation, and baselines whether it is worse than it was. The hooks stand here.
 
 Loaded at every start of pytest in its environment, so it imports nothing heavy before a fixture is used.
 """

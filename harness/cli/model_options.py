@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from harness.cli.session import DEFAULT_KERNEL
+from harness.model.trace import TraceLevel
+from harness.protocol.wire import Kernel
 
-KERNELS = ("arm_math", "packed", "packed_fma")
+KERNELS = tuple(kernel.name.lower() for kernel in Kernel)
 """Names for --kernel."""
 
-TRACES = ("none", "last", "h", "hc", "gates")
+TRACES = tuple(level.name.lower() for level in TraceLevel)
 """Levels for --trace, each with all of the one before it."""
 
 AbsoluteTolerance = Annotated[float | None, typer.Option("--atol", help="Absolute tolerance. Default: derived.")]

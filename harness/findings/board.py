@@ -40,8 +40,9 @@ BOARD_FINDINGS = (
         "report it with that line: it is a bug of the firmware unless power or clock failed; the next run "
         "tells it once more and clears it",
         {
-            "text": "a usage fault (undefined instruction), at lstm_step at firmware/lib/engine/engine.c:214 "
-            "(0x08001a34), called from image_run at firmware/lib/image/image_run.c:88 (0x080012ee)",
+            "text": "a usage fault (undefined instruction), at engine_lstm_step at "
+            "firmware/lib/engine/engine.c:44 (0x08001a34), called from lstm_step at firmware/lib/image/image.c:49 "
+            "(0x080012ee)",
         },
     ),
     Finding(

@@ -1,7 +1,7 @@
 """What the numbers should be: Keras in float32, and an independent NumPy implementation in float64.
 
 Keras and TensorFlow are imported nowhere else, and only inside functions: `runtime.import_keras` is the one door.
-Knows no device and no protocol beyond the enumerations that `model.spec` uses.
+Knows no device and no protocol beyond the enumerations that `model.nodes` uses.
 
     runtime       imports Keras 3 or Keras 2 quietly, with TensorFlow behind it
     model_file    reads and checks a model's file before Keras sees it

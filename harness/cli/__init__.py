@@ -6,7 +6,7 @@ validate, info, flash, fit, export, replay, soak, doctor, bisect, compare, golde
 bench          a command, with bench_link for what it is with --link; baseline: --baseline of it and of `validate`
 options        what several commands share: the target; model_options: inputs and tolerances
 run_models     many models, each printed as it is done, for `validate` and its like
-session        one of them on a session of a target
+session        one of them on a session of a target; lazy_workbench: the target, made when it is needed
 workers        who does that: this process, several, a cluster; remote is what travels there
 run_files      every file that is read and written; files: where a model's own lie
 resume         which models need not be run again

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.build.identity import program_identity
-from harness.cli.session import LazyWorkbench, ModelFiles, Outcome, Settings, oracle_environment
+from harness.cli.lazy_workbench import LazyWorkbench
+from harness.cli.session import ModelFiles, Outcome, Settings, oracle_environment
 from harness.errors import ExitCode, HilError, TargetUnavailable, UsageError
 from harness.targets.choice import TargetChoice
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.lazy_workbench import pool_of
 from harness.cli.options import ready_target, say
-from harness.cli.session import ModelFiles, Outcome, Settings, pool_of
+from harness.cli.session import ModelFiles, Outcome, Settings
 from harness.errors import TargetBusy, TargetUnavailable, UsageError
 from harness.spread.events import Event
 from harness.spread.here import run_here

@@ -112,7 +112,7 @@ def test_one_that_is_in_use_is_an_error_or_waited_for(
 def test_all_in_use_is_told_for_each_model(
     models: list[str], ports: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("harness.cli.session._SETTLE_S", 0.0)
+    monkeypatch.setattr("harness.cli.lazy_workbench._SETTLE_S", 0.0)
     locks = [BoardLock(port, "a board") for port in ports]
     for lock in locks:
         lock.take()

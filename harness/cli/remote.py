@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.build.identity import program_identity
 from harness.cli.session import ModelFiles, Outcome, Settings
 from harness.errors import HilError
+from harness.spread.giving_up import check
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,11 @@ def task_of(files: ModelFiles, settings: Settings) -> Task:
 
 
 def run_task(task: Task) -> Outcome:
-    """Validate it here, on a target of its own; what is told of it names the files as they were given."""
+    """Validate it here, on a target of its own; what is told of it names the files as they were given.
+
+    Raises:
+        GivenUp: nobody waits for it any more.
+    """
     with tempfile.TemporaryDirectory(prefix="lstm-hil-task-") as folder:
         there = {name: Path(folder, name, file.path.name) for name, file in task.files.items()}
         for name, file in task.files.items():
@@ -43,7 +48,7 @@ def run_task(task: Task) -> Outcome:
             if file.content is not None:
                 there[name].write_bytes(file.content)
         with task.settings.session() as session:
-            outcome = session(ModelFiles(**there), lambda _: None)
+            outcome = session(ModelFiles(**there), lambda _: check())
     run, given = outcome.run, task.files
     run.model_path = given["model"].path
     if run.loaded is not None:

@@ -9,12 +9,15 @@ import pickle
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from threading import Event as Flag
 from typing import Any, Generic
 from uuid import uuid4
 
 from harness.errors import TargetUnavailable
 from harness.spread.events import Event, Finished, Job, Lost, Result, Started
+from harness.spread.giving_up import give_up, of_run
 from harness.spread.scheduler import Scheduler, Unanswered
 
 _LOOK_S = 1.0
@@ -38,7 +41,9 @@ def run_on_cluster(
     identity: Callable[[], str],
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Event[Result]]:
-    """Do jobs on the workers of a scheduler. Close the iterator to give up: what is not yet begun is cancelled.
+    """Do jobs on the workers of a scheduler. Close the iterator to give up.
+
+    What is not yet begun is cancelled then, and what is begun ends where it calls `giving_up.check` next.
 
     Args:
         address: of the scheduler.
@@ -52,23 +57,24 @@ def run_on_cluster(
         TargetUnavailable: no scheduler answers there, or no worker is left that runs our program.
     """
     scheduler = Scheduler(address)
+    cluster = _Cluster(scheduler, do, jobs, identity, say)
     try:
-        yield from _Cluster(scheduler, do, jobs, identity, say).events()
+        yield from cluster.events()
     except Unanswered as error:
         raise scheduler.lost(error) from error
     finally:
+        cluster.give_up()
         scheduler.close()
 
 
 class _Call:
     """A call whose pickle is carried out when it is loaded: bytes to the scheduler, which need not know the program."""
 
-    def __init__(self, do: Callable[[Any], Any], job: Any) -> None:
-        self._do = do
-        self._job = job
+    def __init__(self, run: str, do: Callable[[Any], Any], job: Any) -> None:
+        self._arguments = (run, do, job)
 
-    def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[Any]]:
-        return self._do, (self._job,)
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return of_run, self._arguments
 
 
 class _Cluster(Generic[Job, Result]):
@@ -83,6 +89,7 @@ class _Cluster(Generic[Job, Result]):
         say: Callable[[str], None],
     ) -> None:
         self._scheduler = scheduler
+        self._run = str(uuid4())
         self._do = do
         self._jobs = jobs
         self._identity = identity
@@ -109,9 +116,17 @@ class _Cluster(Generic[Job, Result]):
             yield from self._ended()
             self._look()
 
+    def give_up(self) -> None:
+        """Cancel what is not begun, and have the rest end; nothing where all is done."""
+        if not self._given or self._scheduler.gone:
+            return
+        with suppress(Unanswered):  # it went away in between
+            self._scheduler.cancel(list(self._given))
+            self._scheduler.tell(sorted(self._ours), partial(give_up, self._run))
+
     def _give(self, place: int) -> Started:
         # To ours alone: without that it could go to a worker that has just come and that nobody has asked yet.
-        call = pickle.dumps(_Call(self._do, self._jobs[place]))
+        call = pickle.dumps(_Call(self._run, self._do, self._jobs[place]))
         future = self._scheduler.submit(pickle.loads, call, workers=sorted(self._ours), key=f"hil-{place}-{uuid4()}")
         self._given[future] = (place, frozenset(self._ours))
         future.add_done_callback(lambda _: self._one_is_done.set())

@@ -99,6 +99,14 @@ class Scheduler:
             self.workers()  # was it the scheduler that did not answer?
         return answers
 
+    def tell(self, workers: Sequence[str], call: Callable[[], Any]) -> None:
+        """Have workers do something whose result is of no interest.
+
+        Raises:
+            Unanswered: the scheduler is gone, or a worker does not answer soon; the others have done it.
+        """
+        self.ask(lambda: self._client.run(call, workers=list(workers), on_error="ignore"), _CLOSE_TIMEOUT_S)
+
     def submit(self, do: Callable[[Any], Any], argument: object, *, workers: Sequence[str], key: str) -> Any:
         """Give a job to one of some workers.
 

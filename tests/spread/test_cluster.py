@@ -100,16 +100,18 @@ def test_when_all_workers_are_lost_others_that_come_take_over(dask: Dask, tmp_pa
     assert sorted(event.place for event in events if isinstance(event, Finished)) == [0, 1]
 
 
-def test_giving_up_cancels_what_is_not_begun(dask: Dask, tmp_path: Path) -> None:
+def test_giving_up_cancels_what_is_not_begun_and_ends_what_is(dask: Dask, tmp_path: Path) -> None:
     dask.add_worker("one", HERE)
     dask.wait_for_workers(1)
-    events = run_on_cluster(dask.address, run_job, [Job(n, tmp_path, sleep_s=0.4) for n in range(2)], identity=ours)
+    events = run_on_cluster(dask.address, run_job, [Job(n, tmp_path, sleep_s=60) for n in range(2)], identity=ours)
     next(events)
     next(events)
     wait_for(lambda: bool(list(tmp_path.glob("try-*"))))
     events.close()  # type: ignore[attr-defined]
-    time.sleep(0.8)
-    assert len(list(tmp_path.glob("try-*"))) == 1
+    wait_for((tmp_path / "given-up-0").exists)
+    others = list(run_on_cluster(dask.address, run_job, [Job(2, tmp_path)], identity=ours))
+    assert isinstance(others[-1], Finished), "another run's jobs go on"
+    assert {path.name for path in tmp_path.glob("try-*")} == {"try-0-0", "try-2-0"}
 
 
 def test_no_scheduler_and_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,9 @@ uint32_t board_ticks(void);
 // The most bytes of stack that were in use since boot, interrupts included; 0 where that is not known.
 uint32_t board_stack_bytes(void);
 
+// FPSCR of the main program, which computes: its settings, and what has happened since boot; 0 where there is none.
+uint32_t board_fpscr(void);
+
 // The record of the last fault that was not cleared, NULL if there is none. Survives resets where RAM does.
 const wire_fault_t *board_fault(void);
 void board_clear_fault(void);

@@ -143,6 +143,7 @@ class CountersReply(Reply):
     bytes_sent: int = u32("bytes given to the transmit ring")
     stack_bytes: int = u32("most bytes of stack in use since boot; 0: not known")
     logs_dropped: int = u32("LOGs for which there was no room (since 1.1)")
+    fpscr: int = u32("FPSCR of what computes: how it rounds, and what has happened; 0 without FPU (since 1.2)")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from enum import IntEnum, IntFlag, unique
 PROTOCOL_MAJOR = 1
 """A change that an old peer cannot read. Host and device must agree."""
 
-PROTOCOL_MINOR = 1
+PROTOCOL_MINOR = 2
 """Appended fields and messages. The older peer ignores what it does not know."""
 
 MAX_PAYLOAD_BYTES = 2064

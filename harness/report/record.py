@@ -23,12 +23,13 @@ from harness.errors import DeviceFault, HilError
 from harness.loading import CameBy
 from harness.model.array_types import Float32Array
 from harness.model.memory import aligned
-from harness.model.nodes import LstmNode, Node
+from harness.model.nodes import LstmNode, Node, sources_of
 from harness.oracle.load import gate_parameters
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS
 from harness.protocol.logs import level_name, log_text, reset_text
 from harness.protocol.messages import HelloReply, Log
 from harness.protocol.wire import Capability, ResetCause, RunsOn
+from harness.report.fpscr import fpscr_fields
 from harness.report.timing import timing_fields
 from harness.targets.choice import TargetChoice
 from harness.targets.identity import DEVICE_ID_MASK, REVISION_SHIFT, chip_name
@@ -73,7 +74,7 @@ def record_of(
         "hil_version": __version__,
         "run": _run(run, command, commit),
         "target": _target(run, choice, target),
-        "firmware": None if run.hello is None else {**firmware_fields(run.hello), **_build(program)},
+        "firmware": _firmware(run, program),
         "kernel": None if run.on_device is None else run.on_device.image.kernel.name.lower(),
         "trace": run.level.name.lower(),
         "tolerance": {
@@ -190,9 +191,12 @@ def _error(error: HilError | None) -> dict[str, Any] | None:
     return {"code": error.code, "fault": error.fault, "message": error.message, "remedy": error.remedy, "first": first}
 
 
-def _build(program: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What only who built it knows of the firmware."""
-    return {name: None if program is None else program[name] for name in ("elf_sha256", "cmsis_dsp")}
+def _firmware(run: Validation, program: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What it says of itself, and what only who built it knows."""
+    if run.hello is None:
+        return None
+    build = {name: None if program is None else program[name] for name in ("elf_sha256", "cmsis_dsp")}
+    return {**firmware_fields(run.hello), **build, "fpscr": fpscr_fields(run.hello, run.counters)}
 
 
 def _run(run: Validation, command: Sequence[str], commit: Mapping[str, str | bool] | None) -> dict[str, Any]:
@@ -255,6 +259,9 @@ def _layer(node: Node) -> dict[str, Any]:
         fields["recurrent_activation"] = node.recurrent_activation.name.lower()
         fields["use_bias"] = node.bias is not None
         fields["return_sequences"] = node.return_sequences
+        fields["stateful"] = node.stateful
+        fields["zero_output_for_mask"] = node.zero_output_for_mask
+        fields["reads_backwards"] = any(source.reverse for source in sources_of(node))
         fields["parameters"] = gate_parameters(node)
     else:
         fields["parameters"] = {"total": node.parameters}
@@ -366,11 +373,17 @@ def log_fields(log: Log) -> dict[str, Any]:
     return {"number": log.number, "level": level_name(log), "event": log.event, "values": values, "text": log_text(log)}
 
 
+_NOT_OF_LINK = ("stack_bytes", "fpscr")
+"""What the device tells with its counters and is none of the link's."""
+
+
 def _link(run: Validation) -> dict[str, Any] | None:
     if run.link is None:
         return None
     host = {each.name: getattr(run.link, each.name) for each in fields(run.link) if each.name != "last_bad"}
-    names = () if run.counters is None else [each.name for each in fields(run.counters) if each.name != "stack_bytes"]
+    names = (
+        () if run.counters is None else [each.name for each in fields(run.counters) if each.name not in _NOT_OF_LINK]
+    )
     return {
         "host": host,
         "bytes_per_second": _goodput(run),

@@ -182,7 +182,10 @@ def test_a_report_never_replaces_what_is_read(model: Path, tmp_path: Path) -> No
 def test_a_report_of_qemu_says_what_a_step_costs_in_instructions(model: Path, tmp_path: Path) -> None:
     arguments = ["validate", str(model), "--qemu", "--batch", "1", "--steps", "20"]
     assert run([*arguments, "--report", str(tmp_path / "report")]) == 0
-    timing = json.loads((tmp_path / "report" / "report.json").read_text())["timing"]
+    record = record_in(tmp_path / "report")
+    timing, fpscr = record["timing"], record["firmware"]["fpscr"]
+    assert (fpscr["rounding"], fpscr["flush_to_zero"], fpscr["default_nan"]) == ("nearest", False, False)
+    assert fpscr["happened"] == ["inexact"]
     assert timing["tick_unit"] == "instructions"
     assert 1000 < timing["ticks_per_step"] < 20_000
     page = (tmp_path / "report" / "report.html").read_text()

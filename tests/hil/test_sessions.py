@@ -11,7 +11,9 @@ import seeds
 from harness.device import Device
 from harness.errors import DeviceReset
 from harness.loading import load_model
+from harness.model.nodes import ActivationNode
 from harness.model.pack import pack_model
+from harness.model.spec import ModelSpec
 from harness.protocol.framing import encode_frame
 from harness.protocol.messages import (
     Counters,
@@ -31,13 +33,20 @@ from harness.protocol.wire import (
     MAX_PAYLOAD_BYTES,
     REPLY_BIT,
     WINDOW,
+    Activation,
     ErrorCode,
     MessageType,
+    Phase,
     RunsOn,
     TickSource,
     Trace,
 )
 from raw_line import SESSION, RawLine
+
+FPSCR_SETTINGS = 0x07C0_0000
+"""AHP, DN, FZ and RMode (ARM DDI 0403E, A2.5.3)."""
+
+FPSCR_DIVISION_BY_ZERO = 0x2
 
 
 def test_after_boot_the_session_is_zero(raw_line: RawLine) -> None:
@@ -77,6 +86,16 @@ def test_a_repeat_is_answered_from_the_kept_reply_and_not_run_again(raw_line: Ra
     assert RunReply.unpack(second.payload).data != RunReply.unpack(first.payload).data, "state must have moved once"
     counters = CountersReply.unpack(raw_line.ask(Counters(), 6).payload)
     assert counters.duplicates == 1
+
+
+def test_the_fpu_keeps_denormals_rounds_to_nearest_and_divides_by_no_zero(raw_line: RawLine) -> None:
+    softmax = ActivationNode("softmax", None, Phase.EVERY_STEP, 2, Activation.SOFTMAX)
+    raw_line.greet()
+    sequence = raw_line.load(pack_model(ModelSpec("alone", "x", 2, None, (softmax,), (0,))))
+    step = Run(steps=1, trace=Trace.OUTPUT, data=np.ones(2, np.float32).tobytes())
+    assert np.frombuffer(RunReply.unpack(raw_line.ask(step, sequence).payload).data, "<f4").tolist() == [0.5, 0.5]
+    counters = CountersReply.unpack(raw_line.ask(Counters(), sequence + 1).payload)
+    assert counters.fpscr & (FPSCR_SETTINGS | FPSCR_DIVISION_BY_ZERO) == 0, "a process has none, and says 0"
 
 
 def test_sequence_numbers_must_follow(raw_line: RawLine) -> None:

@@ -105,6 +105,7 @@ static void handle_counters(app_t *app) {
         .bytes_sent = uart.bytes_sent,
         .stack_bytes = board_stack_bytes(),
         .logs_dropped = app->notices.dropped,
+        .fpscr = board_fpscr(),
     };
     reply_with(app, WIRE_MSG_COUNTERS, &reply, sizeof reply);
 }

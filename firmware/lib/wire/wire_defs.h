@@ -10,7 +10,7 @@
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire is little-endian, records are copied");
 
 #define WIRE_PROTOCOL_MAJOR 1u
-#define WIRE_PROTOCOL_MINOR 1u
+#define WIRE_PROTOCOL_MINOR 2u
 #define WIRE_MAX_PAYLOAD_BYTES 0x810u
 #define WIRE_WINDOW 2u
 #define WIRE_MAX_NODES 32u
@@ -350,8 +350,9 @@ typedef struct {
     uint32_t bytes_sent; // bytes given to the transmit ring
     uint32_t stack_bytes; // most bytes of stack in use since boot; 0: not known
     uint32_t logs_dropped; // LOGs for which there was no room (since 1.1)
+    uint32_t fpscr; // FPSCR of what computes: how it rounds, and what has happened; 0 without FPU (since 1.2)
 } wire_counters_reply_t;
-static_assert(sizeof(wire_counters_reply_t) == 48, "layout of wire_counters_reply_t");
+static_assert(sizeof(wire_counters_reply_t) == 52, "layout of wire_counters_reply_t");
 
 // Changes the baud, until the next restart or until the device hears nothing valid (since 1.1).
 typedef struct {

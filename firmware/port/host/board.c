@@ -228,6 +228,10 @@ uint32_t board_stack_bytes(void) {
     return 0;
 }
 
+uint32_t board_fpscr(void) {
+    return 0;
+}
+
 // A fault ends this process: whoever started it sees how.
 const wire_fault_t *board_fault(void) {
     return NULL;

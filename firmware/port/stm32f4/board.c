@@ -114,6 +114,12 @@ uint32_t board_stack_bytes(void) {
     return (uint32_t)((uintptr_t)ld_stack_top - (uintptr_t)lowest);
 }
 
+uint32_t board_fpscr(void) {
+    uint32_t value; // that of whoever asks: an interrupt has one of its own, which begins as FPDSCR
+    __asm volatile("vmrs %0, fpscr" : "=r"(value));
+    return value;
+}
+
 void board_feed_watchdog(void) {
     watchdog_feed();
 }

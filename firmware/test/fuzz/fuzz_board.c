@@ -201,6 +201,10 @@ uint32_t board_stack_bytes(void) {
     return 0;
 }
 
+uint32_t board_fpscr(void) {
+    return 0;
+}
+
 const wire_fault_t *board_fault(void) {
     return has_fault ? &fault : NULL;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -175,10 +176,26 @@ def _started(make: Any, address: str) -> Any:
     another client: both hold the same lock.
     """
     client = make.__new__(make)
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            client.__init__(address, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)
+        except BaseException as error:  # noqa: BLE001 - raised again by who waits for it
+            failures.append(error)
+
+    # In a thread, since its own limit is none for a scheduler that takes connections and does not speak.
+    thread = threading.Thread(target=start, name="dask client", daemon=True)
     try:
-        client.__init__(address, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)
+        thread.start()
+        thread.join(_CONNECT_TIMEOUT_S + _CLOSE_TIMEOUT_S)
+        if thread.is_alive():
+            raise TimeoutError(f"it takes connections and says nothing for {_CONNECT_TIMEOUT_S + _CLOSE_TIMEOUT_S:g} s")
+        if failures:
+            raise failures[0]
     except BaseException:
         _close(client)
+        thread.join(_CLOSE_TIMEOUT_S)
         raise
     return client
 

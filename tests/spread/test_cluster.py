@@ -140,6 +140,16 @@ def test_something_else_than_a_scheduler(tmp_path: Path) -> None:
     assert error.value.code == "no_dask_scheduler"
 
 
+def test_a_scheduler_that_is_frozen_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel takes its connections, and dask's own time limit does not end the wait for what it says."""
+    monkeypatch.setattr(scheduler, "_CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(scheduler, "_CLOSE_TIMEOUT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(TargetUnavailable, match="takes connections and says nothing for 1 s"):
+            list(run_on_cluster(address, run_job, [Job(0, tmp_path)], identity=ours))
+
+
 def test_a_scheduler_that_goes_away_is_named(tmp_path: Path) -> None:
     dask = Dask(tmp_path)
     try:

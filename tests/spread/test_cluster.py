@@ -160,13 +160,14 @@ def test_a_scheduler_that_goes_away_is_named(tmp_path: Path) -> None:
             next(events)
             os.kill(dask.scheduler_id, ended_by)
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(scheduler, "_ANSWER_TIMEOUT_S", 1.0)
-                patch.setattr(scheduler, "_CLOSE_TIMEOUT_S", 1.0)
+                patch.setattr(scheduler, "_ANSWER_TIMEOUT_S", 0.3)
+                patch.setattr(scheduler, "_CLOSE_TIMEOUT_S", 0.3)
                 with pytest.raises(TargetUnavailable, match="went away"):
                     list(events)
             os.kill(dask.scheduler_id, signal.SIGCONT)
     finally:
-        os.kill(dask.scheduler_id, signal.SIGKILL)
+        for process in (dask.scheduler_id, dask.worker_id("one")):  # which would wait for its job
+            os.kill(process, signal.SIGKILL)
         dask.stop()
 
 

@@ -6,13 +6,11 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.targets.process import ChildProcess
-
-WAIT_S = 60.0
+from patience import PATIENCE_S, wait_until
 
 
 class Dask:
@@ -37,10 +35,7 @@ class Dask:
             str(self._file),
         ]
         self._scheduler = self._start("scheduler", "scheduler", options)
-        deadline_s = time.monotonic() + WAIT_S
-        while not self._file.is_file() or not self._file.read_text().strip().endswith("}"):
-            assert time.monotonic() < deadline_s, self._scheduler.log_tail()
-            time.sleep(0.05)
+        assert wait_until(self._is_told), self._scheduler.log_tail()
         self.address: str = json.loads(self._file.read_text())["address"]
 
     def add_worker(self, name: str, environment: Mapping[str, str] | None = None, threads: int = 1) -> None:
@@ -54,7 +49,7 @@ class Dask:
         from distributed import Client
 
         with Client(self.address, set_as_default=False) as client:
-            client.wait_for_workers(count, timeout=WAIT_S)
+            client.wait_for_workers(count, timeout=PATIENCE_S)
 
     def stop_workers(self) -> None:
         """End the workers, and wait until the scheduler knows it."""
@@ -64,11 +59,11 @@ class Dask:
             os.kill(process._process.pid, signal.SIGKILL)  # a frozen one too
             process.stop()
         self._workers.clear()
-        deadline_s = time.monotonic() + WAIT_S
         with Client(self.address, set_as_default=False) as client:
-            while client.scheduler_info()["workers"]:
-                assert time.monotonic() < deadline_s
-                time.sleep(0.02)
+            assert wait_until(lambda: not client.scheduler_info()["workers"])
+
+    def _is_told(self) -> bool:
+        return self._file.is_file() and self._file.read_text().strip().endswith("}")
 
     def worker_id(self, name: str) -> int:
         """Of a worker's process."""

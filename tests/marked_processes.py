@@ -6,9 +6,8 @@ import os
 import re
 import socket
 import struct
-import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp
@@ -57,16 +56,6 @@ def is_running(process: int) -> bool:
         return status.read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def wait_until(happened: Callable[[], object], timeout_s: float) -> bool:
-    """Whether something happens in time."""
-    deadline_s = time.monotonic() + timeout_s
-    while not happened():
-        if time.monotonic() >= deadline_s:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def listening_on(processes: Iterable[int]) -> set[str]:

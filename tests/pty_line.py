@@ -7,13 +7,13 @@ import re
 import select
 import termios
 import threading
-import time
 import tty
 from collections.abc import Callable
 from pathlib import Path
 
 from harness.targets.process import ChildProcess
 from harness.targets.qemu import MACHINE, PROGRAM
+from patience import wait_until
 
 
 class PtyDevice:
@@ -68,11 +68,9 @@ class QemuOnPty:
         argv = [PROGRAM, "-M", MACHINE, "-kernel", str(elf), "-nographic", "-monitor", "none"]
         argv += ["-chardev", "pty,id=usart2", "-serial", "null", "-serial", "chardev:usart2"]
         self._process = ChildProcess(argv, log_path)
-        deadline_s = time.monotonic() + 20
-        while (found := re.search(r"redirected to (/dev/\S+)", log_path.read_text())) is None:
-            assert time.monotonic() < deadline_s, self._process.post_mortem()
-            time.sleep(0.05)
-        self.url = found.group(1)
+        told = re.compile(r"redirected to (/dev/\S+)")
+        assert wait_until(lambda: told.search(log_path.read_text())), self._process.post_mortem()
+        self.url = told.findall(log_path.read_text())[0]
 
     def stop(self) -> None:
         """End QEMU."""

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from patience import PATIENCE_S
+
 IN_DEL = """
 import os, signal, time
 from harness.endings import end_in_order
@@ -30,7 +32,7 @@ finally:
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", -signal.SIGINT)])
 def test_a_signal_in_the_middle_of_del_ends_us_all_the_same(name: str, code: int, once: bool) -> None:
     program = [sys.executable, "-c", IN_DEL.format(name=name, once=once)]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == code
     assert done.stdout == "in order\n"
     assert "ignored" not in done.stderr
@@ -39,7 +41,7 @@ def test_a_signal_in_the_middle_of_del_ends_us_all_the_same(name: str, code: int
 def test_other_errors_are_told_as_before() -> None:
     text = IN_DEL.format(name="SIGTERM", once=False).replace("os.kill(os.getpid(), signal.SIGTERM)", "1 / 0")
     program = [sys.executable, "-c", text.replace("sleep(30)", "sleep(0)")]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0
     assert "ZeroDivisionError" in done.stderr
 
@@ -55,6 +57,6 @@ finally:
     os.kill(os.getpid(), signal.SIGTERM)
     print("in order", flush=True)
 """
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 143
     assert done.stdout == "in order\n"

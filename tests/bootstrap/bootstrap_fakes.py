@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.bootstrap import stamp
+from patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,7 +104,7 @@ class Project:
 
     def start(self, *arguments: str, hil: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         with self.popen(*arguments, hil=hil, **variables) as process:
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=PATIENCE_S)
         return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
     def calls(self, word: str) -> list[str]:

@@ -16,15 +16,14 @@ import pytest
 from bootstrap_fakes import ROOT, Project
 from harness.bootstrap import environment
 from harness.errors import TargetUnavailable
+from patience import PATIENCE_S, wait_until
 
 INSTALLED_PROGRAM_ENDS_WITH = 5
 
 
 def wait_for(path: Path, text: str) -> None:
-    deadline = time.monotonic() + 30
-    while not (path.exists() and text in path.read_text()):
-        assert time.monotonic() < deadline, f"{text} did not appear in {path}"
-        time.sleep(0.01)
+    appeared = wait_until(lambda: path.exists() and text in path.read_text(), look_s=0.01)
+    assert appeared, f"{text} did not appear in {path}"
 
 
 def test_first_start_sets_up_and_hands_over(project: Project) -> None:
@@ -117,7 +116,7 @@ def test_interrupted_set_up_takes_pip_along_and_is_repaired(project: Project, nu
     with project.popen() as process:
         wait_for(project.home / ".calls", "pip")
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
     assert time.monotonic() - started < 30
     assert "Traceback" not in stderr
@@ -133,7 +132,7 @@ def test_after_a_kill_the_next_start_waits_for_the_orphaned_pip(project: Project
     with project.popen() as process:
         wait_for(project.home / ".calls", "pip")
         process.kill()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
     (project.home / ".pip_is_slow").unlink()
     done = project.start("info")
     assert "waiting for it" in done.stderr
@@ -146,7 +145,7 @@ def test_two_starts_at_once_make_one_environment(project: Project) -> None:
     with project.popen("first") as first:
         wait_for(project.home / ".calls", "pip")
         second = project.start("second")
-        assert first.communicate(timeout=30)[0] == "[first]\n"
+        assert first.communicate(timeout=PATIENCE_S)[0] == "[first]\n"
     assert second.stdout == "[second]\n"
     assert "another start is setting up .venv" in second.stderr
     assert len(project.calls("-m venv")) == 1

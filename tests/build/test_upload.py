@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from harness.build import pio_local, upload
 from harness.build.paths import project_root
 from harness.errors import FlashError
+from patience import wait_until
 
 NO_PROBE = "Error: open failed"
 NO_CHIP = "Error: init mode failed (unable to connect to the target)"
@@ -92,10 +92,7 @@ def test_an_openocd_that_hangs_is_ended(
         upload.upload("0669FF01")
     assert error.value.code == "flash_hangs"
     process = Path(f"/proc/{pid.read_text().strip()}")
-    deadline_s = time.monotonic() + 5
-    while process.exists():  # it is dead at once, and listed until its new parent has looked
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+    assert wait_until(lambda: not process.exists()), "dead at once, and listed until its new parent has looked"
 
 
 def test_no_openocd_at_all(chip_elf: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from dask_on_loopback import Dask
 from harness.build.paths import project_root
 from harness.cli.app import run
 from marked_processes import descendants
+from patience import PATIENCE_S, wait_until
 from report_schema import check_record
 
 pytest.importorskip("distributed", reason="dask is not installed: pip install 'lstm-hil[dask]'")
@@ -84,20 +85,15 @@ def test_models_of_a_worker_that_is_killed_are_run_again(dask: Dask, weight_sets
         text=True,
     )
     one = dask.worker_id("one")
-    deadline_s = time.monotonic() + 120
-    while not _runs_firmware(one):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
+    assert wait_until(lambda: _runs_firmware(one), look_s=0.01)
     firmware = _runs_firmware(one)
     os.kill(one, signal.SIGKILL)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert output.splitlines()[-1] == "5 PASS", output
     assert process.returncode == 0
     assert {json.loads(path.read_text())["verdict"] for path in tmp_path.glob("*.json")} == {"PASS"}
-    deadline_s = time.monotonic() + 10
-    while any("native" in _command(each) for each in firmware):  # a number may be another process by now
-        assert time.monotonic() < deadline_s, "its emulator has ended with it"
-        time.sleep(0.05)
+    # By its name, since a number may be another process by now.
+    assert wait_until(lambda: not any("native" in _command(each) for each in firmware)), "its emulator ends with it"
 
 
 def _runs_firmware(worker: int) -> list[int]:
@@ -145,7 +141,7 @@ def test_ctrl_c_leaves_records_and_no_wait(dask: Dask, weight_sets: list[Path], 
     assert "dask" in process.stdout.readline()
     time.sleep(3)
     process.send_signal(signal.SIGINT)
-    _, complaints = process.communicate(timeout=60)
+    _, complaints = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "Traceback" not in complaints
     ends = [json.loads(path.read_text())["error"]["code"] for path in tmp_path.glob("*.json")]

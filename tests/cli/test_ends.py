@@ -21,6 +21,7 @@ from harness.errors import DeviceError, HilError
 from harness.protocol.messages import Echo
 from harness.targets.choice import TargetChoice
 from harness.workbench import Workbench, make_target
+from patience import PATIENCE_S, wait_until
 
 HIL = [sys.executable, "-m", "harness"]
 
@@ -97,12 +98,10 @@ def test_an_interrupted_run_leaves_an_error_record(model: Path, tmp_path: Path, 
     record.write_text('{"verdict": "PASS"}')
     arguments = ["validate", str(model), "--native", "--batch", "20000", "--steps", "50", "--json", str(record)]
     process = subprocess.Popen([*HIL, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline_s = time.monotonic() + 60
-    while record.exists() and time.monotonic() < deadline_s:
-        time.sleep(0.02)  # the old record goes when the run begins
+    assert wait_until(lambda: not record.exists())  # the old record goes when the run begins
     time.sleep(0.3)
     process.send_signal(number)
-    _, complaints = process.communicate(timeout=60)
+    _, complaints = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
     assert "Traceback" not in complaints
     assert json.loads(record.read_text())["exit_code"] == code

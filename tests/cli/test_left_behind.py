@@ -23,7 +23,8 @@ from harness.errors import BuildFailed, TargetUnavailable
 from harness.renode.find import find_renode
 from harness.targets.lock import BoardLock
 from keras_models import save_spec
-from marked_processes import Mark, is_running, listeners, listening_on, wait_until
+from marked_processes import Mark, is_running, listeners, listening_on
+from patience import wait_until
 from pty_line import QemuOnPty
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at processes in /proc")
@@ -84,7 +85,7 @@ def validating(kind: Kind, model: Path, log: Path) -> Iterator[tuple[subprocess.
     with log.open("wb") as output:
         hil = subprocess.Popen(command, env=mark.env, stdout=output, stderr=subprocess.STDOUT)
     try:
-        assert wait_until(lambda: b"PASS" in log.read_bytes() or hil.poll() is not None, 90), log.read_text()
+        assert wait_until(lambda: b"PASS" in log.read_bytes() or hil.poll() is not None), log.read_text()
         assert hil.poll() is None, log.read_text()
         yield hil, mark
     finally:
@@ -154,7 +155,7 @@ def test_a_build_ends_with_us(tmp_path: Path, number: signal.Signals) -> None:
     )
     builder = subprocess.Popen([sys.executable, "-c", code], env=mark.env)
     try:
-        compiling = wait_until(lambda: any("cc1" in name for name in mark.processes().values()), 60)
+        compiling = wait_until(lambda: any("cc1" in name for name in mark.processes().values()))
         assert compiling
         builder.send_signal(number)
         builder.wait(30)

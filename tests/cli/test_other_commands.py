@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from harness.cli.app import run
 from harness.cli.exit_codes import worst_exit_code
 from harness.errors import ExitCode
 from harness.targets.boards import board, board_names
+from patience import PATIENCE_S, wait_until
 
 
 def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,22 +75,12 @@ def test_sigterm_takes_the_firmware_with_us(model: Path, hil_kind: str, hil_work
     )
     program = {"native": "firmware", "qemu": "qemu-system-arm"}[hil_kind]
     try:
-        assert _wait_until(lambda: program in _names_of(marker), 60), "the target never started"
+        assert wait_until(lambda: program in _names_of(marker)), "the target never started"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 128 + signal.SIGTERM
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
     finally:
         process.kill()
-    assert _wait_until(lambda: not _names_of(marker), 10), _names_of(marker)
-
-
-def _wait_until(is_true: object, timeout_s: float) -> bool:
-    assert callable(is_true)
-    deadline_s = time.monotonic() + timeout_s
-    while time.monotonic() < deadline_s:
-        if is_true():
-            return True
-        time.sleep(0.05)
-    return False
+    assert wait_until(lambda: not _names_of(marker)), _names_of(marker)
 
 
 def _names_of(marker: str) -> list[str]:

@@ -17,6 +17,7 @@ import pytest
 
 from harness.build.paths import project_root
 from harness.cli.app import run
+from patience import PATIENCE_S, wait_until
 from report_schema import check_record
 
 pytestmark = pytest.mark.usefixtures("native_is_there")
@@ -145,12 +146,10 @@ def test_an_interrupted_run_has_a_report(model: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    deadline_s = time.monotonic() + 60
-    while page.exists() and time.monotonic() < deadline_s:
-        time.sleep(0.02)
+    assert wait_until(lambda: not page.exists())
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    _, complaints = process.communicate(timeout=60)
+    _, complaints = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "Traceback" not in complaints
     assert record_in(tmp_path)["exit_code"] == 130

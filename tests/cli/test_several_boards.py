@@ -18,6 +18,7 @@ from harness.cli.app import run
 from harness.errors import BuildFailed, TargetUnavailable
 from harness.targets.lock import BoardLock
 from keras_models import save_spec
+from patience import PATIENCE_S
 from pty_line import QemuOnPty
 
 HIL = [sys.executable, "-m", "harness"]
@@ -105,7 +106,7 @@ def test_one_that_is_in_use_is_an_error_or_waited_for(
     assert waiting.stderr is not None
     assert "waiting up to 60 s: nucleo_f446re at " in waiting.stderr.readline()
     lock.give_back()
-    waiting.communicate(timeout=60)
+    waiting.communicate(timeout=PATIENCE_S)
     assert waiting.returncode == 0
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from harness.cli.app import run
 from marked_processes import descendants, is_running
+from patience import PATIENCE_S, wait_until
 from report_schema import check_record
 
 COUNT = 5
@@ -101,17 +102,15 @@ def test_an_interrupted_run_ends_all_and_keeps_what_is_done(
         f"{records}/",
     ]
     process = subprocess.Popen([*HIL, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline_s = time.monotonic() + 60
-    while len(list(records.glob("w?.json"))) < 2 and time.monotonic() < deadline_s:
-        time.sleep(0.02)
+    assert wait_until(lambda: len(list(records.glob("w?.json"))) == 2)
     time.sleep(0.5)
     children = descendants(process.pid)
     assert len(children) >= 2
     process.send_signal(number)
-    _, complaints = process.communicate(timeout=60)
+    _, complaints = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
     assert "Traceback" not in complaints
-    deadline_s = time.monotonic() + 5  # Python's own resource tracker ends when it sees that we have
+    deadline_s = time.monotonic() + 10  # Python's own resource tracker ends when it sees that we have
     while any(map(is_running, children)) and time.monotonic() < deadline_s:
         time.sleep(0.02)
     assert not [child for child in children if is_running(child)]

@@ -9,6 +9,7 @@ from harness.protocol.framing import Frame, FrameDecoder, encode_frame
 from harness.protocol.messages import Echo, ErrorReply, Header, Hello, ImageBegin, ImageCommit, Message, Write
 from harness.protocol.wire import PROTOCOL_MAJOR, REPLY_BIT, ErrorCode, MessageType, Region
 from harness.transport.base import Transport
+from patience import PATIENCE_S
 
 SESSION = 0x0BADCAFE
 
@@ -37,7 +38,7 @@ class RawLine:
         self.send(Echo(), LAST_BEFORE_TEST)
         self._decoder = FrameDecoder()
         seen: list[object] = []
-        deadline_s = time.monotonic() + 30.0
+        deadline_s = time.monotonic() + PATIENCE_S
         while not any(isinstance(item, Frame) and item.header.sequence == LAST_BEFORE_TEST for item in seen):
             assert time.monotonic() < deadline_s, f"the device does not answer: {seen}"
             seen += self._decoder.feed(self._transport.read(0.1))
@@ -45,7 +46,7 @@ class RawLine:
     def send(self, message: Message, sequence: int, session: int = SESSION) -> None:
         self.write(encode_frame(Header(type=message.TYPE, sequence=sequence, session=session), message.pack()))
 
-    def frame(self, timeout_s: float = 10.0) -> Frame:
+    def frame(self, timeout_s: float = PATIENCE_S) -> Frame:
         """The next frame but for LOGs, which may come at any time; fails the test if none comes."""
         deadline_s = time.monotonic() + timeout_s
         while not self._frames:

@@ -6,22 +6,17 @@ import json
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.lab.find import find_client
 from harness.lab.shown import acquired_by
 from harness.targets.process import ChildProcess
+from patience import wait_until
 
-WAIT_S = 30.0
 
-
-def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = WAIT_S) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, what
-        time.sleep(0.5)  # the condition starts a client, which takes as long
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    assert wait_until(condition, look_s=0.5), what  # the condition starts a client, which takes as long
 
 
 class Lab:

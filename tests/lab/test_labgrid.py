@@ -24,6 +24,7 @@ from harness.fake import FakeDevice
 from harness.lab.find import VARIABLE, find_client
 from keras_models import save_spec
 from lab_on_loopback import Lab, wait_for
+from patience import PATIENCE_S
 from pty_line import PtyDevice, QemuOnPty
 from report_schema import check_record
 
@@ -136,9 +137,9 @@ def test_a_second_user_waits(lab: Lab, capsys: pytest.CaptureFixture[str]) -> No
 def test_a_place_is_released_however_we_end(on_qemu: Lab, number: signal.Signals) -> None:
     arguments = ["soak", "--labgrid", "qemu", "--faults", "light", "--exchanges", "1000000", "--seed", "1"]
     process = subprocess.Popen([*HIL, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: on_qemu.holder("qemu") is not None, "never acquired", 60)
+    wait_for(lambda: on_qemu.holder("qemu") is not None, "never acquired")
     process.send_signal(number)
-    _, complaints = process.communicate(timeout=60)
+    _, complaints = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
     assert "Traceback" not in complaints
     if number != signal.SIGKILL:

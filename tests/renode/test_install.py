@@ -24,6 +24,7 @@ from harness.renode.download import download
 from harness.renode.find import find_renode, installed
 from harness.renode.install import install
 from harness.renode.release import Package, package_from, release_package
+from patience import PATIENCE_S
 
 PROGRAM = b"#!/bin/sh\necho Renode v1.16.1.0 for tests\n"
 NAME = "renode_1.16.1-dotnet_portable"
@@ -292,7 +293,7 @@ def test_two_at_a_time_install_one_after_the_other(serve: Callable[..., Package]
             assert other.stdout is not None
             assert "waiting" in other.stdout.readline()
         assert server.requests == 0
-    outputs = [other.communicate(timeout=60)[0].splitlines() for other in others]
+    outputs = [other.communicate(timeout=PATIENCE_S)[0].splitlines() for other in others]
     assert server.requests == 1
     assert {lines[-1] for lines in outputs} == {str(find_renode())}
 

@@ -7,8 +7,7 @@ import os
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from harness.errors import TargetUnavailable, UsageError
 from harness.spread import scheduler
 from harness.spread.cluster import run_on_cluster
 from harness.spread.events import Finished, Started
+from patience import wait_until
 from sessions import Job, ours, run_job
 
 pytest.importorskip("distributed", reason="dask is not installed: pip install 'lstm-hil[dask]'")
@@ -46,13 +46,6 @@ def dask(one_scheduler: Dask) -> Iterator[Dask]:
     """A scheduler that serves other tests too, without workers yet."""
     yield one_scheduler
     one_scheduler.stop_workers()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 def test_jobs_of_a_worker_that_is_killed_are_done_by_another(dask: Dask, tmp_path: Path) -> None:
@@ -95,7 +88,7 @@ def test_when_all_workers_are_lost_others_that_come_take_over(dask: Dask, tmp_pa
     dask.wait_for_workers(1)
     events = run_on_cluster(dask.address, run_job, [Job(0, tmp_path, kills=1), Job(1, tmp_path)], identity=ours)
     assert next(events) == Started(0)
-    wait_for(lambda: bool(list(tmp_path.glob("try-0-*"))))
+    assert wait_until(lambda: bool(list(tmp_path.glob("try-0-*"))))
     dask.add_worker("two", HERE)
     assert sorted(event.place for event in events if isinstance(event, Finished)) == [0, 1]
 
@@ -106,9 +99,9 @@ def test_giving_up_cancels_what_is_not_begun_and_ends_what_is(dask: Dask, tmp_pa
     events = run_on_cluster(dask.address, run_job, [Job(n, tmp_path, sleep_s=60) for n in range(2)], identity=ours)
     next(events)
     next(events)
-    wait_for(lambda: bool(list(tmp_path.glob("try-*"))))
+    assert wait_until(lambda: bool(list(tmp_path.glob("try-*"))))
     events.close()  # type: ignore[attr-defined]
-    wait_for((tmp_path / "given-up-0").exists)
+    assert wait_until((tmp_path / "given-up-0").exists)
     others = list(run_on_cluster(dask.address, run_job, [Job(2, tmp_path)], identity=ours))
     assert isinstance(others[-1], Finished), "another run's jobs go on"
     assert {path.name for path in tmp_path.glob("try-*")} == {"try-0-0", "try-2-0"}

@@ -6,25 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from harness.spread.events import Event, Finished, Lost, Progressed, Started
 from harness.spread.here import run_here
 from harness.spread.processes import LOSSES, run_over_processes
+from patience import wait_until
 from sessions import Folder, Job
-
-WAIT_S = 30.0
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    deadline_s = time.monotonic() + WAIT_S
-    while not condition():
-        if time.monotonic() > deadline_s:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def results(events: list[Event[tuple[int, int]]]) -> dict[int, tuple[int, int]]:
@@ -79,7 +67,7 @@ def test_processes_end_in_order_when_the_iteration_is_given_up(tmp_path: Path) -
     events = run_over_processes(folder.session, [Job(number, tmp_path, sleep_s=60) for number in range(4)], 2)
     next(events)
     next(events)
-    assert wait_for(lambda: len(list(tmp_path.glob("try-*"))) == 2)
+    assert wait_until(lambda: len(list(tmp_path.glob("try-*"))) == 2)
     events.close()  # type: ignore[attr-defined]
     assert folder.closed() == folder.opened()
     assert len(folder.closed()) == 2
@@ -89,7 +77,7 @@ def test_what_a_terminal_sends_to_all_ends_no_worker(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     events = run_over_processes(folder.session, [Job(0, tmp_path, sleep_s=1)], 1)
     assert next(events) == Started(0)
-    assert wait_for(lambda: bool(list(tmp_path.glob("try-*"))))
+    assert wait_until(lambda: bool(list(tmp_path.glob("try-*"))))
     (worker,) = folder.opened()
     for number in (signal.SIGINT, signal.SIGHUP):
         os.kill(int(worker), number)
@@ -110,10 +98,10 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         "    list(run_over_processes(Folder(folder).session, jobs, 2))\n"
     )
     parent = subprocess.Popen([sys.executable, str(script)])
-    assert wait_for(lambda: len(list(tmp_path.glob("try-*"))) == 2)
+    assert wait_until(lambda: len(list(tmp_path.glob("try-*"))) == 2)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    assert wait_for(lambda: folder.closed() == folder.opened())
+    assert wait_until(lambda: folder.closed() == folder.opened())
 
 
 def test_in_this_process_one_session_does_all(tmp_path: Path) -> None:

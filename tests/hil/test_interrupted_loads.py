@@ -24,8 +24,11 @@ SPEC = seeds.random_lstm(3, 8)
 IMAGE = pack_model(SPEC)
 X = np.random.default_rng(5).standard_normal((3, 3)).astype(np.float32)
 
-QUICK = Timing(first_timeout_s=0.005, greeting_interval_s=0.005, is_paced=False)
+PROMPT = Timing(first_timeout_s=0.005, greeting_interval_s=0.005, is_paced=False)
 """A lost reply is asked for again soon: each byte of the load is tried."""
+
+EMULATED = Timing(first_timeout_s=0.05, greeting_interval_s=0.05, is_paced=False)
+"""Renode answers ten times more slowly than a process."""
 
 BORDER_BYTES = 2
 """The last ones of a load, without which it is complete: a restart there is met by the run behind it."""
@@ -33,7 +36,7 @@ BORDER_BYTES = 2
 SLOWER = 11
 """So many times fewer on what starts more slowly than a process."""
 
-Strike = Callable[[Transport], None]
+Strike = Callable[[Transport, Timing], None]
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Struck:
 
     inner: Transport
     strike: Strike
+    timing: Timing
     after_bytes: int
 
     def write(self, data: bytes) -> None:
@@ -67,20 +71,20 @@ class Struck:
     def _struck(self) -> None:
         if self.after_bytes < 0 and self.strike is not nothing:
             strike, self.strike = self.strike, nothing
-            strike(self.inner)
+            strike(self.inner, self.timing)
 
 
-def nothing(line: Transport) -> None:
+def nothing(line: Transport, timing: Timing) -> None:
     """No strike, or none any more."""
 
 
-def restart(line: Transport) -> None:
-    device = Device(line, timing=QUICK)
+def restart(line: Transport, timing: Timing) -> None:
+    device = Device(line, timing=timing)
     device.connect()
     device.request(Reset())
 
 
-def unplug(line: Transport) -> None:
+def unplug(line: Transport, timing: Timing) -> None:
     raise LinkClosed("unplugged")
 
 
@@ -106,10 +110,11 @@ def test_a_load_is_right_wherever_it_is_interrupted(
     span_bytes = min(load_bytes(device) for _ in range(5))
     right = run(device)
     recoveries = told = 0
+    timing = PROMPT if hil_kind == "native" else EMULATED
     places = range(0, span_bytes, stride_bytes * (1 if hil_kind == "native" else SLOWER))
     for place in places:
-        restart(line)
-        device = Device(struck := Struck(line, strike, 2**40), timing=QUICK, reopen=lambda: line)
+        restart(line, timing)
+        device = Device(struck := Struck(line, strike, timing, 2**40), timing=timing, reopen=lambda: line)
         device.connect()
         struck.after_bytes = place
         load_packed(device, SPEC, IMAGE)

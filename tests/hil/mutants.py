@@ -1,20 +1,20 @@
 """Bugs to plant in the firmware's own C: each is a text of a source and what stands there instead.
 
-A new kernel adds a list of its own to MUTANTS. Gate orders come by themselves: every source of the engine names its
-gates in GATE_ENUM.
+A new kernel adds a list of its own to MUTANTS. Gate orders come by themselves: every source of the engine has the order
+from gates.h, and a mutant has another one in its place.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.build.paths import project_root
 
 LIB = project_root() / "firmware" / "lib"
-GATE_ENUM = "enum { GATE_I, GATE_F, GATE_C, GATE_O, GATES };"
+GATES_H = '#include "gates.h"'
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,13 @@ def gate_orders(source: str) -> Iterator[Mutant]:
     gates = ("I", "F", "C", "O")
     for order in itertools.permutations(gates):
         if order != gates:
-            names = ", ".join(f"GATE_{gate}" for gate in order)
-            yield Mutant(f"gates {''.join(order)}", source, GATE_ENUM, f"enum {{ {names}, GATES }};")
+            yield gate_order(f"gates {''.join(order)}", source, order)
+
+
+def gate_order(name: str, source: str, order: Sequence[str]) -> Mutant:
+    """One source whose gates have an order of their own, in an enumeration where gates.h had been included."""
+    gates = ", ".join(f"GATE_{gate}" for gate in order)
+    return Mutant(name, source, GATES_H, f"enum {{ {gates}, GATES }};")
 
 
 MUTANTS: dict[str, tuple[Mutant, ...]] = {
@@ -191,7 +196,7 @@ GATE_MUTANTS: dict[str, tuple[Mutant, ...]] = {
         ),
     ),
     "packed": (
-        Mutant("f and c swapped", "engine/packed_gates.c", GATE_ENUM, GATE_ENUM.replace("F, GATE_C", "C, GATE_F")),
+        gate_order("f and c swapped", "engine/packed_gates.c", "ICFO"),
         Mutant("halved", "engine/packed_gates.c", "is_halved ? 2.0f", "is_halved ? 1.0f"),
         Mutant("by the table always", "engine/packed_gates.c", "by_table = lstm->z == NULL;", "by_table = true;"),
         Mutant("not a sigmoid", "engine/packed_gates.c", "y : 0.5f + 0.5f * y;", "y : y;"),

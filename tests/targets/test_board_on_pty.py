@@ -14,7 +14,7 @@ import seeds
 from harness.build.elf import build_id
 from harness.build.platformio import firmware_elf
 from harness.cli.app import run
-from harness.device import Device
+from harness.device import Device, Timing
 from harness.errors import FlashError, TargetUnavailable
 from harness.fake import FakeDevice, Faults
 from harness.protocol.messages import Echo, HelloReply
@@ -105,7 +105,7 @@ def test_the_doctor_finds_the_chips_own_program_healthy(qemu_port: str, capsys: 
 
 
 def test_nothing_is_lost_or_held_back_on_the_way(qemu_port: str) -> None:
-    with Device(SerialPort(qemu_port)) as device:
+    with Device(SerialPort(qemu_port), timing=Timing(first_timeout_s=5.0)) as device:  # more than a busy machine needs
         device.connect()
         before = device.link_counters.repeats
         for size in range(0, 1040, 13):

@@ -204,8 +204,8 @@ def test_one_that_ignores_the_end_of_its_input_and_sigterm_is_killed(
 def test_however_we_end_it_ends(tmp_path: Path, elf: Path, number: signal.Signals) -> None:
     program = tmp_path / "main.py"
     program.write_text(
-        "import sys, time\nfrom pathlib import Path\nfrom harness.cli import _terminate\n"
-        "import signal\nsignal.signal(signal.SIGTERM, _terminate)\n"
+        "import signal, sys, time\nfrom pathlib import Path\n"
+        "from harness.endings import end_in_order\nend_in_order(signal.SIGTERM)\n"
         "from harness.targets.renode import RenodeTarget\nfrom harness.workbench import Workbench\n"
         "target = RenodeTarget(*map(Path, sys.argv[1:]))\n"
         "with Workbench(target) as bench:\n"

@@ -3,8 +3,8 @@
 #include "activation_parts.h"
 #include "elementary.h"
 
-// Not from <math.h>, of which nothing else may be used here; and no 1 / 0, which GCC leaves to the chip to divide, as it
-// raises a flag in FPSCR.
+// Not from <math.h>, of which nothing else may be used here; and no 1 / 0, which GCC leaves to the chip to divide, as
+// it raises a flag in FPSCR.
 #define INFINITE __builtin_inff()
 
 // NaN is less than any number here.

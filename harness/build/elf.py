@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from elftools.common.exceptions import ELFError
 from elftools.dwarf.die import DIE
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
@@ -45,14 +46,17 @@ def build_id(path: Path) -> bytes:
     """The linker's build id: 20 bytes, a SHA-1 over the program.
 
     Raises:
-        BuildFailed: the file has none.
+        BuildFailed: the file has none, or is no ELF, as one that is being written.
     """
     with path.open("rb") as stream:
-        for section in ELFFile(stream).iter_sections():
-            if isinstance(section, NoteSection):
-                for note in section.iter_notes():
-                    if note["n_type"] == "NT_GNU_BUILD_ID":
-                        return bytes.fromhex(note["n_desc"])
+        try:
+            for section in ELFFile(stream).iter_sections():
+                if isinstance(section, NoteSection):
+                    for note in section.iter_notes():
+                        if note["n_type"] == "NT_GNU_BUILD_ID":
+                            return bytes.fromhex(note["n_desc"])
+        except ELFError as error:
+            raise BuildFailed(f"{path} is no program: {error}", code="no_build_id", remedy="build it again") from error
     raise BuildFailed(f"{path} has no build id", code="no_build_id", remedy="link it with -Wl,--build-id=sha1")
 
 

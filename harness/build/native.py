@@ -27,6 +27,9 @@ from harness.errors import BuildFailed, TargetUnavailable
 _KEPT = 120
 """Products that are kept: more than a run of all tests makes. Those that were not used for longest go first."""
 
+_BEING_MADE = "new-"
+"""Begins the name of a folder on the shelf in which another process may be at work."""
+
 
 def native_executable(replaced: Mapping[Path, str] | None = None) -> Path:
     """The whole firmware as a program of this machine.
@@ -53,8 +56,8 @@ def native_executable(replaced: Mapping[Path, str] | None = None) -> Path:
 
 def kept_executables() -> list[Path]:
     """The programs of this machine that are on the shelf, the one that was used last first; builds nothing."""
-    by_use = sorted((work_dir() / "native").glob("*/firmware"), key=_last_used_s, reverse=True)
-    return [path for path in by_use if path.is_file()]
+    made = (path for path in (work_dir() / "native").glob("*/firmware") if not path.parent.name.startswith(_BEING_MADE))
+    return [path for path in sorted(made, key=_last_used_s, reverse=True) if path.is_file()]
 
 
 def _last_used_s(product: Path) -> float:
@@ -231,7 +234,7 @@ def _kept(
         if product.is_file():
             os.utime(product.parent)
             return product
-        with tempfile.TemporaryDirectory(dir=shelf, prefix="new-") as scratch:
+        with tempfile.TemporaryDirectory(dir=shelf, prefix=_BEING_MADE) as scratch:
             staging = _Staging(compiler, Path(scratch))
             (staging.directory / "firmware").symlink_to(project_root() / "firmware")
             (staging.directory / "cmsis-dsp").symlink_to(cmsis_dsp_dir())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.bootstrap.system import missing_parts
-from harness.build import commit, program
+from harness.build import commit, native, program
 from harness.build.elf import build_id
 from harness.build.native import native_executable
 
@@ -35,6 +35,17 @@ def test_a_process_is_known_by_its_build_id() -> None:
     assert facts["elf_sha256"] == hashlib.sha256(executable.read_bytes()).hexdigest()
     assert facts["cmsis_dsp"].count(".") == 2
     assert facts["flash_bytes"] is None, "a process has no flash"
+
+
+def test_what_another_process_is_just_linking_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "work_dir", lambda: tmp_path)
+    for folder in ("new-ab12", "ab12"):
+        half = tmp_path / "native" / folder / "firmware"
+        half.parent.mkdir(parents=True)
+        half.write_bytes(bytes(100))
+    assert [path.parent.name for path in native.kept_executables()] == ["ab12"]
+    program.program_facts.cache_clear()
+    assert program.program_facts(bytes(20), "") is None, "no ELF at all"
 
 
 def test_what_was_not_built_here_is_not_known() -> None:

@@ -14,6 +14,7 @@ OBJDUMP = "arm-none-eabi-objdump"
 
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t(\S+)(?:\t([^@;<]*))?")
 _TRACE = re.compile(r"^Trace .*\[[0-9a-f]+/([0-9a-f]+)/")
+_NOT_BEGUN = "Stopped execution of TB chain before"
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,15 @@ def _parsed(lines: Iterable[str]) -> Iterator[tuple[int, Instruction]]:
 def executed(log_lines: Iterable[str], program: Mapping[int, Instruction]) -> Iterator[Sequence[Instruction]]:
     """Of QEMU's log of executed blocks (-d exec,nochain) the instructions of each block, in order.
 
-    The log names where a block starts. It ends at a branch, or where the next one starts.
+    The log names where a block starts. It ends at a branch, or where the next one starts. A block that QEMU did not
+    begin after all, since an interrupt was due, is named once more when it runs.
     """
-    starts = [int(match[1], 16) for line in log_lines if (match := _TRACE.match(line))]
+    starts: list[int] = []
+    for line in log_lines:
+        if (match := _TRACE.match(line)) is not None:
+            starts.append(int(match[1], 16))
+        elif line.startswith(_NOT_BEGUN) and starts:
+            starts.pop()
     following = {a: b.address for a, b in zip(program, list(program.values())[1:], strict=False)}
     for start, next_start in zip(starts, [*starts[1:], 0], strict=True):
         block = []

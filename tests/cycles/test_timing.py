@@ -54,6 +54,8 @@ def test_executed_blocks_end_at_branches_and_where_the_next_one_starts() -> None
     log = [
         "Trace 0: 0x7f0000000100 [00000000/08000000/00000110/ff000000] f",
         "Trace 0: 0x7f0000000100 [00000000/08000000/00000110/ff000000] f",
+        "Trace 0: 0x7f0000000200 [00000000/08000008/00000110/ff000000] f",
+        "Stopped execution of TB chain before 0x7f0000000200 [08000008] f",
         "something else",
         "Trace 0: 0x7f0000000200 [00000000/08000008/00000110/ff000000] f",
         "Trace 0: 0x7f0000000300 [00000000/0800000c/00000110/ff000000] f",

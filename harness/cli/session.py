@@ -18,6 +18,7 @@ from harness.targets.snapshot import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
     from harness.model.inputs import Inputs
+    from harness.model.trace import TraceLevel
     from harness.model.whole import WholeInputs
     from harness.oracle.load import LoadedModel
     from harness.protocol.wire import Kernel
@@ -72,12 +73,12 @@ class Computation:
     Attributes:
         kernel: what computes the LSTMs; None: what a golden file says, else the default.
         bit_exact: hold every bit against a process of this machine.
-        trace: which tensors are fetched and judged.
+        trace: which tensors are fetched and judged; None: those of a golden file, else the default.
     """
 
     kernel: str | None = None
     bit_exact: bool = False
-    trace: str = "hc"
+    trace: str | None = None
     look_closer: bool = False
 
     def check(self) -> None:
@@ -90,7 +91,15 @@ class Computation:
         from harness.model.trace import trace_named
 
         kernel_named(self.kernel or DEFAULT_KERNEL)
-        trace_named(self.trace)
+        if self.trace is not None:
+            trace_named(self.trace)
+
+    @property
+    def level(self) -> TraceLevel:
+        """The trace of a model that says nothing of it."""
+        from harness.model.trace import DEFAULT_LEVEL, trace_named
+
+        return DEFAULT_LEVEL if self.trace is None else trace_named(self.trace)
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,8 @@ class Settings:
             return make_inputs(loaded, files.inputs, self.random.batch, self.random.steps, self.random.seed)
 
         kernel = kernel_named(self.computation.kernel or DEFAULT_KERNEL)
-        return self._validated(files, share, target, host, Oracle(work_dir() / "oracle"), inputs_of, kernel)
+        oracle = Oracle(work_dir() / "oracle")
+        return self._validated(files, share, target, host, oracle, inputs_of, kernel, self.computation.level)
 
     def _golden_outcome(self, files: ModelFiles, share: Share, target: LazyWorkbench, host: LazyWorkbench) -> Outcome:
         from harness.golden.oracle import GoldenOracle
@@ -195,11 +205,11 @@ class Settings:
 
         inputs_given = files.inputs is not None or self.random != RandomInputs()
         try:
-            oracle = GoldenOracle.open(files.model, inputs_given=inputs_given)
+            oracle = GoldenOracle.open(files.model, inputs_given=inputs_given, trace=self.computation.trace)
         except HilError as error:
             return self.without_result(files.model, error)
         kernel = oracle.kernel if self.computation.kernel is None else kernel_named(self.computation.kernel)
-        return self._validated(files, share, target, host, oracle, lambda _: oracle.inputs, kernel)
+        return self._validated(files, share, target, host, oracle, lambda _: oracle.inputs, kernel, oracle.level)
 
     def _validated(
         self,
@@ -210,8 +220,8 @@ class Settings:
         oracle: Authority,
         inputs_of: Callable[[LoadedModel], Inputs | WholeInputs],
         kernel: Kernel,
+        level: TraceLevel,
     ) -> Outcome:
-        from harness.model.trace import trace_named
         from harness.validation import validate
 
         if target.recording is not None:
@@ -228,7 +238,7 @@ class Settings:
             weights=files.weights,
             kernel=kernel,
             host=host.device_for if self.computation.bit_exact else None,
-            level=trace_named(self.computation.trace),
+            level=level,
             look_closer=self.computation.look_closer,
             expected_path=files.expected,
             counts_ticks=lambda hello: self.counts_ticks and target.tick_unit(hello) is not None,
@@ -244,7 +254,6 @@ class Settings:
 
     def without_result(self, model: Path, error: HilError) -> Outcome:
         """What is reported of a model whose run gave nothing back."""
-        from harness.model.trace import trace_named
         from harness.validation import Validation
 
-        return Outcome(Validation(model, self.layer, trace_named(self.computation.trace), error=error), None)
+        return Outcome(Validation(model, self.layer, self.computation.level, error=error), None)

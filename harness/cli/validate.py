@@ -70,13 +70,14 @@ def validate_command(
         bool, typer.Option("--bit-exact", help="Compare every bit with the same firmware as a process of this machine.")
     ] = False,
     trace: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--trace",
             metavar="|".join(TRACES),
-            help="What is fetched and judged beside the outputs: nothing, last states, h of each step, c, gates.",
+            help="What is fetched and judged beside the outputs: nothing, last states, h of each step, c, gates. "
+            "Default: hc, or what a golden file has.",
         ),
-    ] = "hc",
+    ] = None,
     save: Annotated[
         str | None, typer.Option("--save", metavar="OUT.npz", help="What the device computed: file or folder.")
     ] = None,

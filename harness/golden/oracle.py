@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.golden.file import Golden, read_golden
 from harness.model.inputs import Inputs
-from harness.model.trace import TraceLevel
+from harness.model.trace import TraceLevel, trace_named
 from harness.model.whole import WholeInputs
 from harness.oracle.cache import Answer
 from harness.oracle.load import LoadedModel
@@ -19,21 +19,24 @@ class GoldenOracle:
 
     Args:
         golden: the file's content.
+        level: which of its tensors are judged; None: all.
     """
 
-    def __init__(self, golden: Golden) -> None:
+    def __init__(self, golden: Golden, level: TraceLevel | None = None) -> None:
         self._golden = golden
+        self.level = golden.level if level is None else level
 
     @classmethod
-    def open(cls, path: Path, *, inputs_given: bool = False) -> GoldenOracle:
+    def open(cls, path: Path, *, inputs_given: bool = False, trace: str | None = None) -> GoldenOracle:
         """That of a file.
 
         Args:
             path: the file.
             inputs_given: somebody wants other inputs than those of the file.
+            trace: name of the level that somebody wants; None: that of the file.
 
         Raises:
-            UsageError: so it is.
+            UsageError: so it is, or the file has less than this level.
             ModelRefused, OracleError: see `read_golden`.
         """
         if inputs_given:
@@ -41,7 +44,16 @@ class GoldenOracle:
                 f"{path} is a golden file, which has its own inputs",
                 remedy="give no inputs, and no batch, steps or seed",
             )
-        return cls(read_golden(path))
+        golden = read_golden(path)
+        level = golden.level if trace is None else trace_named(trace)
+        if level > golden.level:
+            raise UsageError(
+                f"{path} has what --trace {golden.level.name.lower()} fetches, and --trace {trace} is wanted",
+                code="golden_trace",
+                remedy=f"make it with `hil golden make --trace {trace}`; "
+                "`hil validate` without --trace judges all that is in it",
+            )
+        return cls(golden, level)
 
     @property
     def kernel(self) -> Kernel:
@@ -76,7 +88,7 @@ class GoldenOracle:
             spec=self._golden.spec,
             keras_model=None,
             layers=(),
-            notes=(*notes(self._golden), *origin.notes),
+            notes=(*notes(self._golden), *self._left_out(), *origin.notes),
         )
 
     def answer(self, loaded: LoadedModel, given: Inputs | WholeInputs, *, gates: bool = False) -> Answer:
@@ -94,6 +106,13 @@ class GoldenOracle:
             )
         golden = self._golden
         return Answer(golden.expected, dict(golden.max_abs_to_float64), False, self.inputs, dict(golden.tolerances))
+
+    def _left_out(self) -> tuple[str, ...]:
+        names = [name for name in self._golden.expected.tensors if not self.level.includes(name)]
+        if not names:
+            return ()
+        all_of_it, judged = self._golden.level.name.lower(), self.level.name.lower()
+        return (f"its trace is {all_of_it}, of which {judged} is judged: {len(names)} of its tensors are left out",)
 
 
 def notes(golden: Golden) -> tuple[str, ...]:

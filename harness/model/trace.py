@@ -30,6 +30,9 @@ class TraceLevel(IntEnum):
         return {name: value for name, value in values.items() if self.includes(name)}
 
 
+DEFAULT_LEVEL = TraceLevel.HC
+"""Where neither a person nor a golden file says another."""
+
 _FIRST_LEVELS = {
     "h_last": TraceLevel.LAST,
     "c_last": TraceLevel.LAST,

@@ -73,12 +73,12 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
     """Validate a model on the target at hand.
 
     `validate(model, inputs=None, layer=None, atol=None, rtol=None, batch=None, steps=None, seed=None, kernel=None,
-    weights=None, trace="hc", expected=None)`: model is the path of a file (.keras, .h5, .npz, .golden), inputs an .npz
+    weights=None, trace=None, expected=None)`: model is the path of a file (.keras, .h5, .npz, .golden), inputs an .npz
     path or a `harness.model.inputs.Inputs`, layer the name of an LSTM to be validated alone, kernel one of arm_math,
     packed, packed_fma, weights a file (.weights.h5) with weights in place of the model's own, trace one of none, last,
-    h, hc, gates, expected an .npz of values in place of Keras'. The result is true when it passed:
-    `assert validate("model.keras")` prints the verdict line when it did not. An ERROR (no verdict at all) is raised as
-    the `HilError` that it is.
+    h, hc, gates (None: hc, or what a golden file has), expected an .npz of values in place of Keras'. The result is
+    true when it passed: `assert validate("model.keras")` prints the verdict line when it did not. An ERROR (no verdict
+    at all) is raised as the `HilError` that it is.
     """
 
     def run(
@@ -93,14 +93,14 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
         seed: int | None = None,
         kernel: str | None = None,
         weights: str | Path | None = None,
-        trace: str = "hc",
+        trace: str | None = None,
         expected: str | Path | None = None,
     ) -> Validation:
         from harness.build.paths import work_dir
         from harness.golden.file import SUFFIX
         from harness.golden.oracle import GoldenOracle
         from harness.model.pack import kernel_named
-        from harness.model.trace import trace_named
+        from harness.model.trace import DEFAULT_LEVEL, trace_named
         from harness.oracle.cache import Oracle
         from harness.protocol.wire import Kernel
         from harness.validation import Limits, make_inputs, validate
@@ -118,10 +118,11 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
         oracle: Oracle | GoldenOracle
         if path.suffix == SUFFIX:
             inputs_given = any(each is not None for each in (inputs, batch, steps, seed))
-            oracle = GoldenOracle.open(path, inputs_given=inputs_given)
-            default_kernel = oracle.kernel
+            oracle = GoldenOracle.open(path, inputs_given=inputs_given, trace=trace)
+            default_kernel, level = oracle.kernel, oracle.level
         else:
             oracle, default_kernel = Oracle(work_dir() / "oracle"), Kernel.ARM_MATH
+            level = DEFAULT_LEVEL if trace is None else trace_named(trace)
         result = validate(
             path,
             inputs_of,
@@ -131,7 +132,7 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
             layer=layer,
             kernel=default_kernel if kernel is None else kernel_named(kernel),
             weights=None if weights is None else Path(weights),
-            level=trace_named(trace),
+            level=level,
             expected_path=None if expected is None else Path(expected),
             counts_ticks=lambda hello: counts_ticks(request.config, hil_workbench.target, hello),
         )

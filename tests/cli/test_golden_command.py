@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.cli.app import run
+from harness.golden.file import golden_bytes, read_golden
+from harness.model.trace import TraceLevel
 
 OLD = Path(__file__).parents[1] / "golden" / "v1.golden"
 
@@ -76,6 +79,41 @@ def test_made_and_validated(model: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert by_keras["tolerance"] == told["tolerance"], "the same rules, docs/ACCURACY.md"
     assert by_keras["inputs"]["sha256"] == told["inputs"]["sha256"]
     assert by_keras["model"]["sha256"] == told["model"]["sha256"]
+
+
+def golden_with(level: TraceLevel, path: Path) -> Path:
+    """The old file, made with less trace."""
+    old = read_golden(OLD)
+    less = replace(
+        old,
+        level=level,
+        expected=replace(old.expected, tensors=level.of(old.expected.tensors)),
+        max_abs_to_float64=level.of(old.max_abs_to_float64),
+        tolerances=level.of(old.tolerances),
+    )
+    path.write_bytes(golden_bytes(less))
+    return path
+
+
+@pytest.mark.usefixtures("native_is_there")
+@pytest.mark.parametrize("level", TraceLevel)
+def test_all_that_is_in_the_file_is_judged_and_nothing_else(level: TraceLevel, tmp_path: Path) -> None:
+    path, record = golden_with(level, tmp_path / "m.golden"), tmp_path / "r.json"
+    assert run(["validate", str(path), "--native", "--json", str(record)]) == 0
+    told = json.loads(record.read_text())
+    assert told["trace"] == level.name.lower()
+    assert {tensor["name"] for tensor in told["tensors"]} == set(read_golden(path).expected.tensors)
+
+
+@pytest.mark.usefixtures("native_is_there")
+def test_less_than_the_file_has_is_said_and_more_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, record = golden_with(TraceLevel.H, tmp_path / "m.golden"), tmp_path / "r.json"
+    assert run(["validate", str(path), "--native", "--trace", "last"]) == 0
+    assert "its trace is h, of which last is judged" in capsys.readouterr().out
+    assert run(["validate", str(path), "--native", "--trace", "hc", "--json", str(record)]) == 2
+    error = json.loads(record.read_text())["error"]
+    assert error["code"] == "golden_trace"
+    assert "hil golden make --trace hc" in error["remedy"]
 
 
 @pytest.mark.usefixtures("native_is_there")

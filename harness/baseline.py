@@ -2,7 +2,7 @@
 
     {"schema": "lstm-hil/baseline/1", "percent": 2.0, "entries": [
      {"target": "qemu", "kernel": "packed", "input_size": 28, "units": 75, "compiler": "gcc 12.2.1", "figures": {...}},
-     {"target": "qemu", "kernel": "packed", "model": "m.keras", "values": "0c1d", "compiler": "gcc 12.2.1", ...}]}
+     {"target": "qemu", "kernel": "packed", "model": "m.keras", "trace": "hc", "values": "0c1d", "mask": "", ...}]}
 
 Instructions are counted, not timed, so that a busy machine changes nothing; another compiler does, and then nobody can
 say what got worse. Figures that depend on it are compared with those of the same compiler only.
@@ -28,7 +28,9 @@ DEFAULT_PERCENT = 2.0
 OF_ANY_COMPILER = ("max_abs_error_h", "max_abs_error_c", "static_ram_bytes")
 """No contraction and no libm: every compiler gives the same bits. The RAM of a model is laid out by the host."""
 
-OF_ONE_COMPILER = ("instructions_per_step", "cycles_per_step", "flash_bytes", "stack_bytes")
+TICKS = ("instructions_per_step", "cycles_per_step")
+
+OF_ONE_COMPILER = (*TICKS, "flash_bytes", "stack_bytes")
 
 FIGURES = (*OF_ANY_COMPILER, *OF_ONE_COMPILER)
 """All of a `bench.Cost` that may only get less."""
@@ -72,15 +74,17 @@ class ModelKey:
         target: kind of the target, or name of the board.
         model: name of its file, and of the one LSTM that is validated, if there is one.
         kernel: what computes its LSTMs.
+        trace: level of what was kept and fetched, which takes memory and time.
     """
 
     target: str
     model: str
     kernel: str
+    trace: str
 
     def __str__(self) -> str:
-        """`m.keras by packed on qemu`."""
-        return f"{self.model} by {self.kernel} on {self.target}"
+        """`m.keras by packed on qemu, trace hc`."""
+        return f"{self.model} by {self.kernel} on {self.target}, trace {self.trace}"
 
 
 AnyKey: TypeAlias = Key | ModelKey
@@ -94,11 +98,13 @@ class Entry:
         compiler: of the firmware, with its version.
         figures: by name; what was not measured is not there.
         values: of a model: a hash over weights and inputs, without which its errors say nothing.
+        mask: of a model: a hash over the mask, empty where there was none. A step that is left out costs less.
     """
 
     compiler: str
     figures: Mapping[str, float]
     values: str = ""
+    mask: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,16 +194,8 @@ def compare_with(
         if before is None:
             notes.append(f"{key}: not in the baseline")
             continue
-        names = [name for name in before.figures if name in entry.figures]
-        if before.compiler != entry.compiler:
-            names = [name for name in names if name not in OF_ONE_COMPILER]
-            notes.append(
-                f"{key}: instructions, cycles, flash and stack are not compared: the baseline is of "
-                f"{before.compiler}, this is {entry.compiler}"
-            )
-        if before.values != entry.values:
-            names = [name for name in names if not name.startswith(ERROR_PREFIX)]
-            notes.append(f"{key}: errors are not compared: the baseline is of other weights or inputs")
+        names, why = _comparable(key, before, entry)
+        notes += why
         for name in names:
             compared += 1
             difference = Difference(key, name, before.figures[name], entry.figures[name])
@@ -207,6 +205,29 @@ def compare_with(
             elif difference.now < difference.before - allowed:
                 better.append(difference)
     return Comparison(compared, tuple(worse), tuple(better), tuple(notes))
+
+
+def _comparable(key: AnyKey, before: Entry, entry: Entry) -> tuple[list[str], list[str]]:
+    """Names of the figures that say something about each other, and why the others are left out."""
+    notes: list[str] = []
+    names = [*before.figures, *(name for name in entry.figures if name not in before.figures)]
+    if before.compiler != entry.compiler:
+        names = [name for name in names if name not in OF_ONE_COMPILER]
+        notes.append(
+            f"{key}: instructions, cycles, flash and stack are not compared: the baseline is of "
+            f"{before.compiler}, this is {entry.compiler}"
+        )
+    if before.values != entry.values:
+        names = [name for name in names if not name.startswith(ERROR_PREFIX)]
+        notes.append(f"{key}: errors are not compared: the baseline is of other weights or inputs")
+    if before.mask != entry.mask and any(name in TICKS for name in names):
+        names = [name for name in names if name not in TICKS]
+        notes.append(f"{key}: instructions and cycles are not compared: the baseline is of another mask")
+    for figures, where in ((before.figures, "in the baseline"), (entry.figures, "in this run")):
+        if missing := [name for name in names if name not in figures]:
+            names = [name for name in names if name in figures]
+            notes.append(f"{key}: not {where}: {', '.join(missing)}")
+    return names, notes
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -228,7 +249,7 @@ def read_baseline(path: Path) -> Baseline:
         raise UsageError(
             f"{path} is no baseline: {reason}",
             code="baseline_unreadable",
-            remedy="give a file that `--baseline FILE --update-baseline` wrote",
+            remedy="give a file that `--baseline FILE --update-baseline` wrote; an old one: delete it and measure anew",
         ) from error
 
 
@@ -238,7 +259,7 @@ def baseline_text(baseline: Baseline) -> str:
     for key, entry in sorted(baseline.entries.items(), key=lambda each: (isinstance(each[0], ModelKey), each[0])):
         of: dict[str, Any] = {"target": key.target, "kernel": key.kernel}
         if isinstance(key, ModelKey):
-            of |= {"model": key.model, "values": entry.values}
+            of |= {"model": key.model, "trace": key.trace, "values": entry.values, "mask": entry.mask}
         else:
             of |= {"input_size": key.input_size, "units": key.units}
         lines.append(json.dumps({**of, "compiler": entry.compiler, "figures": dict(entry.figures)}, allow_nan=False))
@@ -265,8 +286,8 @@ def _baseline(content: Any) -> Baseline:
         if key in entries:
             raise ValueError(f"it has {key} twice")
         figures = {name: _figure(value) for name, value in each["figures"].items() if _is_known(name)}
-        values = _text(each["values"]) if isinstance(key, ModelKey) else ""
-        entries[key] = Entry(_text(each["compiler"]), figures, values)
+        values, mask = (_text(each["values"]), _text(each["mask"])) if isinstance(key, ModelKey) else ("", "")
+        entries[key] = Entry(_text(each["compiler"]), figures, values, mask)
     percent = float(content["percent"])
     if not 0 <= percent < math.inf:
         raise ValueError(f"its percent is {percent}")
@@ -275,7 +296,9 @@ def _baseline(content: Any) -> Baseline:
 
 def _key(entry: Any) -> AnyKey:
     if "model" in entry:
-        return ModelKey(_text(entry["target"]), _text(entry["model"]), _text(entry["kernel"]))
+        if "trace" not in entry or "mask" not in entry:
+            raise ValueError(f"its entry of {entry['model']!r} is of an earlier version: it lacks trace or mask")
+        return ModelKey(*(_text(entry[name]) for name in ("target", "model", "kernel", "trace")))
     return Key(_text(entry["target"]), int(entry["input_size"]), int(entry["units"]), _text(entry["kernel"]))
 
 

@@ -32,7 +32,7 @@ from harness.errors import UsageError
 
 OWN = Path(__file__).parent / "baselines" / "kernels.json"
 KEY = Key("qemu", 28, 75, "packed")
-MODEL_KEY = ModelKey("qemu", "m.keras", "packed")
+MODEL_KEY = ModelKey("qemu", "m.keras", "packed", "hc")
 GOLDEN = Path(__file__).parent / "golden" / "v1.golden"
 GCC = "GCC 12.2.1"
 
@@ -95,8 +95,37 @@ def test_errors_of_other_values_say_nothing() -> None:
     found = compare_with(before, {MODEL_KEY: Entry(GCC, worse, "ffff")})
     assert [each.name for each in found.worse] == ["work_bytes"]
     assert found.notes == (
-        "m.keras by packed on qemu: errors are not compared: the baseline is of other weights or inputs",
+        "m.keras by packed on qemu, trace hc: errors are not compared: the baseline is of other weights or inputs",
     )
+
+
+def test_ticks_over_another_mask_say_nothing() -> None:
+    before = Baseline(2.0, {MODEL_KEY: Entry(GCC, {"instructions_per_step": 100.0}, "0c1d", "beef")})
+    figures = {"instructions_per_step": 153.0}
+    found = compare_with(before, {MODEL_KEY: Entry(GCC, figures, "ffff")})
+    assert (found.compared, found.worse) == (0, ())
+    assert "another mask" in " ".join(found.notes)
+    found = compare_with(before, {MODEL_KEY: Entry(GCC, figures, "ffff", "beef")})
+    assert [each.name for each in found.worse] == ["instructions_per_step"]
+
+
+def test_a_figure_of_one_side_only_is_told() -> None:
+    found = compare_with(baseline(flash_bytes=1.0, stack_bytes=5.0), measured(stack_bytes=5.0, cycles_per_step=2.0))
+    assert found.compared == 1
+    assert found.notes == (
+        "packed 28,75 on qemu: not in the baseline: cycles_per_step",
+        "packed 28,75 on qemu: not in this run: flash_bytes",
+    )
+
+
+def test_an_entry_of_an_earlier_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    content = json.loads(baseline_text(Baseline(2.0, {MODEL_KEY: Entry(GCC, {"work_bytes": 1.0}, "0c1d")})))
+    del content["entries"][0]["trace"]
+    path = tmp_path / "b.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="earlier version") as refused:
+        read_baseline(path)
+    assert "measure anew" in (refused.value.remedy or "")
 
 
 def test_what_is_not_there_is_told() -> None:
@@ -108,7 +137,7 @@ def test_what_is_not_there_is_told() -> None:
 def test_a_file_comes_back_with_an_entry_a_line(tmp_path: Path) -> None:
     path = tmp_path / "b.json"
     other = Key("nucleo_f446re", 1, 3, "arm_math")
-    of_model = Entry(GCC, {"max_abs_error lstm.h": 1e-8, "work_bytes": 100}, "0c1d")
+    of_model = Entry(GCC, {"max_abs_error lstm.h": 1e-8, "work_bytes": 100}, "0c1d", "beef")
     written = baseline(instructions_per_step=1000.5).updated(
         {MODEL_KEY: of_model, other: Entry("GCC 9", {"cycles_per_step": 7})}
     )
@@ -132,10 +161,11 @@ JSON = st.recursive(
 )
 
 
-FIELDS = ["schema", "percent", "entries", "target", "kernel", "units", "model", "values", "compiler", "figures"]
+OF_FILE = ["schema", "percent", "entries"]
+OF_ENTRY = ["target", "kernel", "units", "model", "trace", "values", "mask", "compiler", "figures"]
 
 
-@given(st.sampled_from(FIELDS), st.integers(0, 1), JSON)
+@given(st.sampled_from(OF_FILE + OF_ENTRY), st.integers(0, 1), JSON)
 def test_a_file_of_anything_is_a_baseline_or_a_usage_error(
     tmp_path_factory: pytest.TempPathFactory, place: str, entry: int, value: Any
 ) -> None:
@@ -194,18 +224,20 @@ def test_a_model_and_its_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[
     validate = ["validate", str(GOLDEN), "--native", "--baseline", str(path)]
     assert run([*validate, "--update-baseline"]) == 0
     ((key, entry),) = read_baseline(path).entries.items()
-    assert str(key) == "v1.golden by packed on native"
+    assert str(key) == "v1.golden by packed on native, trace hc"
     assert 0 < entry.figures["max_abs_error both.forward.h_last"] < 1e-6
     assert entry.figures["image_bytes"] > 4 * 342
     assert run(validate) == 0
     count = len(entry.figures)
     said = f"BASELINE PASS b.json: 0 of {count} figures worse by more than 2 %, 0 entries not compared in full"
     assert capsys.readouterr().out.splitlines()[-1] == said
+    assert run([*validate, "--trace", "gates", "--baseline-strict"]) == 1
+    assert "note    v1.golden by packed on native, trace gates: not in the baseline" in capsys.readouterr().out
     content = json.loads(path.read_text())
     content["entries"][0]["figures"]["max_abs_error output"] /= 2
     path.write_text(json.dumps(content))
     assert run(validate) == 1
-    assert "worse   v1.golden by packed on native: max_abs_error output" in capsys.readouterr().out
+    assert "worse   v1.golden by packed on native, trace hc: max_abs_error output" in capsys.readouterr().out
 
 
 def test_a_model_that_failed_is_no_baseline(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.baseline import ERROR_PREFIX, Baseline, Entry, ModelKey, baseline_text
 from harness.compare.metrics import absolute_errors
 from harness.errors import UsageError
+from harness.model.arrays import sha256_of
 from harness.model.trace import TraceLevel
 from harness.oracle.reference import reference
 from harness.report.record import replacing
@@ -34,7 +35,8 @@ def model_entry(run: Validation, target: TargetChoice) -> tuple[ModelKey, Entry]
         figures[f"{unit}_per_step"] = run.step_ticks.step.median
     name = run.model_path.name if run.layer is None else f"{run.model_path.name} {run.layer}"
     where = run.hello.board if target.kind == "board" and run.hello.board else target.kind
-    return ModelKey(where, name, image.kernel.name.lower()), Entry(run.hello.compiler, figures, _values_of(run))
+    key = ModelKey(where, name, image.kernel.name.lower(), run.level.name.lower())
+    return key, Entry(run.hello.compiler, figures, _values_of(run), _mask_of(run))
 
 
 def write_baseline(baseline: Baseline, path: Path) -> None:
@@ -58,3 +60,11 @@ def _values_of(run: Validation) -> str:
     inputs = run.inputs.sha256 if run.given is None else run.given.sha256
     parts = (run.loaded.sha256, run.loaded.weights_sha256 or "", inputs)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _mask_of(run: Validation) -> str:
+    """A hash over which steps are masked; empty where the model has no mask."""
+    assert run.loaded is not None
+    assert run.inputs is not None
+    _, mask = run.inputs.seen_by(run.loaded.spec)
+    return "" if mask is None else sha256_of({"mask": mask})[:16]

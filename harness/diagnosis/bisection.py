@@ -46,6 +46,10 @@ class Place:
     got: float
     share: float
 
+    def to_json(self) -> dict[str, Json]:
+        """As the record has it."""
+        return {**asdict(self), **{name: json_number(getattr(self, name)) for name in ("expected", "got", "share")}}
+
     @property
     def index(self) -> tuple[int, ...]:
         """(sequence, step), with calls (call, sequence, step)."""
@@ -142,9 +146,8 @@ class Bisection:
 
     def to_json(self) -> dict[str, Json]:
         """The record's `bisect`."""
-        numbers = {name: json_number(getattr(self.first, name)) for name in ("expected", "got", "share")}
         return {
-            "first": {**asdict(self.first), **numbers},
+            "first": self.first.to_json(),
             "cause": self.cause,
             "text": "; ".join(self.lines),
             "steps": [

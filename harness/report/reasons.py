@@ -25,6 +25,10 @@ def print_findings(console: Console, run: Validation) -> None:
         console.print(f"where   {escape(line)}")
     for line in () if run.explanation is None else run.explanation.lines:
         console.print(f"why     {escape(line)}")
+    if run.first_of_given is not None:
+        place = run.first_of_given
+        values = f"expected {place.expected:.9g}, got {place.got:.9g}"
+        console.print(f"given   first beyond the tolerance of the given values is {escape(place.text)}: {values}")
     for line in () if run.given_explanation is None else run.given_explanation.lines:
         console.print(f"given   {escape(line)}")
     for trouble in run.troubles:

@@ -316,6 +316,7 @@ def _expected_file(run: Validation) -> dict[str, Any] | None:
         "file": file.path.name,
         "sha256": file.sha256,
         "max_abs_to_keras": {name: json_number(distance) for name, distance in distances.items()},
+        "first_beyond": None if run.first_of_given is None else run.first_of_given.to_json(),
         "note": None if run.given_explanation is None else run.given_explanation.note,
         "notes": list(file.notes),
     }

@@ -10,6 +10,7 @@ from harness.device import Device
 from harness.diagnosis.advice import advise, hidden_by
 from harness.diagnosis.corrupted import find_corrupted_weight
 from harness.diagnosis.explain import explain
+from harness.diagnosis.first_beyond import first_beyond
 from harness.diagnosis.score import score
 from harness.errors import HilError
 from harness.model.pack import ModelImage
@@ -58,6 +59,9 @@ def explain_values(run: Validation) -> None:
     run.explanation = explain(run.loaded.spec, run.inputs, run.got, search=find_corrupted_weight)
     if run.expected_file is not None:
         values = run.expected_file.values
+        has_calls = run.inputs.reset_before is not None
+        found = first_beyond(run.loaded.spec, values, run.got, run.tolerances, has_calls=has_calls)
+        run.first_of_given = found[0] if found is not None and found[1] else None
         run.given_explanation = explain(run.loaded.spec, run.inputs, values, search=find_corrupted_weight)
 
 

@@ -14,7 +14,7 @@ from harness.compare.classes import Classes
 from harness.compare.tolerance import Tolerance
 from harness.compare.verdict import TensorResult, all_passed
 from harness.diagnosis.advice import Advice
-from harness.diagnosis.bisection import Bisection
+from harness.diagnosis.bisection import Bisection, Place
 from harness.diagnosis.explain import Explanation
 from harness.diagnosis.score import Score, Unseen
 from harness.errors import ExitCode, HilError
@@ -58,6 +58,7 @@ class Validation:
         advice: by tensor, what tolerance the measured distances speak for.
         explanation: of values beyond tolerance, which mistake would give them.
         given_explanation: the same of values that somebody gave and that are not Keras'.
+        first_of_given: the first element that is beyond the tolerance of values that somebody gave.
         bisection: where they begin to be wrong.
         troubles: what else could not be found out, and why; the verdict stands.
         bisect_error: why the device did not say more of that; the verdict stands.
@@ -95,6 +96,7 @@ class Validation:
     advice: dict[str, Advice] = field(default_factory=dict)
     explanation: Explanation | None = None
     given_explanation: Explanation | None = None
+    first_of_given: Place | None = None
     bisection: Bisection | None = None
     bisect_error: HilError | None = None
     troubles: list[str] = field(default_factory=list)

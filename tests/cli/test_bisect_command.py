@@ -50,6 +50,7 @@ def test_what_the_device_itself_gave_is_a_pass(model: Path, saved: Path, tmp_pat
     assert all(tensor["max_abs"] == 0 for tensor in record["tensors"])
     assert record["expected_file"]["file"] == "out.npz"
     assert 0 < record["expected_file"]["max_abs_to_keras"]["lstm.c"] < 1e-6
+    assert record["expected_file"]["first_beyond"] is None
 
 
 def test_whoever_made_the_expected_values_may_have_the_mistake(
@@ -70,6 +71,11 @@ def test_whoever_made_the_expected_values_may_have_the_mistake(
     record = record_at(path)
     assert [(each["name"], each["of"]) for each in record["diagnosis"]] == [("swap_gates_f_c", "expected")]
     assert record["bisect"] is None, "the device is right by Keras"
+    first = record["expected_file"]["first_beyond"]
+    assert first["tensor"] == "output"
+    assert first["expected"] == wrong["output"].astype(np.float32)[first["sequence"], first["unit"]]
+    place = f"seq {first['sequence']} unit {first['unit']} of output"
+    assert f"given   first beyond the tolerance of the given values is {place}: expected" in out
     assert {tensor["name"]: tensor["pass"] for tensor in record["tensors"]}["lstm.h"], "which is judged by Keras"
 
 

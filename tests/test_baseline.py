@@ -224,20 +224,20 @@ def test_a_model_and_its_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[
     validate = ["validate", str(GOLDEN), "--native", "--baseline", str(path)]
     assert run([*validate, "--update-baseline"]) == 0
     ((key, entry),) = read_baseline(path).entries.items()
-    assert str(key) == "v1.golden by packed on native, trace hc"
+    assert str(key) == "v1.golden by packed on native, trace gates"
     assert 0 < entry.figures["max_abs_error both.forward.h_last"] < 1e-6
     assert entry.figures["image_bytes"] > 4 * 342
     assert run(validate) == 0
     count = len(entry.figures)
     said = f"BASELINE PASS b.json: 0 of {count} figures worse by more than 2 %, 0 entries not compared in full"
     assert capsys.readouterr().out.splitlines()[-1] == said
-    assert run([*validate, "--trace", "gates", "--baseline-strict"]) == 1
-    assert "note    v1.golden by packed on native, trace gates: not in the baseline" in capsys.readouterr().out
+    assert run([*validate, "--trace", "hc", "--baseline-strict"]) == 1
+    assert "note    v1.golden by packed on native, trace hc: not in the baseline" in capsys.readouterr().out
     content = json.loads(path.read_text())
     content["entries"][0]["figures"]["max_abs_error output"] /= 2
     path.write_text(json.dumps(content))
     assert run(validate) == 1
-    assert "worse   v1.golden by packed on native, trace hc: max_abs_error output" in capsys.readouterr().out
+    assert "worse   v1.golden by packed on native, trace gates: max_abs_error output" in capsys.readouterr().out
 
 
 def test_a_model_that_failed_is_no_baseline(tmp_path: Path) -> None:
@@ -257,6 +257,8 @@ def test_a_model_that_failed_is_no_baseline(tmp_path: Path) -> None:
         (["--baseline", "none.json"], "none.json"),
         (["--baseline", str(OWN), "--resume", "--json", "r.json"], "--resume and --baseline"),
         (["--baseline", str(OWN), str(GOLDEN)], "two models are named v1.golden"),
+        (["--baseline", "b.json", "--json", "b.json"], "b.json would be written over"),
+        (["--baseline", "new.json", "--update-baseline", "--record", "new.json"], "new.json would be written over"),
     ],
 )
 def test_usage_errors_of_validate(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -272,6 +274,7 @@ def test_usage_errors_of_validate(options: list[str], said: str, capsys: pytest.
         (["--baseline", str(OWN), "--baseline-percent", "-1"], "--baseline-percent"),
         (["--baseline", str(OWN), "--update-baseline", "--baseline-strict"], "both given"),
         (["--baseline", str(OWN), "--link"], "both given"),
+        (["--baseline", "b.json", "--json", "b.json"], "b.json would be written over"),
         (["--baseline", "none.json"], "none.json"),
     ],
 )

@@ -112,6 +112,13 @@ def read_side(path: Path) -> Side:
     return Side(path.name, {}, _tensors(path))
 
 
+def files_of_run(path: Path) -> tuple[Path, ...]:
+    """Every file that `read_side` may read of a run."""
+    if path.is_dir():
+        return path / _RECORD, path / _VECTORS
+    return path, path.with_suffix(".npz")
+
+
 def is_run(path: Path) -> bool:
     """Whether a path is what a run left, and no model: a folder, a record, or an .npz with a run's tensors."""
     if path.is_dir() or path.suffix == ".json":

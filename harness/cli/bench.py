@@ -11,6 +11,7 @@ import typer
 
 from harness.cli.baseline import BaselineFile, BaselineOptions, BaselinePercent, BaselineStrict, UpdateBaseline
 from harness.cli.bench_link import bench_link
+from harness.cli.files import refuse_overwriting
 from harness.cli.options import ready_target, say, takes_target
 from harness.errors import UsageError
 from harness.targets.boards import DEFAULT_BOARD, board
@@ -45,6 +46,7 @@ def bench_command(
     """
     wanted = [_shape(text) for text in shapes or ()]
     held = BaselineOptions(baseline, percent, update, strict)
+    refuse_overwriting([json_path], [baseline])
     held.check()
     if link:
         if baseline is not None:

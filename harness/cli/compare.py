@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.exit_codes import worst_exit_code
+from harness.cli.files import refuse_overwriting
 from harness.cli.model_options import Batch, KernelName, Seed, Steps
 from harness.cli.options import takes_target
 from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings
@@ -44,7 +45,7 @@ def compare_command(
     Every one is compared with the first. Models are run on the target, on the same inputs.
     """
     from harness.changes.compare import change_from, comparison_json
-    from harness.changes.side import is_run
+    from harness.changes.side import files_of_run, is_run
     from harness.changes.tables import print_comparison
     from harness.report.record import write_record
     from harness.report.terminal import make_console
@@ -57,6 +58,8 @@ def compare_command(
     computation.check()
     models = [path for path in paths if not is_run(path)]
     _check_options(models, inputs, random, computation)
+    runs = [path for path in paths if path not in models]
+    refuse_overwriting([json_path], [inputs, *models, *(file for path in runs for file in files_of_run(path))])
     console = make_console()
     if models:
         console.print(f"target  {target}", markup=False)

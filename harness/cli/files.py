@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -23,6 +23,18 @@ def start_recording(path: Path, choice: TargetChoice) -> Recording:
     except OSError as error:
         raise UsageError(f"{path.parent} cannot be made: {error.strerror}", remedy="name another place") from error
     return Recording(path, {"kind": choice.kind, "name": choice.name, "port": choice.port})
+
+
+def refuse_overwriting(written: Iterable[Path | None], read: Iterable[Path | None]) -> None:
+    """Nothing that is written may be something that is read; None stands for an option that was not given.
+
+    Raises:
+        UsageError: so it is.
+    """
+    known = {path.resolve() for path in read if path is not None}
+    for path in written:
+        if path is not None and path.resolve() in known:
+            raise UsageError(f"{path} would be written over, and it is read", remedy="name another place")
 
 
 class PerModel:

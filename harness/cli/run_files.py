@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.files import PerModel, ReportFolder, start_recording
+from harness.cli.files import PerModel, ReportFolder, refuse_overwriting, start_recording
 from harness.cli.resume import Earlier, Keys, earlier_runs, saved_sha256
 from harness.cli.session import ModelFiles, Outcome, Settings
 from harness.errors import DeviceError, ExitCode, FlashError, LinkError, MismatchError, UsageError
@@ -32,25 +32,19 @@ class Files:
     record: Path | None = None
     report: ReportFolder | None = None
     expected: PerModel | None = None
+    baseline: Path | None = None
 
     def check(self, models: Sequence[Path]) -> None:
         """Nothing that is written may be something that is read, or written twice.
 
         Raises:
-            UsageError: an output is also a model, its weights, an input or another output.
+            UsageError: an output is also a model, its weights, an input, the baseline or another output.
         """
         record = None if self.record is None else self.record.resolve()
-        read = {
-            path.resolve()
-            for model in models
-            for path in (model, self.weights.of(model), self.inputs.of(model), self.of(model).expected)
-            if path is not None
-        }
+        read = [self.baseline, *(path for model in models for path in self.of(model).paths.values())]
+        refuse_overwriting([self.record, *(path for model in models for path in self._outputs(model))], read)
         for model in models:
             outputs = self._outputs(model)
-            for path in outputs:
-                if path.resolve() in read:
-                    raise UsageError(f"{path} would be written over, and it is read", remedy="name another place")
             named = Counter(path.resolve() for path in outputs).most_common(1)
             if named and named[0][1] > 1:
                 raise UsageError(
@@ -58,8 +52,6 @@ class Files:
                 )
             if record is not None and record in {path.resolve() for path in outputs}:
                 raise UsageError(f"--record names {self.record}, as another option does", remedy="name another file")
-        if record in read:
-            raise UsageError(f"{self.record} would be written over, and it is read", remedy="name another place")
 
     def _outputs(self, model: Path) -> list[Path]:
         """All files that are written about a model, except for the record of the link."""

@@ -130,6 +130,7 @@ def validate_command(
         record,
         None if report is None else ReportFolder(report, models).writable(),
         PerModel("--expected", expected, ".npz", models),
+        baseline,
     )
     files.check(models)
     random = RandomInputs(batch, steps, seed)

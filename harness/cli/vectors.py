@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.files import refuse_overwriting
 from harness.cli.model_options import Batch, Seed, Steps
 from harness.cli.session import RandomInputs
 from harness.errors import UsageError
@@ -45,6 +46,7 @@ def vectors_command(
     RandomInputs(batch, steps, seed).check(None if inputs is None else str(inputs))
     if cover is not None and (inputs is not None or batch is not None):
         raise UsageError("--cover makes inputs of its own", remedy="leave out --inputs and --batch")
+    refuse_overwriting([cover], [model])
     console = make_console()
     golden = GoldenOracle.open(model) if model.suffix == SUFFIX else None
     spec = (golden or Oracle(work_dir() / "oracle")).load(model).spec

@@ -82,6 +82,10 @@ def test_runs_of_before_and_a_model_of_now(model: Path, pruned: Path, tmp_path: 
         (["a.keras", "b.keras", "--native"], "a.keras"),
         (["a.keras", "b.keras", "--inputs", "x.npz", "--batch", "2"], "both given"),
         (["a.keras", "b.keras", "--kernel", "fast"], "arm_math"),
+        (["a.keras", "b.keras", "--json", "a.keras"], "a.keras would be written over"),
+        (["a.keras", "b.keras", "--inputs", "x.npz", "--json", "./x.npz"], "x.npz would be written over"),
+        (["a.json", "b.json", "--json", "b.npz"], "b.npz would be written over"),
+        (["a.json", ".", "--json", "report.json"], "report.json would be written over"),
     ],
 )
 def test_usage_errors(

@@ -41,6 +41,14 @@ def test_a_golden_file_has_inputs_of_its_own(capsys: pytest.CaptureFixture[str])
     assert "planted mistakes would fail on these inputs" in capsys.readouterr().out.splitlines()[-1]
 
 
+def test_covering_inputs_are_not_written_over_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(b"kept")
+    assert run(["vectors", str(path), "--cover", str(path)]) == 2
+    assert "m.keras would be written over" in capsys.readouterr().err
+    assert path.read_bytes() == b"kept"
+
+
 def test_covering_inputs_are_not_also_given(published: Path, tmp_path: Path) -> None:
     arguments = ["vectors", str(published), "--cover", str(tmp_path / "y.npz")]
     assert run([*arguments, "--inputs", str(published.parent / "x.npz")]) == 2

@@ -73,8 +73,9 @@ def test_whoever_made_the_expected_values_may_have_the_mistake(
     assert record["bisect"] is None, "the device is right by Keras"
     first = record["expected_file"]["first_beyond"]
     assert first["tensor"] == "output"
-    assert first["expected"] == wrong["output"].astype(np.float32)[first["sequence"], first["unit"]]
-    place = f"seq {first['sequence']} unit {first['unit']} of output"
+    sequence, step, unit = (first[name] for name in ("sequence", "step", "unit"))
+    assert first["expected"] == wrong["output"].astype(np.float32)[sequence, step, unit]
+    place = f"seq {sequence} step {step} unit {unit} of output"
     assert f"given   first beyond the tolerance of the given values is {place}: expected" in out
     assert {tensor["name"]: tensor["pass"] for tensor in record["tensors"]}["lstm.h"], "which is judged by Keras"
 

@@ -24,6 +24,8 @@ _once: dict[int, bool] = {}
 def end_in_order(number: signal.Signals, *, once: bool = False) -> None:
     """From now on the signal raises SystemExit in the main thread, with the status that a shell gives it.
 
+    SIGINT raises KeyboardInterrupt, as it does anyway: what `once` says holds for it too.
+
     Args:
         number: of the signal.
         once: a second one does not break off the end.
@@ -38,6 +40,8 @@ def end_in_order(number: signal.Signals, *, once: bool = False) -> None:
 def _end(number: int, _: object) -> NoReturn:
     if _once[number]:
         signal.signal(number, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     sys.exit(_SIGNAL_STATUS + number)
 
 

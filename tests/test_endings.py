@@ -46,17 +46,18 @@ def test_other_errors_are_told_as_before() -> None:
     assert "ZeroDivisionError" in done.stderr
 
 
-def test_a_second_signal_breaks_off_no_end() -> None:
-    text = """
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", -signal.SIGINT)])
+def test_a_second_signal_breaks_off_no_end(name: str, code: int) -> None:
+    text = f"""
 import os, signal
 from harness.endings import end_in_order
-end_in_order(signal.SIGTERM, once=True)
+end_in_order(signal.{name}, once=True)
 try:
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.{name})
 finally:
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.{name})
     print("in order", flush=True)
 """
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    assert done.returncode == 143
+    assert done.returncode == code
     assert done.stdout == "in order\n"

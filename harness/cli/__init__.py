@@ -42,6 +42,8 @@ def main() -> NoReturn:
 
 def _end_in_order() -> None:
     """SIGTERM, and a terminal that goes away, end us as Ctrl-C does: with every process that we started."""
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # a shell's background job ignores it
+        end_in_order(signal.SIGINT, once=True)  # pressed twice, for want of patience, it must not cost the records
     end_in_order(signal.SIGTERM)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which nohup asks for
         end_in_order(signal.SIGHUP)

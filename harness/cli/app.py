@@ -32,6 +32,9 @@ from harness.cli import (
 )
 from harness.errors import ExitCode, HilError, InternalError, machine_error
 
+INTERRUPTED = 130
+"""The exit code that a shell gives a program which Ctrl-C has ended."""
+
 _EPILOG = (
     "Exit codes: 0 pass, 1 out of tolerance, 2 usage, 3 target not available, 4 flash, 5 link, "
     "6 firmware/protocol mismatch, 7 device fault, 8 oracle."
@@ -52,7 +55,13 @@ def _with_exit_code(command: Callable[..., int]) -> Callable[..., None]:
 
     @wraps(command)
     def wrapped(*args: Any, **options: Any) -> None:
-        raise typer.Exit(command(*args, **options))
+        try:
+            code = command(*args, **options)
+        except KeyboardInterrupt:  # of which Typer would say nothing
+            sys.stdout.flush()
+            sys.stderr.write("interrupted\n")
+            code = INTERRUPTED
+        raise typer.Exit(code)
 
     return wrapped
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ def run_models(
 
     with RunsProgress(console, len(jobs), workers) as progress:
         events = events_of(jobs, settings, recording, workers, progress, cluster)
-        _follow(events, [job.model for job in jobs], settings, files, progress, conclude)
+        _follow(console, events, [job.model for job in jobs], settings, files, progress, conclude)
     print_files(console, files.write_index([runs[place] for place in left]))
     if recording is not None:
         is_kept = files.record is not None or any(map(keeps_link_record, runs.values()))
@@ -113,6 +113,7 @@ def _print_more(run: Validation, before_verdict: Callable[[Validation], None] | 
 
 
 def _follow(
+    console: Console,
     events: Iterator[Event[Outcome]],
     models: Sequence[Path],
     settings: Settings,
@@ -147,7 +148,16 @@ def _follow(
         stopped.fault = "user"
         for place in sorted(begun):
             files.write(settings.without_result(models[place], stopped), settings.choice, exit_code=code)
+        if isinstance(end, KeyboardInterrupt | SystemExit):
+            _print_interrupted(console, [models[place] for place in sorted(begun)], code)
         raise
+
+
+def _print_interrupted(console: Console, models: Sequence[Path], exit_code: int) -> None:
+    """The last lines of a run that a signal ended."""
+    with suppress(OSError):  # its terminal may be gone
+        for model in models:
+            console.print(f"ERROR {model.name}: interrupted (exit {exit_code})", style="bold red", markup=False)
 
 
 def _outcome(event: Finished[Outcome] | Lost, model: Path, settings: Settings) -> Outcome:

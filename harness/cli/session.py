@@ -17,7 +17,9 @@ from harness.targets.choice import TargetChoice
 from harness.targets.snapshot import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
+    from harness.device import Device
     from harness.model.inputs import Inputs
+    from harness.model.pack import ModelImage
     from harness.model.trace import TraceLevel
     from harness.model.whole import WholeInputs
     from harness.oracle.load import LoadedModel
@@ -227,10 +229,15 @@ class Settings:
         if target.recording is not None:
             target.recording.note(f"model {files.model.name}")
 
+        def device_for(image: ModelImage) -> Device:
+            if target.target is None:
+                share(0.0)  # from here on there is something to close
+            return target.device_for(image)
+
         run = validate(
             files.model,
             inputs_of,
-            target.device_for,
+            device_for,
             self.limits,
             oracle,
             lambda done, total: share(done / total),

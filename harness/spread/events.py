@@ -11,7 +11,10 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 Share = Callable[[float], None]
-"""Told the share of a job that is done, 0 to 1."""
+"""Told the share of a job that is done, 0 to 1; 0 before the job takes hold of anything that must be closed.
+
+A worker that has told nothing may be killed when all is to end.
+"""
 
 Session: TypeAlias = Callable[[Job, Share], Result]
 """Does one job. Must not raise: what goes wrong is in its result."""

@@ -6,9 +6,11 @@ costs one job and not all.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -26,6 +28,9 @@ LOSSES = 2
 
 _STOP_TIMEOUT_S = 15.0
 """A worker closes its session first, and an emulator that does not answer takes up to 13 s (`ChildProcess.stop`)."""
+
+_COLD_STOP_TIMEOUT_S = 1.0
+"""A worker that has told nothing yet holds nothing to close, and may import libraries for seconds, deaf to signals."""
 
 _TELL_S = 0.2
 """Between two messages of one job's progress: as often as a person can read."""
@@ -67,6 +72,7 @@ class _Worker(Generic[Job, Result]):
         context = multiprocessing.get_context("spawn")  # a fork of a process with threads (TensorFlow's) may hang
         self.line, theirs = context.Pipe()
         self.place = -1
+        self.has_told = False
         self.process = context.Process(target=_serve, args=(theirs, make_session))
         with _interrupts_wait():
             self.process.start()
@@ -78,6 +84,14 @@ class _Worker(Generic[Job, Result]):
             self.line.send(job)
         except OSError:
             pass  # it has died, which is seen when its end of the line is read
+
+    def stop(self, timeout_s: float) -> None:
+        """See that it has ended, in order if it does so within this time."""
+        self.process.join(timeout_s)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.line.close()
 
     def how_it_ended(self) -> str:
         self.process.join()
@@ -111,6 +125,7 @@ class _Crew(Generic[Job, Result]):
             except (EOFError, OSError):
                 yield from self._lost(worker)
                 continue
+            worker.has_told = True
             if isinstance(message, float):
                 yield Progressed(worker.place, message)
                 continue
@@ -125,14 +140,14 @@ class _Crew(Generic[Job, Result]):
     def stop(self) -> None:
         """End all, in order if they can, within a time all the same."""
         for worker in self.workers:
-            worker.line.close()
             worker.process.terminate()
-        deadline_s = time.monotonic() + _STOP_TIMEOUT_S
-        for worker in (*self.workers, *self._leaving):
-            worker.process.join(max(0.0, deadline_s - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+        start_s = time.monotonic()
+        # Also what has been sent and not read counts. The cold ones first: they do not wait for the others.
+        cold = [worker for worker in self.workers if not worker.has_told and not worker.line.poll()]
+        warm = [worker for worker in self.workers if worker not in cold]
+        for timeout_s, workers in ((_COLD_STOP_TIMEOUT_S, cold), (_STOP_TIMEOUT_S, [*warm, *self._leaving])):
+            for worker in workers:
+                worker.stop(max(0.0, start_s + timeout_s - time.monotonic()))
 
     def _give(self, worker: _Worker[Job, Result]) -> Started:
         place = self._waiting.popleft()
@@ -166,17 +181,24 @@ def _serve(line: Connection, make_session: MakeSession[Any, Any]) -> None:
                 job = line.recv()
             except (EOFError, OSError):
                 return
-            line.send(_Done(session(job, _teller(line))))
+            _send(line, _Done(session(job, _teller(line))))
+
+
+def _send(line: Connection, message: Any) -> None:
+    try:
+        line.send(message)
+    except OSError:
+        sys.exit()  # nobody is there any more who would want it
 
 
 def _teller(line: Connection) -> Callable[[float], None]:
-    told_s = time.monotonic()
+    told_s = -math.inf  # the first one goes at once: see `Share`
 
     def tell(share: float) -> None:
         nonlocal told_s
         if time.monotonic() - told_s >= _TELL_S:
             told_s = time.monotonic()
-            line.send(share)
+            _send(line, share)
 
     return tell
 

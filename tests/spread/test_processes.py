@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
+
+from harness.spread import processes
 from harness.spread.events import Event, Finished, Lost, Progressed, Started
 from harness.spread.here import run_here
 from harness.spread.processes import LOSSES, run_over_processes
-from patience import wait_until
+from patience import PATIENCE_S, wait_until
 from sessions import Folder, Job
 
 
@@ -71,6 +76,29 @@ def test_processes_end_in_order_when_the_iteration_is_given_up(tmp_path: Path) -
     events.close()  # type: ignore[attr-defined]
     assert folder.closed() == folder.opened()
     assert len(folder.closed()) == 2
+
+
+def test_a_worker_that_has_told_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may import libraries for seconds, deaf to signals, and has nothing to close yet."""
+    monkeypatch.setattr(processes, "_COLD_STOP_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(processes, "_STOP_TIMEOUT_S", PATIENCE_S)
+    folder = Folder(tmp_path)
+    events = run_over_processes(folder.session, [Job(0, tmp_path, sleep_s=2 * PATIENCE_S, deaf=True)], 1)
+    assert next(events) == Started(0)
+    assert wait_until(lambda: bool(list(tmp_path.glob("try-*"))))
+    start_s = time.monotonic()
+    events.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - start_s < PATIENCE_S
+    (worker,) = folder.opened()
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_worker_ends_without_a_word_when_nobody_reads_what_it_sends() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    ours.close()
+    with pytest.raises(SystemExit) as end:
+        processes._teller(theirs)(0.5)
+    assert end.value.code is None
 
 
 def test_what_a_terminal_sends_to_all_ends_no_worker(tmp_path: Path) -> None:

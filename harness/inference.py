@@ -42,8 +42,8 @@ class SequenceResult:
             (T, units), `<layer>.h_last` (units), `<layer>.c_last` (units), `<layer>.z` and `<layer>.gates`
             (T, 4 units), `output`.
         ticks: ticks spent in the steps and behind the last one, of the device's tick source.
-        step_ticks: ticks of the first steps, as many as were asked alone. Of several passes the k-th step of each is
-            in the k-th number.
+        step_ticks: ticks of the first steps that are not masked, as many as were asked alone. Of several passes the
+            k-th of these steps of each is in the k-th number.
         end_ticks: ticks of what runs once behind the last step.
     """
 
@@ -78,6 +78,7 @@ class _Collected:
     ticks: int = 0
     end_ticks: int = 0
     step_ticks: list[int] = field(default_factory=list)
+    whole_steps: int | None = None  # how many of step_ticks have a part of every masked pass; None: all
     steps: bytearray = field(default_factory=bytearray)
     end: bytearray = field(default_factory=bytearray)
 
@@ -109,8 +110,8 @@ class SequenceRunner:
         level: what is traced; what is not is not sent either, but for states that are outputs of the model. GATES wants
             an image that keeps them.
         quiet: nothing is on the line while steps are computed: its interrupts would be among what is counted. Slower.
-        alone: so many first steps of each pass are asked in a request of their own, so that the ticks of each are
-            known. What the device counts is the same: it reads its counter around every step.
+        alone: so many first steps of each pass that are not masked are asked in a request of their own, so that the
+            ticks of each are known. What the device counts is the same: it reads its counter around every step.
     """
 
     def __init__(
@@ -198,7 +199,8 @@ class SequenceRunner:
             assert output.node is not None
             value, is_sequence = values[output.node], self._spec.gives_sequence(output.node)
             arrays[name] = value[-1] if value.ndim == 2 and not is_sequence else value
-        return SequenceResult(self._level.of(arrays), collected.ticks, tuple(collected.step_ticks), collected.end_ticks)
+        step_ticks = tuple(collected.step_ticks[: collected.whole_steps])
+        return SequenceResult(self._level.of(arrays), collected.ticks, step_ticks, collected.end_ticks)
 
     def _pass_calls(
         self,
@@ -215,17 +217,24 @@ class SequenceRunner:
         rows = self._rows(of_pass, step_count, inputs)
         mask = None if of_pass.reverse_mask is None or mask is None else mask
         mask = mask[::-1] if of_pass.reverse_mask and mask is not None else mask
-        start = 0
+        start = asked_alone = 0
         while start < step_count:
             count = self._steps_per_request(pass_index, rows.shape[1] * _FLOAT_BYTES, with_mask=mask is not None)
-            is_alone = start < self._alone
-            chunk = slice(start, min(start + (1 if is_alone else count), step_count))
-            counted = start if is_alone else None
+            counted = None
+            if asked_alone < self._alone:
+                masked = 0 if mask is None else _masked_from(mask, start)
+                count = min(count, masked or 1)
+                counted = None if masked else asked_alone
+                asked_alone += not masked
+            chunk = slice(start, min(start + count, step_count))
             yield from self._step_calls(
                 pass_index, rows[chunk], None if mask is None else mask[chunk], flags, collected, counted
             )
             flags = RunFlags.NONE
             start = chunk.stop
+        if mask is not None:
+            before = collected.whole_steps
+            collected.whole_steps = asked_alone if before is None else min(before, asked_alone)
         yield from self._end_calls(pass_index, flags, collected, end_of_pass)
 
     def _rows(self, of_pass: Pass, step_count: int, inputs: list[Float32Array]) -> Float32Array:
@@ -350,6 +359,12 @@ def _checked(data: bytes, size_bytes: int) -> bytes:
             remedy="flash the firmware that belongs to this version of hil",
         )
     return data
+
+
+def _masked_from(mask: BoolArray, start: int) -> int:
+    """How many steps from this one on are masked in a row."""
+    computed = np.flatnonzero(mask[start:])
+    return int(computed[0]) if len(computed) else len(mask) - start
 
 
 def _mask_bytes(steps: int) -> int:

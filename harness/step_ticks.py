@@ -22,13 +22,14 @@ class StepTicks:
     """What was counted, in whole sequences.
 
     Attributes:
-        step: of single steps; of several passes over the steps, the k-th step of each is one.
+        step: of single steps that are not masked; of several passes over the steps, the k-th such step of each is one.
+            None: all are masked.
         steps: time steps of all sequences that were run.
         ticks: of all of them, what runs behind their last step included.
         end_ticks: of what runs once behind the last step of a sequence, mean.
     """
 
-    step: Distribution
+    step: Distribution | None
     steps: int
     ticks: int
     end_ticks: float
@@ -49,7 +50,8 @@ def count_step_ticks(
         spec: the model.
         inputs: with at least one step.
         plan: how its image runs it.
-        alone: steps that are asked one by one. Those behind them, of a longer sequence, are asked many at a time.
+        alone: steps that are asked one by one. Those behind them, of a longer sequence, are asked many at a time, and
+            so are masked ones: they compute next to nothing and say nothing of the others.
 
     Raises:
         HilError: see `Device.exchange`.
@@ -64,7 +66,7 @@ def count_step_ticks(
         if len(counted) >= alone:
             break
     return StepTicks(
-        step=distribution(counted),
+        step=distribution(counted) if counted else None,
         steps=len(results) * call.steps,
         ticks=sum(result.ticks for result in results),
         end_ticks=sum(result.end_ticks for result in results) / len(results),

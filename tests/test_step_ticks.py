@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -29,13 +30,17 @@ END_CYCLES = 7
 
 
 def counted(spec: ModelSpec, inputs: Inputs, alone: int = 4) -> tuple[StepTicks, FakeDevice]:
-    """On a device whose k-th step takes 100 + k cycles, whatever request it is in."""
+    """On a device whose k-th step takes 100 + k cycles, whatever request it is in, and a masked one none."""
     image = pack_model(spec, inputs.longest(spec))
     numbers = count()
 
     def ticks(request: Run) -> int:
         of_end = END_CYCLES if request.flags & RunFlags.END else 0
-        return sum(100 + next(numbers) for _ in range(request.steps)) + of_end
+        computed = [True] * request.steps
+        if request.flags & RunFlags.MASK:
+            bits = np.unpackbits(np.frombuffer(request.data, np.uint8), bitorder="little")
+            computed = [bool(bit) for bit in bits[: request.steps]]
+        return sum(100 + next(numbers) for each in computed if each) + of_end
 
     def run(request: Run, _: bytes) -> bytes:
         floats = request.steps * step_record(spec, image.plan, request.pass_index, TraceLevel.NONE).floats
@@ -54,6 +59,7 @@ def counted(spec: ModelSpec, inputs: Inputs, alone: int = 4) -> tuple[StepTicks,
 def test_the_first_steps_are_asked_one_by_one_and_the_rest_at_once() -> None:
     spec = seeds.random_lstm(3, 5)
     found, fake = counted(spec, random_inputs(spec, batch=3, steps=50))
+    assert found.step is not None
     assert found.step.to_json() == {"counted": 4, "min": 100, "median": 101.5, "p99": 103, "max": 103}
     assert (found.steps, found.end_ticks) == (50, END_CYCLES)
     assert found.ticks == sum(range(100, 150)) + END_CYCLES
@@ -64,24 +70,67 @@ def test_the_first_steps_are_asked_one_by_one_and_the_rest_at_once() -> None:
 def test_as_many_sequences_are_run_as_it_takes() -> None:
     spec = seeds.random_lstm(3, 5)
     found, _ = counted(spec, random_inputs(spec, batch=9, steps=3))
+    assert found.step is not None
     assert (found.step.counted, found.steps) == (4, 6)
     few, _ = counted(spec, random_inputs(spec, batch=1, steps=2))
+    assert few.step is not None
     assert (few.step.counted, few.step.least, few.step.most) == (2, 100, 101)
 
 
 def test_a_step_of_several_passes_is_all_of_them() -> None:
     spec = bidirectional()
     found, _ = counted(spec, random_inputs(spec, batch=1, steps=4))
+    assert found.step is not None
     assert (found.step.least, found.step.most) == (100 + 104, 103 + 107)
 
 
-def counted_run(hello: HelloReply) -> Validation:
+def masked_inputs(spec: ModelSpec, *rows: str) -> Inputs:
+    """Sequences whose steps are masked where a row has a dot."""
+    mask = np.array([[step != "." for step in row] for row in rows])
+    return replace(random_inputs(spec, batch=len(rows), steps=len(rows[0])), mask=mask)
+
+
+def test_masked_steps_are_none_that_are_counted() -> None:
+    spec = seeds.random_lstm(3, 5)
+    found, fake = counted(spec, masked_inputs(spec, "." * 20 + "x.x", "x" * 23))
+    assert found.step is not None
+    assert found.step.to_json() == {"counted": 4, "min": 100, "median": 101.5, "p99": 103, "max": 103}
+    assert (found.steps, found.ticks) == (46, sum(range(100, 125)) + 2 * END_CYCLES)
+    assert sum(frame.header.type == Run.TYPE for frame in fake.heard) < 12, "masked steps are asked many at a time"
+    none, _ = counted(spec, masked_inputs(spec, "....", "...."))
+    assert (none.step, none.steps, none.ticks) == (None, 8, 2 * END_CYCLES)
+
+
+def test_of_several_passes_only_steps_that_each_computes_are_counted() -> None:
+    spec = bidirectional()
+    found, _ = counted(spec, masked_inputs(spec, "xx...."))
+    assert found.step is not None
+    assert (found.step.counted, found.step.least, found.step.most) == (2, 100 + 102, 101 + 103)
+
+
+def counted_run(hello: HelloReply, inputs: Inputs | None = None) -> Validation:
     """A run whose first steps took 100 to 103 ticks."""
-    run = made_run()
+    run = made_run(inputs=inputs)
     assert run.loaded is not None
     run.hello = hello
-    run.step_ticks, _ = counted(run.loaded.spec, random_inputs(run.loaded.spec, batch=1, steps=4))
+    some = random_inputs(run.loaded.spec, batch=1, steps=4) if inputs is None else inputs
+    run.step_ticks, _ = counted(run.loaded.spec, some)
     return run
+
+
+def test_what_a_step_costs_leaves_masked_ones_out_and_says_so() -> None:
+    timing = timing_fields(counted_run(CHIP, masked_inputs(seeds.random_lstm(3, 5), "...xxxx...")), {})
+    assert timing["ticks_per_mac"] == pytest.approx(101.5 / 160)
+    assert timing["us_per_step"] == pytest.approx(101.5 / 180)
+    assert timing["masked_steps"] == 6
+    assert "6 of the run's 10 time steps are masked: not among them." in cost_lines(timing)
+    run = counted_run(CHIP, masked_inputs(seeds.random_lstm(3, 5), "...."))
+    timing = timing_fields(run, {})
+    assert [timing[name] for name in ("step_ticks", "ticks_per_mac", "us_per_step")] == [None] * 3
+    assert "masked" in timing["note"]
+    assert median_of(timing) == {}
+    run.step_ticks, run.ticks = None, 50
+    assert timing_fields(run, {})["us_per_step"] is None, "a mean that masked steps are part of"
 
 
 def test_cycles_are_time_by_the_device_clock() -> None:

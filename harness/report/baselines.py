@@ -30,7 +30,7 @@ def model_entry(run: Validation, target: TargetChoice) -> tuple[ModelKey, Entry]
     errors = {name: float(absolute_errors(exact[name], array).max(initial=0.0)) for name, array in run.got.items()}
     figures = {f"{ERROR_PREFIX} {name}": error for name, error in errors.items() if math.isfinite(error)}
     figures |= {"image_bytes": len(image.data), "work_bytes": image.work_bytes}
-    if run.step_ticks is not None:
+    if run.step_ticks is not None and run.step_ticks.step is not None:
         unit = tick_unit(run.hello, {"counts_instructions": True})  # or else it would not have been counted
         figures[f"{unit}_per_step"] = run.step_ticks.step.median
     name = run.model_path.name if run.layer is None else f"{run.model_path.name} {run.layer}"

@@ -13,6 +13,7 @@ from harness.validation import Validation
 
 _NOT_SO_FAR = "the run did not come so far"
 _NOT_ALONE = "single steps are counted with --report"
+_ALL_MASKED = "every step of the sequences that were counted is masked"
 
 
 def timing_fields(run: Validation, target: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def timing_fields(run: Validation, target: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{f"{stage}_s": round(seconds, 4) for stage, seconds in run.times_s.items()},
         "time_steps": steps,
+        "masked_steps": _masked(run),
         "tick_unit": unit,
         "ticks_per_step": _mean(run, steps) if unit is not None else None,
         "step_ticks": None if of_step is None else of_step.to_json(),
@@ -45,6 +47,10 @@ def macs_per_step(spec: ModelSpec) -> int:
     return sum(macs_of(node) for node in spec.nodes if node.phase is Phase.EVERY_STEP)
 
 
+def _masked(run: Validation) -> int:
+    return 0 if run.inputs is None or run.loaded is None else run.inputs.masked_steps(run.loaded.spec)
+
+
 def _mean(run: Validation, steps: int) -> float | None:
     if run.step_ticks is not None:
         return run.step_ticks.mean
@@ -57,7 +63,10 @@ def _by_the_clock(run: Validation, unit: str | None, steps: int) -> dict[str, fl
     if unit == "cycles" and run.hello is not None and run.hello.sysclk_hz and run.got:
         mean = _mean(run, steps)
         clock_hz, wall_s = run.hello.sysclk_hz, run.times_s.get("device")
-        cycles = mean if run.step_ticks is None else run.step_ticks.step.median
+        of_step = None if run.step_ticks is None else run.step_ticks.step
+        cycles = mean if of_step is None else of_step.median
+        if of_step is None and _masked(run):
+            cycles = None  # masked steps, which cost next to nothing, are part of the mean
         us_per_step = None if cycles is None else cycles / clock_hz * 1e6
         compute_share = run.ticks / clock_hz / wall_s if wall_s else None
     return {
@@ -75,6 +84,8 @@ def _note(run: Validation, unit: str | None) -> str | None:
         return why_no_ticks(run.hello)
     if run.step_ticks is None:
         return _NOT_ALONE
+    if run.step_ticks.step is None:
+        return _ALL_MASKED
     return None if unit == "cycles" else "instructions are no cycles: how long the chip takes for them is not known"
 
 
@@ -91,6 +102,10 @@ def cost_lines(timing: Mapping[str, Any]) -> list[str]:
         return [*known, f"Not measured: {timing['note']}."] if timing["note"] else known
     spread = f"least {step['min']}, p99 {step['p99']}, most {step['max']}"
     lines = [f"{step['median']:.0f} {unit} per time step: median of {step['counted']}, each asked alone; {spread}."]
+    if timing.get("masked_steps"):
+        lines.append(
+            f"{timing['masked_steps']} of the run's {timing['time_steps']} time steps are masked: not among them."
+        )
     if timing["end_ticks"]:
         lines.append(f"{timing['end_ticks']:.0f} {unit} more behind the last step of a sequence.")
     if timing["ticks_per_mac"] is not None:

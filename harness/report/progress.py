@@ -26,7 +26,7 @@ class RunsProgress:
 
     def __init__(self, console: Console, total: int, workers: int = 1) -> None:
         self._console = console
-        self._pace = Pace(total)
+        self._pace = Pace(total, time.monotonic)
         self._told_s = time.monotonic()
         about = f"on {workers} workers" if workers > 1 else ""
         columns = (BarColumn(), TextColumn("{task.fields[pace]}"), TextColumn("{task.description}"))

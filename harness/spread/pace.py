@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-_LEAST_SHARE = 0.01
-"""Of all jobs, before anything is foretold from it."""
+_LEAST_SHARE = 0.05
+"""Of all jobs, or of one where there are many, before anything is foretold from shares alone."""
+
+_LEAST_S = 2.0
+"""Of work, before anything is foretold from shares alone."""
 
 
 class Pace:
@@ -22,15 +25,17 @@ class Pace:
         self.done = 0
         self._clock_s = clock_s
         self._start_s = clock_s()
-        self._start_share = 0.0
         self._shares: dict[int, float] = {}
+        self._first: tuple[float, float] | None = None
 
     def progressed(self, place: int, share: float) -> None:
-        """A share of a job is done."""
-        if self.total == 1 and not self._shares:
-            # A model is loaded, and Keras asked, before the first share: that says nothing of how fast the others come.
-            self._start_s, self._start_share = self._clock_s(), share
+        """A share of a job is done; 0: it begins, for the first time or anew."""
         self._shares[place] = share
+        # A model is loaded, and Keras asked, before the first share: that says nothing of how fast the others come.
+        if not share:
+            self._first = None
+        elif self._first is None:
+            self._first = self._clock_s(), self.done_with_shares
 
     def finished(self, place: int) -> None:
         """A job is done."""
@@ -44,9 +49,15 @@ class Pace:
 
     def rate_per_s(self) -> float | None:
         """Jobs per second so far; None: nothing can be said yet."""
-        elapsed_s = self._clock_s() - self._start_s
-        done = self.done_with_shares - self._start_share
-        return done / elapsed_s if elapsed_s > 0 and done >= _LEAST_SHARE * self.total else None
+        if self.done:
+            elapsed_s = self._clock_s() - self._start_s
+            return self.done_with_shares / elapsed_s if elapsed_s > 0 else None
+        if self._first is None:
+            return None
+        first_s, first_share = self._first
+        elapsed_s, done = self._clock_s() - first_s, self.done_with_shares - first_share
+        is_enough = elapsed_s >= _LEAST_S and done >= _LEAST_SHARE * min(self.total, 1 / _LEAST_SHARE)
+        return done / elapsed_s if is_enough else None
 
     def left_s(self) -> float | None:
         """Seconds that the rest takes at this rate; None: nothing can be said yet."""

@@ -71,7 +71,7 @@ def identity() -> str:
 
 def _read(path: Path) -> File:
     try:
-        return File(path, path.read_bytes())
+        return File(path, path.read_bytes() if path.is_file() else None)
     except OSError:
         return File(path, None)
 

@@ -55,6 +55,8 @@ class Keys:
 
     def of(self, files: ModelFiles) -> str | None:
         """A model's key as of now; None: it has none, since a file cannot be read, or the firmware's sources."""
+        if any(path is not None and not path.is_file() for path in files.paths.values()):
+            return None  # before a pipe is waited for
         try:
             hashes = {
                 name: None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()

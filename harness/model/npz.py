@@ -24,6 +24,8 @@ def read_arrays(source: Path | IO[bytes], max_bytes: int) -> dict[str, NDArray[A
         ValueError: it cannot be read; the text says why.
     """
     try:
+        if isinstance(source, Path) and source.exists() and not source.is_file():
+            raise ValueError("it is no regular file")  # a pipe would be waited for, without end
         with zipfile.ZipFile(source) as archive:
             unpacked_bytes = sum(member.file_size for member in archive.infolist())
         if unpacked_bytes > max_bytes:

@@ -10,6 +10,7 @@ arrays reach them: the rest is refused by name and before TensorFlow is loaded.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -115,9 +116,11 @@ def read_bounded(path: Path, most_bytes: int, *, code: str, remedy: str) -> byte
         remedy: of that refusal.
 
     Raises:
-        ModelRefused: it is not there, cannot be read, or is too large.
+        ModelRefused: it is not there, cannot be read, is no regular file, or is too large.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise OSError(errno.EINVAL, "it is no regular file")  # a pipe would be waited for, without end
         with path.open("rb") as file:
             content = file.read(most_bytes + 1)
     except FileNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import fields
@@ -182,6 +183,12 @@ def test_every_file_counts(tmp_path: Path) -> None:
     assert len(seen) == 1 + len(paths)
     path.unlink()
     assert keys.of(files) is None
+
+
+def test_a_pipe_gives_no_key_and_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "p.keras"
+    os.mkfifo(pipe)
+    assert Keys(Settings((TargetChoice("native"),), Limits())).of(ModelFiles(pipe)) is None
 
 
 def test_a_file_that_changes_while_it_is_run_gives_no_key(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

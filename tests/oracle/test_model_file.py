@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -338,3 +339,11 @@ def test_the_offer_names_the_lstms_of_the_file(tmp_path: Path) -> None:
     hidden = keras_file(tmp_path, sequential(layer("GRU"), layer("LSTM", units=2), sequential(layer("Lambda"))))
     assert "--layer" not in refusal(hidden).remedy
     assert "--layer" not in refusal(keras_file(tmp_path, sequential(layer("GRU")))).remedy
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "p.keras"
+    os.mkfifo(pipe)
+    error = refusal(pipe)
+    assert error.code == "model_unreadable"
+    assert error.message == f"{pipe} cannot be read: it is no regular file."

@@ -98,10 +98,17 @@ def check_shape(
     wanted_text = ", ".join(
         f"{axis} >= 1" if size is None else f"{axis} = {size}" for axis, size in zip(axes, expected, strict=True)
     )
+    if len(got) == len(expected):
+        wrong = [
+            f"{axis} = {size} must be {'at least 1' if wanted is None else wanted}"
+            for axis, size, wanted in zip(axes, got, expected, strict=True)
+            if size == 0 or wanted not in (None, size)
+        ]
+        remedy = f"Give an array of this shape: {', '.join(wrong)}."
+    else:
+        remedy = f"Give an array of {len(axes)} axes ({', '.join(axes)}); this one has {len(got)}."
     raise InputsRefused(
-        f"'{name}' in {path} has the shape {tuple(got)}; expected ({wanted_text}).",
-        code="inputs_shape",
-        remedy=f"Give an array of {len(axes)} axes: {', '.join(axes)}.",
+        f"'{name}' in {path} has the shape {tuple(got)}; expected ({wanted_text}).", code="inputs_shape", remedy=remedy
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import zipfile
 from dataclasses import replace
@@ -179,6 +180,26 @@ def test_wrong_shapes_of_x(tmp_path: Path, shape: tuple[int, ...]) -> None:
     error = refusal(save(tmp_path, x=np.ones(shape, dtype=np.float32)))
     assert str(shape) in error.message
     assert "(batch >= 1, steps >= 1, features = 2)" in error.message
+
+
+@pytest.mark.parametrize(
+    ("shape", "remedy"),
+    [
+        ((3, 0, 2), "Give an array of this shape: steps = 0 must be at least 1."),
+        ((40, 12, 6), "Give an array of this shape: features = 6 must be 2."),
+        ((3, 2), "Give an array of 3 axes (batch, steps, features); this one has 2."),
+    ],
+)
+def test_what_is_wrong_with_a_shape_is_said(tmp_path: Path, shape: tuple[int, ...], remedy: str) -> None:
+    assert refusal(save(tmp_path, x=np.ones(shape, dtype=np.float32))).remedy == remedy
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.npz"
+    os.mkfifo(pipe)
+    error = refusal(pipe)
+    assert error.code == "inputs_unreadable"
+    assert "it is no regular file" in error.message
 
 
 def test_wrong_number_of_steps(tmp_path: Path) -> None:

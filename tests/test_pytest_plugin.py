@@ -18,6 +18,7 @@ from harness.errors import UsageError
 from harness.model.inputs import random_inputs
 from harness.oracle.load import load_model
 from harness.pytest_plugin.baselines import check_baseline
+from harness.targets.boards import board_names
 from keras_models import save_spec
 
 DEVICE_TEST = """
@@ -212,7 +213,12 @@ def test_markers_say_what_a_test_is_for(project: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize(
-    ("marker", "known"), [("needs", "gates, cycles, store"), ("hil_targets", "native, qemu, renode, board")]
+    ("marker", "known"),
+    [
+        ("needs", "gates, cycles, store"),
+        ("hil_targets", "native, qemu, renode, board"),
+        ("board", ", ".join(board_names())),
+    ],
 )
 def test_an_unknown_name_in_a_marker_is_an_error(project: pytest.Pytester, marker: str, known: str) -> None:
     project.makepyfile(f"import pytest\n@pytest.mark.{marker}('wings')\ndef test_it(device): pass\n")

@@ -120,6 +120,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen: list[Any] = [kind for kind in kinds if marker is None or kind in marker.args]
     boards = metafunc.definition.get_closest_marker("board")
     if boards is not None:
+        from harness.targets.boards import board_names
+
+        _check_names(metafunc, "board", boards.args, board_names())
         reason = f"needs --board {' or '.join(boards.args)}"
         chosen = ["board"] if "board" in kinds else [pytest.param("board", marks=pytest.mark.skip(reason=reason))]
     needs = metafunc.definition.get_closest_marker("needs")

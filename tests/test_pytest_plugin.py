@@ -135,6 +135,8 @@ def test_a_failure_says_where_why_and_how_to_have_it_again(
     assert properties["hil_verdict"] == "FAIL"
     assert len(str(properties["hil_build_id"])) == 40
     assert str(properties["hil_lstm.h"]).startswith("max_abs=")
+    assert str(properties["hil_where"]).startswith("seq=")
+    assert "the values are those of the model" in str(properties["hil_why"])
     assert "--native" in str(properties["hil_command"])
 
 
@@ -144,8 +146,11 @@ def test_a_failure_says_what_mistake_the_given_values_have(model: Path, project:
     wrong = next(each for each in mistakes if each.name == "swap_gates_f_c").tensors()
     np.savez(project.path / "y.npz", output=wrong["output"])
     project.makepyfile(f"def test_given(validate): assert validate({str(model)!r}, expected='y.npz')")
-    result = project.runpytest_subprocess("--native")
+    result = project.runpytest_subprocess("--native", "--junit-xml=junit.xml")
     result.assert_outcomes(failed=1)
+    properties = {each.get("name"): each.get("value") for each in ElementTree.parse("junit.xml").iter("property")}
+    assert "hil_where" not in properties, "the device is right"
+    assert str(properties["hil_why_expected"]).startswith("swap_gates_f_c residual=")
     result.stdout.fnmatch_lines(["the expected values: matches within * if gates f and c are swapped"])
 
 

@@ -8,10 +8,12 @@
     --hil-native, --hil-qemu, --hil-renode, --hil-board, --hil-port, --hil-baud, --hil-flash
                            the same by names that no other plugin owns
 
-Each test's report has the properties hil_target and, on a board, hil_board (serial number or port); those of
-`validate` also hil_model, hil_verdict, hil_build_id, for each tensor its error and tolerance, and hil_command, which
-does the same again; on a board with --junitxml or --hil-report, and on QEMU with the latter, cycles_median or
-instructions_median. One that fails has a section "hil": where it is wrong, why, and that command.
+Each test's report has the properties hil_target and, on a board, hil_board (serial number or port); those of `validate`
+also hil_model, hil_verdict, hil_build_id, for each tensor its error and tolerance, and hil_command, which does the same
+again; where it failed hil_where (the first wrong element: seq, step, unit, gate, expected, got) and hil_why (the likely
+mistake, or why none is named; hil_why_expected: of the values that were given); on a board with --junitxml or
+--hil-report, and on QEMU with the latter, cycles_median or instructions_median. One that fails has a section "hil":
+where it is wrong, why, and that command.
 
     pytest --hil-report=DIR    a folder with the report of each validation, by the test's name, and an index of all
 

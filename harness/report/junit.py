@@ -63,9 +63,17 @@ def _model_case(record: Record, name: str) -> ElementTree.Element:
         told.text = printable(f"{error['message']}\nat fault: {error['fault']}\nwhat to do: {error['remedy']}")
     elif record["verdict"] == "FAIL":
         told = ElementTree.SubElement(case, "failure", type="FAIL", message=printable(record["summary"]))
-        again = record["run"]["command"]
-        told.text = printable(f"{record['summary']}\nagain: {again}" if again else record["summary"])
+        told.text = printable("\n".join([record["summary"], *_findings(record)]))
     return case
+
+
+def _findings(record: Record) -> list[str]:
+    """Where it is wrong, why, and how to have it again."""
+    bisect, again, of = record["bisect"], record["run"]["command"], {"device": "why", "expected": "the expected values"}
+    lines = [] if bisect is None else [f"where: {line}" for line in bisect["text"].split("; ")]
+    lines += [f"{of[each['of']]}: {each['name']}: {each['text']}" for each in record["diagnosis"]]
+    lines += [f"why: {record['diagnosis_note']}"] if record["diagnosis_note"] else []
+    return [*lines, f"again: {again}"] if again else lines
 
 
 def _tensor_case(tensor: Record, name: str) -> ElementTree.Element:

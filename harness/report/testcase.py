@@ -32,7 +32,27 @@ def properties(run: Validation, command: str, target: Mapping[str, Any]) -> list
         tolerance = run.tolerances.get(result.name)
         allowed = "" if tolerance is None else f" atol={tolerance.atol:.3g} rtol={tolerance.rtol:.3g}"
         found.append((f"hil_{result.name}", f"max_abs={result.metrics.max_abs:.3g}{allowed} used={result.share:.0%}"))
-    return [*found, ("hil_command", command)]
+    return [*found, *_findings(run), ("hil_command", command)]
+
+
+def _findings(run: Validation) -> list[tuple[str, object]]:
+    """Of a run that failed: the first wrong element, and which mistakes give the values."""
+    found: list[tuple[str, object]] = []
+    if run.error is not None or run.exit_code == 0:
+        return found
+    if run.bisection is not None and run.bisection.cause != "none":
+        first = run.bisection.first
+        numbers = {"call": first.call, "seq": first.sequence, "step": first.step, "unit": first.unit}
+        place = {**numbers, "gate": first.gate, "tensor": first.tensor}
+        where = [f"{name}={value}" for name, value in place.items() if value is not None]
+        where += [f"expected={first.expected:.9g}", f"got={first.got:.9g}"]
+        found.append(("hil_where", " ".join(where)))
+    for name, explanation in (("hil_why", run.explanation), ("hil_why_expected", run.given_explanation)):
+        if explanation is None:
+            continue
+        found += [(name, f"{each.name} residual={each.residual:.3g}: {each.sentence}") for each in explanation.found]
+        found += [(name, explanation.note)] if explanation.note else []
+    return found
 
 
 def failure_lines(run: Validation, command: str) -> list[str]:

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from harness.diagnosis.bisection import Bisection, Place
+from harness.diagnosis.explain import Diagnosis, Explanation
 from harness.errors import TargetUnavailable
 from harness.report.junit import junit_xml
+from harness.report.testcase import properties
 from harness.validation import Validation
 from report_runs import made_run, record
 
@@ -55,6 +58,24 @@ def test_wrong_numbers_are_failures() -> None:
     failure = next(root.iter("failure"))
     assert "beyond tolerance at seq" in failure.attrib["message"]
     assert "again: hil validate seed.keras" in (failure.text or "")
+
+
+def test_a_failure_says_where_and_why_for_people_and_machines() -> None:
+    run = made_run(change=add_one)
+    first = Place("lstm.gates", "lstm", None, 2, 5, 1, "f", 0.5, 1.5, 1e5)
+    run.bisection = Bisection(first, "local")
+    mistake = Diagnosis("swap_gates_f_c", None, 2e-7, 0.1, "gates f and c are swapped")
+    run.explanation = Explanation((mistake,), unchanged=False, residual=1.0, tried=9, note="")
+    (failure, *_) = read(record(run)).iter("failure")
+    lines = (failure.text or "").splitlines()
+    assert lines[1].startswith("where: first beyond tolerance is seq 2 step 5 unit 1 gate f of lstm.gates")
+    assert "why: swap_gates_f_c: matches within 2e-07 if gates f and c are swapped" in lines
+    assert lines[-1].startswith("again: hil validate")
+    found = dict(properties(run, "hil again", {}))
+    assert found["hil_where"] == "seq=2 step=5 unit=1 gate=f tensor=lstm.gates expected=0.5 got=1.5"
+    assert found["hil_why"] == "swap_gates_f_c residual=2e-07: matches within 2e-07 if gates f and c are swapped"
+    passed = dict(properties(made_run(), "hil again", {}))
+    assert not {"hil_where", "hil_why"} & set(passed)
 
 
 def test_no_verdict_is_an_error() -> None:

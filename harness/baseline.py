@@ -150,6 +150,10 @@ class Difference:
         how = f"{abs(self.percent):.2g} % {'more' if self.now > self.before else 'less'}"
         return f"{self.key}: {self.name} {self.before:.6g} -> {self.now:.6g}, {how}"
 
+    def to_json(self) -> dict[str, Any]:
+        """An entry of `worse` or `better`."""
+        return {"figure": self.name, "before": self.before, "now": self.now, "text": str(self)}
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -166,6 +170,48 @@ class Comparison:
     worse: tuple[Difference, ...]
     better: tuple[Difference, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A run that was held against a file.
+
+    Attributes:
+        file: its name.
+        percent: how much worse a figure may be.
+        found: what came of it.
+        is_strict: what was not compared fails too.
+    """
+
+    file: str
+    percent: float
+    found: Comparison
+    is_strict: bool = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something is worse, or not compared where that is to fail."""
+        return bool(self.found.worse) or (self.is_strict and bool(self.found.notes))
+
+    @property
+    def reason(self) -> str:
+        """Of one that has failed, why, with the first figure or note."""
+        if self.found.worse:
+            count = f"{len(self.found.worse)} of {self.found.compared} figures"
+            return f"{count} worse than in {self.file}, first {self.found.worse[0]}"
+        return f"not compared with {self.file} in full: {self.found.notes[0]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The field `baseline` of the record."""
+        return {
+            "file": self.file,
+            "percent": self.percent,
+            "verdict": "FAIL" if self.has_failed else "PASS",
+            "compared": self.found.compared,
+            "worse": [each.to_json() for each in self.found.worse],
+            "better": [each.to_json() for each in self.found.better],
+            "notes": list(self.found.notes),
+        }
 
 
 def entry_of(compiler: str, row: Mapping[str, Any]) -> Entry:

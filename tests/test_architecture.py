@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "changes": {"compare", "errors", "model"},
     "golden": {"compare", "errors", "model", "oracle", "protocol"},
     "validation": {
+        "baseline",
         "compare",
         "device",
         "diagnosis",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from harness.baseline import (
 from harness.bootstrap.system import missing_parts
 from harness.cli.app import run
 from harness.errors import UsageError
+from report_schema import check_record
 
 OWN = Path(__file__).parent / "baselines" / "kernels.json"
 KEY = Key("qemu", 28, 75, "packed")
@@ -238,6 +240,41 @@ def test_a_model_and_its_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[
     path.write_text(json.dumps(content))
     assert run(validate) == 1
     assert "worse   v1.golden by packed on native, trace gates: max_abs_error output" in capsys.readouterr().out
+
+
+def test_a_model_that_is_worse_fails_in_all_that_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if missing := missing_parts(("gcc", "libc6-dev")):
+        pytest.skip(f"native: {missing[0].name} is not installed")
+    path, record, report = tmp_path / "b.json", tmp_path / "r.json", tmp_path / "report"
+    validate = ["validate", str(GOLDEN), "--native", "--baseline", str(path), "--json", str(record)]
+    assert run([*validate, "--update-baseline"]) == 0
+    assert json.loads(record.read_text())["baseline"] is None
+    assert run(validate) == 0
+    told = json.loads(record.read_text())
+    check_record(told)
+    assert (told["verdict"], told["baseline"]["verdict"]) == ("PASS", "PASS")
+    content = json.loads(path.read_text())
+    content["entries"][0]["figures"]["work_bytes"] -= 100
+    path.write_text(json.dumps(content))
+    capsys.readouterr()
+    assert run([*validate, "--report", str(report)]) == 1
+    assert "FAIL v1.golden: 1 of " in capsys.readouterr().out
+    told = json.loads(record.read_text())
+    check_record(told)
+    assert (told["verdict"], told["exit_code"], told["baseline"]["verdict"]) == ("FAIL", 1, "FAIL")
+    assert [each["figure"] for each in told["baseline"]["worse"]] == ["work_bytes"]
+    assert all(tensor["pass"] for tensor in told["tensors"])
+    assert json.loads((report / "report.json").read_text())["verdict"] == "FAIL"
+    junit = ElementTree.parse(report / "junit.xml")
+    assert [each.get("message") for each in junit.iter("failure")] == [told["summary"]]
+    assert "work_bytes" in told["summary"]
+    page = (report / "report.html").read_text()
+    assert "worse than its baseline allows" in page
+    assert "Against the baseline" in page
+    content["entries"] = []
+    path.write_text(json.dumps(content))
+    assert run([*validate, "--baseline-strict"]) == 1
+    assert "not in the baseline" in json.loads(record.read_text())["summary"]
 
 
 def test_a_model_that_failed_is_no_baseline(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.errors import ExitCode, UsageError
+from harness.errors import ExitCode, HilError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.baseline import AnyKey, Baseline, Comparison, Entry
+    from harness.baseline import AnyKey, Baseline, Comparison, Entry, Held
+    from harness.targets.choice import TargetChoice
+    from harness.validation import Validation
 
 BaselineFile = Annotated[
     Path | None, typer.Option("--baseline", metavar="FILE", help="Fail where a figure is worse than in this file.")
@@ -87,24 +89,44 @@ class BaselineOptions:
         """
         if self.path is None:
             return ExitCode.PASS
-        from harness.baseline import compare_with
         from harness.report.baselines import write_baseline
 
         baseline = self._read(self.path)
-        found = compare_with(baseline, measured, self.percent, slack)
+        held = self._held(self.path, baseline, measured, slack)
+        found = held.found
         self._print(console, found)
         if self.update:
             write_baseline(baseline.updated(measured), self.path)
             console.print(f"written {self.path}, {len(measured)} of its entries new", markup=False)
             return ExitCode.PASS
-        percent = baseline.percent if self.percent is None else self.percent
-        has_failed = bool(found.worse) or (self.strict and bool(found.notes))
         console.print(
-            f"BASELINE {'FAIL' if has_failed else 'PASS'} {self.path.name}: {len(found.worse)} of {found.compared} "
-            f"figures worse by more than {percent:g} %, {len(found.notes)} entries not compared in full",
+            f"BASELINE {'FAIL' if held.has_failed else 'PASS'} {held.file}: {len(found.worse)} of {found.compared} "
+            f"figures worse by more than {held.percent:g} %, {len(found.notes)} entries not compared in full",
             markup=False,
         )
-        return ExitCode.OUT_OF_TOLERANCE if has_failed else ExitCode.PASS
+        return ExitCode.OUT_OF_TOLERANCE if held.has_failed else ExitCode.PASS
+
+    def held(self, measured: Mapping[AnyKey, Entry]) -> Held | None:
+        """Figures against the file; None where there is none, or it is to be written anew.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        if self.path is None or self.update:
+            return None
+        return self._held(self.path, self._read(self.path), measured)
+
+    def _held(
+        self,
+        path: Path,
+        baseline: Baseline,
+        measured: Mapping[AnyKey, Entry],
+        slack: Mapping[str, float] | None = None,
+    ) -> Held:
+        from harness.baseline import Held, compare_with
+
+        found = compare_with(baseline, measured, self.percent, slack)
+        return Held(path.name, baseline.percent if self.percent is None else self.percent, found, self.strict)
 
     def _print(self, console: Console, found: Comparison) -> None:
         for note in () if self.update else found.notes:
@@ -122,3 +144,38 @@ class BaselineOptions:
         if self.update and not path.exists():
             return Baseline(DEFAULT_PERCENT if self.percent is None else self.percent, {})
         return read_baseline(path)
+
+
+class HeldRuns:
+    """The models of a command line against a baseline, each before its record is written.
+
+    Args:
+        options: what was asked for.
+        target: on which they run.
+    """
+
+    def __init__(self, options: BaselineOptions, target: TargetChoice) -> None:
+        self._options = options
+        self._target = target
+        self._measured: dict[AnyKey, Entry] = {}
+
+    def hold(self, run: Validation) -> None:
+        """Hold a run that passed against the file: figures of wrong numbers say nothing, and must not get into it."""
+        if self._options.path is None or not run:
+            return
+        from harness.report.baselines import model_entry
+
+        key, entry = model_entry(run, self._target)
+        self._measured[key] = entry
+        try:
+            run.baseline = self._options.held({key: entry})
+        except HilError as error:  # the file was there before the run
+            run.error = error
+
+    def judge(self) -> ExitCode:
+        """Print what came of all of them, and write the file where that is wanted. Errors: see `BaselineOptions`."""
+        if self._options.path is None:
+            return ExitCode.PASS
+        from harness.report.terminal import make_console
+
+        return self._options.judge(make_console(), self._measured)

@@ -32,6 +32,7 @@ def run_models(
     *,
     resume: bool = False,
     verbose: bool = False,
+    before_record: Callable[[Validation], None] = lambda _: None,
     before_verdict: Callable[[Validation], None] | None = None,
 ) -> list[Validation | Earlier]:
     """Validate every model and print each as it is done; a verdict, or a table of all, ends the output.
@@ -44,6 +45,7 @@ def run_models(
         cluster: address of a dask scheduler, whose workers validate instead.
         resume: leave out models whose records say that nothing has changed.
         verbose: show all that the devices tell.
+        before_record: judges a run by something more, before anything is told or written of it.
         before_verdict: prints something more of a run.
     """
     from harness.report.progress import RunsProgress
@@ -71,6 +73,7 @@ def run_models(
     boards: dict[int, str] = {}
 
     def conclude(place: int, outcome: Outcome) -> None:
+        before_record(outcome.run)
         key = keys.still(keys_before[place], jobs[place], outcome)
         _conclude(console, outcome, settings, files, recording, key)
         tell_of_run(outcome.run, verbose=verbose)

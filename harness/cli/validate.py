@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from harness.cli.baseline import BaselineFile, BaselineOptions, BaselinePercent, BaselineStrict, UpdateBaseline
+from harness.cli.baseline import (
+    BaselineFile,
+    BaselineOptions,
+    BaselinePercent,
+    BaselineStrict,
+    HeldRuns,
+    UpdateBaseline,
+)
 from harness.cli.exit_codes import worst_exit_code
 from harness.cli.files import PerModel, ReportFolder
 from harness.cli.model_options import KERNELS, TRACES, AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.options import takes_target
-from harness.cli.resume import Earlier, check_resume
+from harness.cli.resume import check_resume
 from harness.cli.run_files import Files
 from harness.cli.run_models import run_models
 from harness.cli.session import DEFAULT_KERNEL, Computation, RandomInputs, Settings
 from harness.cli.workers import checked_workers
-from harness.errors import ExitCode, UsageError
+from harness.errors import UsageError
 from harness.targets.choice import TargetChoice
-
-if TYPE_CHECKING:
-    from harness.validation import Validation
 
 
 @takes_target
@@ -153,17 +156,8 @@ def validate_command(
     # A report and a baseline say what a step costs. It is slower, so nobody else pays for it.
     counts = report is not None or baseline is not None
     settings = Settings(targets, Limits(atol, rtol), random, computation, layer, counts_ticks=counts)
-    runs = run_models(models, settings, files, count, cluster, resume=resume, verbose=verbose)
-    return worst_exit_code([*(run.exit_code for run in runs), _against(held, runs, targets[0])])
-
-
-def _against(held: BaselineOptions, runs: Sequence[Validation | Earlier], target: TargetChoice) -> ExitCode:
-    """What a baseline says of the runs, if one was given."""
-    if held.path is None:
-        return ExitCode.PASS
-    from harness.report.baselines import model_entry
-    from harness.report.terminal import make_console
-
-    # Of those that passed: figures of wrong numbers must not become a baseline.
-    passed = [run for run in runs if not isinstance(run, Earlier) and run.exit_code == ExitCode.PASS]
-    return held.judge(make_console(), dict(model_entry(run, target) for run in passed))
+    of_runs = HeldRuns(held, targets[0])
+    runs = run_models(
+        models, settings, files, count, cluster, resume=resume, verbose=verbose, before_record=of_runs.hold
+    )
+    return worst_exit_code([*(run.exit_code for run in runs), of_runs.judge()])

@@ -89,6 +89,8 @@ def _headline(record: Record) -> str:
     if record["verdict"] == "FAIL":
         beyond = sum(each["beyond"] for each in tensors)
         bad = sum(not each["pass"] for each in tensors)
+        if not bad and _is_worse(record):
+            return "Every value is within its tolerance, and the run is worse than its baseline allows."
         if not bad:
             return (
                 "Every value is within its tolerance, and some bits are not those of the same firmware on this machine."
@@ -108,9 +110,26 @@ def _cards(record: Record) -> list[Card]:
         cards.append(Card("Where the tolerance comes from", tuple(_tolerance(record, worst))))
     if record["tensors"]:
         cards.append(Card("What a time step costs", tuple(cost_lines(record["timing"]))))
+    if record["baseline"] is not None:
+        cards.append(Card("Against the baseline", tuple(_held(record["baseline"]))))
     if record["vectors"] is not None:
         cards.append(Card("What the inputs could have shown", tuple(_shown(record["vectors"]))))
     return cards
+
+
+def _is_worse(record: Record) -> bool:
+    return record["baseline"] is not None and record["baseline"]["verdict"] == "FAIL"
+
+
+def _held(baseline: Record) -> list[str]:
+    """What is worse first: the reason of a verdict."""
+    count = f"{len(baseline['worse'])} of {baseline['compared']} figures"
+    return [
+        f"{baseline['verdict']}: {count} are worse than in {baseline['file']} by more than {baseline['percent']:g} %.",
+        *(f"Worse: {each['text']}." for each in baseline["worse"]),
+        *(f"Better: {each['text']}." for each in baseline["better"]),
+        *(f"Not compared: {note}." for note in baseline["notes"]),
+    ]
 
 
 def _compared(record: Record) -> list[str]:

@@ -96,6 +96,7 @@ def record_of(
         "expected_file": _expected_file(run),
         "bisect": None if run.bisection is None else run.bisection.to_json(),
         "bit_exact": None if run.bits is None else run.bits.to_json(),
+        "baseline": None if run.baseline is None else run.baseline.to_json(),
         "model": _model(run),
         "weights": _weights(run),
         "inputs": _inputs(run),

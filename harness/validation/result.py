@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from harness.baseline import Held
 from harness.compare.bits import BitComparison
 from harness.compare.classes import Classes
 from harness.compare.tolerance import Tolerance
@@ -53,6 +54,7 @@ class Validation:
         results: the comparison, tensor by tensor.
         classes: what the outputs of classifiers say as classes.
         bits: the comparison with a host process, if that was wanted.
+        baseline: what came of holding its figures against a file, if that was wanted.
         score: which mistakes the inputs could not have shown.
         hidden: those of them that the derived tolerances would have shown, and the given ones do not.
         advice: by tensor, what tolerance the measured distances speak for.
@@ -91,6 +93,7 @@ class Validation:
     results: tuple[TensorResult, ...] = ()
     classes: tuple[Classes, ...] = ()
     bits: BitComparison | None = None
+    baseline: Held | None = None
     score: Score | None = None
     hidden: tuple[Unseen, ...] = ()
     advice: dict[str, Advice] = field(default_factory=dict)
@@ -119,11 +122,13 @@ class Validation:
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 or 1 by the numbers, else the error's."""
+        """0 or 1 by the numbers and the baseline, else the error's."""
         if self.error is not None:
             return self.error.exit_code
         same_bits = self.bits is None or self.bits.first is None
-        return ExitCode.PASS if same_bits and all_passed(self.results) else ExitCode.OUT_OF_TOLERANCE
+        is_worse = self.baseline is not None and self.baseline.has_failed
+        passed = same_bits and not is_worse and all_passed(self.results)
+        return ExitCode.PASS if passed else ExitCode.OUT_OF_TOLERANCE
 
     def __bool__(self) -> bool:
         """Whether it passed: for `assert validate(...)`."""
@@ -156,6 +161,8 @@ class Validation:
         failed = next((result for result in self.results if not result.passed), None)
         if failed is None and self.bits is not None and self.bits.first is not None:
             return f"{self.bits.different} of {self.bits.elements} elements have other bits, first {self.bits.first}"
+        if failed is None and self.baseline is not None and self.baseline.has_failed:
+            return self.baseline.reason
         if failed is None:
             closest = max(self.results, key=lambda result: result.share)
             nans = sum(result.metrics.nan_expected for result in self.results)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,7 @@ def change_from(first: Side, side: Side) -> Change:
             code="other_inputs",
             remedy="run both on the same inputs: --inputs, or --batch, --steps and --seed",
         )
+    notes += _other_tolerances(first, side)
     weights, only_one_has = None, list[str]()
     if first.spec is not None and side.spec is not None:
         weights, only_one_has = weight_changes(first.spec, side.spec)
@@ -94,6 +95,24 @@ def change_from(first: Side, side: Side) -> Change:
     classes = classify(before, after, {}, set(first.classifiers) | set(side.classifiers))
     same = {each.output: each.rows[-1] for each in classes}
     return Change(side, weights, only_one_has, results, same, tuple(notes))
+
+
+def _other_tolerances(first: Side, side: Side) -> list[str]:
+    """A line where what one was allowed the other was not: a verdict of one is then none of the other."""
+    given = [each.fact("tolerance") for each in (first, side)]
+    if not all(isinstance(each, Mapping) for each in given):
+        return []
+    before, after = ({name: _limits(each, name) for name in each.fact("tolerance")} for each in (first, side))
+    other = [name for name in before if name in after and before[name] != after[name]]
+    if not other:
+        return []
+    more = f" and {len(other) - 1} more" if len(other) > 1 else ""
+    values = f"{before[other[0]]} in {first.name}, {after[other[0]]} in {side.name}"
+    return [f"the tolerances differ, so verdicts and shares do not compare: {other[0]} has {values}{more}"]
+
+
+def _limits(side: Side, name: str) -> str:
+    return " ".join(f"{kind} {side.fact('tolerance', name, kind)}" for kind in ("atol", "rtol"))
 
 
 @dataclass(frozen=True)

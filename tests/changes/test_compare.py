@@ -77,6 +77,15 @@ def test_other_inputs_are_refused_and_unknown_ones_told() -> None:
     assert any("not known" in note for note in change.notes)
 
 
+def test_other_tolerances_are_told() -> None:
+    strict, loose = ({"output": {"atol": atol, "rtol": 0.0}} for atol in (1e-6, 1e-3))
+    notes = change_from(side("a", tolerance=strict), side("b", tolerance=loose)).notes
+    said = "the tolerances differ, so verdicts and shares do not compare: output has atol 1e-06 rtol 0.0 in a, "
+    assert f"{said}atol 0.001 rtol 0.0 in b" in notes
+    same = change_from(side("a", tolerance=strict), side("b", tolerance=strict)).notes
+    assert not any("tolerances" in note for note in same)
+
+
 def test_tensors_of_other_shapes_are_told() -> None:
     other = replace(side("b"), tensors={"lstm.h": np.zeros((2, 3, 5), np.float32), "x": np.zeros(3, np.float32)})
     change = change_from(side("a"), other)

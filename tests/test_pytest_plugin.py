@@ -140,6 +140,31 @@ def test_a_failure_says_where_why_and_how_to_have_it_again(
     assert "--native" in str(properties["hil_command"])
 
 
+def test_arrays_of_a_test_are_inputs_and_a_bare_array_is_refused(model: Path, project: pytest.Pytester) -> None:
+    project.makepyfile(
+        f"""
+        import numpy as np
+        import pytest
+        from harness.errors import HilError
+
+        X = np.ones((1, 4, {load_model(model).spec.input_size}))
+
+        @pytest.mark.parametrize("layer", [None, "lstm"])
+        def test_arrays(validate, layer):
+            run = validate({str(model)!r}, inputs={{"x": X}}, layer=layer)
+            assert run
+            assert run.inputs.x.shape == X.shape
+
+        @pytest.mark.parametrize(("inputs", "code"), [(X, "usage_error"), ({{"x": X[0]}}, "inputs_shape")])
+        def test_refused(validate, inputs, code):
+            with pytest.raises(HilError) as error:
+                validate({str(model)!r}, inputs=inputs)
+            assert error.value.code == code
+        """
+    )
+    project.runpytest_subprocess("--native").assert_outcomes(passed=4)
+
+
 def test_a_failure_says_what_mistake_the_given_values_have(model: Path, project: pytest.Pytester) -> None:
     spec = load_model(model).spec
     mistakes = hypotheses(spec, random_inputs(spec))

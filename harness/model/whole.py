@@ -130,7 +130,18 @@ def load_whole_inputs(path: str | os.PathLike[str], specs: Sequence[InputSpec]) 
         InputsRefused: the file cannot be read, or an array of it does not fit: name, shape or dtype.
     """
     path = Path(path)
-    arrays, notes = read_npz(path), list[str]()
+    return whole_inputs_from_arrays(path, read_npz(path), specs)
+
+
+def whole_inputs_from_arrays(path: Path, given: Mapping[str, NDArray[Any]], specs: Sequence[InputSpec]) -> WholeInputs:
+    """The inputs that arrays hold, as a file has them. Errors: see `load_whole_inputs`.
+
+    Args:
+        path: the file that they were read from, for messages.
+        given: the arrays by their names.
+        specs: the model's inputs.
+    """
+    arrays, notes = dict(given), list[str]()
     names = {spec.name for spec in specs}
     single = specs[0].name if len(specs) == 1 else None
     has_calls = single is not None and "x_calls" in arrays and "x_calls" not in names
@@ -152,9 +163,9 @@ def load_whole_inputs(path: str | os.PathLike[str], specs: Sequence[InputSpec]) 
             path, "mask", mask.shape, first.shape[: 2 + int(has_calls)], ("calls", "batch", "steps")[-mask.ndim :]
         )
     if has_calls:
-        given = arrays.pop("reset_before", np.zeros(len(first), dtype=np.bool_))
-        check_shape(path, "reset_before", given.shape, (len(first),), ("calls",))
-        resets = truth_values(path, "reset_before", given, "the states are reset before the call")
+        flags = arrays.pop("reset_before", np.zeros(len(first), dtype=np.bool_))
+        check_shape(path, "reset_before", flags.shape, (len(first),), ("calls",))
+        resets = truth_values(path, "reset_before", flags, "the states are reset before the call")
     for name in [name for name in arrays if name.partition(".")[0] == "labels"]:
         del arrays[name]
         notes.append(f"'{name}' are of the model's output, and one LSTM is validated alone: not used")

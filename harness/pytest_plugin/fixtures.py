@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -74,7 +74,8 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
 
     `validate(model, inputs=None, layer=None, atol=None, rtol=None, batch=None, steps=None, seed=None, kernel=None,
     weights=None, trace=None, expected=None)`: model is the path of a file (.keras, .h5, .npz, .golden), inputs an .npz
-    path or a `harness.model.inputs.Inputs`, layer the name of an LSTM to be validated alone, kernel one of arm_math,
+    path, arrays by the names that such a file has them by, or a `harness.model.inputs.Inputs`,
+    layer the name of an LSTM to be validated alone, kernel one of arm_math,
     packed, packed_fma, weights a file (.weights.h5) with weights in place of the model's own, trace one of none, last,
     h, hc, gates (None: hc, or what a golden file has), expected an .npz of values in place of Keras'. The result is
     true when it passed: `assert validate("model.keras")` prints the verdict line when it did not. An ERROR (no verdict
@@ -83,7 +84,7 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
 
     def run(
         model: str | Path,
-        inputs: str | Path | Inputs | WholeInputs | None = None,
+        inputs: str | Path | Mapping[str, Any] | Inputs | WholeInputs | None = None,
         *,
         layer: str | None = None,
         atol: float | None = None,
@@ -97,13 +98,16 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
         expected: str | Path | None = None,
     ) -> Validation:
         from harness.build.paths import work_dir
+        from harness.errors import UsageError
         from harness.golden.file import SUFFIX
         from harness.golden.oracle import GoldenOracle
+        from harness.model.inputs import Inputs
         from harness.model.pack import kernel_named
         from harness.model.trace import DEFAULT_LEVEL, trace_named
+        from harness.model.whole import WholeInputs
         from harness.oracle.cache import Oracle
         from harness.protocol.wire import Kernel
-        from harness.validation import Limits, make_inputs, validate
+        from harness.validation import Limits, inputs_of_arrays, make_inputs, validate
 
         __tracebackhide__ = True  # the test's own line is where it failed
 
@@ -112,6 +116,13 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
                 return oracle.inputs
             if inputs is None or isinstance(inputs, str | Path):
                 return make_inputs(loaded, None if inputs is None else Path(inputs), batch, steps, seed)
+            if isinstance(inputs, Mapping):
+                return inputs_of_arrays(loaded, inputs)
+            if not isinstance(inputs, Inputs | WholeInputs):
+                raise UsageError(
+                    f"inputs is of the type {type(inputs).__name__}",
+                    remedy='give the path of an .npz file, or its arrays by their names: {"x": array}',
+                )
             return inputs
 
         path = Path(model)

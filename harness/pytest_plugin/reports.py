@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ def keep_for_report(
     request: pytest.FixtureRequest,
     target: Target,
     result: Validation,
-    inputs: str | Path | Inputs | WholeInputs | None,
+    inputs: str | Path | Mapping[str, Any] | Inputs | WholeInputs | None,
     options: dict[str, Any],
 ) -> None:
     """What a test's report says of a validation."""

@@ -8,8 +8,8 @@ diagnose  what is found out once the verdict is known, and never changes it
 """
 
 from harness.validation.batch import run_batch
-from harness.validation.inputs import make_inputs
+from harness.validation.inputs import inputs_of_arrays, make_inputs
 from harness.validation.result import Validation
 from harness.validation.run import Authority, Limits, validate
 
-__all__ = ["Authority", "Limits", "Validation", "make_inputs", "run_batch", "validate"]
+__all__ = ["Authority", "Limits", "Validation", "inputs_of_arrays", "make_inputs", "run_batch", "validate"]

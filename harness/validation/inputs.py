@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.inputs_file import load_inputs
-from harness.model.whole import WholeInputs, load_whole_inputs, random_whole_inputs
+from harness.model.inputs_file import inputs_from_arrays, load_inputs
+from harness.model.whole import WholeInputs, load_whole_inputs, random_whole_inputs, whole_inputs_from_arrays
 from harness.oracle.load import LoadedModel
+
+
+def inputs_of_arrays(loaded: LoadedModel, arrays: Mapping[str, Any]) -> Inputs | WholeInputs:
+    """What a model is to be given, from arrays by the names that a file has them by. Errors: see `load_inputs`."""
+    plain = {name: np.asarray(array) for name, array in arrays.items()}
+    named = Path("inputs")  # for messages
+    if loaded.layer is not None:
+        return whole_inputs_from_arrays(named, plain, loaded.reads)
+    return inputs_from_arrays(named, plain, loaded.spec)
 
 
 def make_inputs(

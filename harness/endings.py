@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 _ONCE_MORE_S = 0.05
@@ -16,6 +19,8 @@ _ONCE_MORE_S = 0.05
 
 _SIGNAL_STATUS = 128
 """A shell's: a program that a signal ended has this and the signal's number as its status."""
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 _drop = sys.unraisablehook
 _once: dict[int, bool] = {}
@@ -37,6 +42,23 @@ def end_in_order(number: signal.Signals, *, once: bool = False) -> None:
         _drop, sys.unraisablehook = sys.unraisablehook, _on_dropped
 
 
+@contextmanager
+def signals_wait() -> Iterator[None]:
+    """Signals that end a program take effect at the end."""
+    if threading.current_thread() is not threading.main_thread():  # which alone is told of signals
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda caught, _: came.append(caught)) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
 def _end(number: int, _: object) -> NoReturn:
     if _once[number]:
         signal.signal(number, signal.SIG_IGN)
@@ -50,11 +72,9 @@ def _on_dropped(dropped: Any) -> None:
     if number is None:
         _drop(dropped)
         return
-    from threading import Timer  # not needed by a program that ends without a signal
-
     if number in _once:
         signal.signal(number, _end)
-    again = Timer(_ONCE_MORE_S, os.kill, (os.getpid(), number))
+    again = threading.Timer(_ONCE_MORE_S, os.kill, (os.getpid(), number))
     again.daemon = True
     again.start()
 

@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "ticks": {"protocol"},
     "step_ticks": {"device", "inference", "model", "ticks"},
     "compare": {"errors"},
-    "oracle": {"compare", "errors", "model", "processes", "protocol"},
+    "oracle": {"compare", "endings", "errors", "model", "processes", "protocol"},
     "diagnosis": {"compare", "errors", "model", "oracle", "protocol"},
     "teacher_forced": {"compare", "device", "diagnosis", "inference", "loading", "model"},
     "baseline": {"errors"},
@@ -71,7 +71,7 @@ ALLOWED: dict[str, set[str]] = {
     "lab": {"errors", "processes", "programs", "targets", "transport"},
     "targets": {"errors", "findings", "processes", "transport"},
     "build": {"errors", "findings", "processes"},
-    "bootstrap": {"errors"},
+    "bootstrap": {"endings", "errors"},
     "renode": {"errors", "processes", "programs"},
     "report": {
         "baseline",

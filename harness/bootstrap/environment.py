@@ -22,6 +22,7 @@ from typing import Final
 from harness.bootstrap import stamp
 from harness.bootstrap.console import print_to_stderr
 from harness.bootstrap.system import base_python, ensure_system_parts
+from harness.endings import signals_wait
 from harness.errors import TargetUnavailable
 
 DOWNLOAD_MB: Final = 650
@@ -177,21 +178,29 @@ def _run(command: Sequence[str], environ: Mapping[str, str], lock: int) -> int:
 
     It has a session of its own, so that Ctrl-C reaches this process only and ends in one line.
     """
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-        stderr=sys.stderr,
-        env=environ,
-        start_new_session=True,
-        pass_fds=(lock,),
-    ) as child:
-        try:
-            return child.wait()
-        except BaseException:
-            os.killpg(child.pid, signal.SIGTERM)
-            try:
-                child.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                os.killpg(child.pid, signal.SIGKILL)
-            raise
+    child = None
+    try:
+        with signals_wait():  # or one that comes while it starts would leave it alone
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr,
+                stderr=sys.stderr,
+                env=environ,
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
+        return child.wait()
+    except BaseException:
+        if child is not None:
+            _end(child)
+        raise
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()

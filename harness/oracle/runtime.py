@@ -9,10 +9,8 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import signal
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -21,10 +19,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from harness.endings import signals_wait
 from harness.errors import OracleError
 from harness.protocol.wire import Activation
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 KERAS_3 = "keras"
 """The package that is Keras 3."""
@@ -161,7 +158,9 @@ def import_keras(name: str = KERAS_3) -> Any:
         os.environ["KERAS_BACKEND"] = "tensorflow"
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _signals_wait(), _standard_error_kept() as kept, quiet():
+    # An extension module that is interrupted while it is imported says ImportError, and the user's Ctrl-C would pass
+    # for a broken installation.
+    with signals_wait(), _standard_error_kept() as kept, quiet():
         try:
             keras = importlib.import_module(name)
         except ImportError as error:
@@ -211,27 +210,6 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-@contextmanager
-def _signals_wait() -> Iterator[None]:
-    """SIGINT and SIGTERM take effect at the end.
-
-    An extension module that is interrupted while it is imported says ImportError, and the user's Ctrl-C would pass for
-    a broken installation.
-    """
-    if threading.current_thread() is not threading.main_thread():  # which alone is told of signals
-        yield
-        return
-    came: list[int] = []
-    before = {number: signal.signal(number, lambda caught, _: came.append(caught)) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def other_system(programs: FakePrograms, tmp_path: Path, monkeypatch: pytest.Mon
 def project(tmp_path: Path) -> Project:
     root = tmp_path / "a project"
     (root / "harness").mkdir(parents=True)
-    for name in ("hil", "pyproject.toml", "harness/__init__.py", "harness/errors.py"):
+    for name in ("hil", "pyproject.toml", "harness/__init__.py", "harness/endings.py", "harness/errors.py"):
         shutil.copy(ROOT / name, root / name)
     for folder in ("requirements", "harness/bootstrap"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))

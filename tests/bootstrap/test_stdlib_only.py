@@ -25,10 +25,13 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", [*MODULES, ROOT / "harness" / "errors.py", ROOT / "harness" / "__init__.py"])
+BESIDE = [ROOT / "harness" / name for name in ("endings.py", "errors.py", "__init__.py")]
+
+
+@pytest.mark.parametrize("path", [*MODULES, *BESIDE])
 def test_imports_the_standard_library_and_itself_only(path: Path) -> None:
     for name in imported(path):
-        ours = name == "harness.errors" or name.startswith("harness.bootstrap")
+        ours = name in {"harness.endings", "harness.errors"} or name.startswith("harness.bootstrap")
         assert ours or name.partition(".")[0] in sys.stdlib_module_names, name
 
 

@@ -20,7 +20,7 @@ _ONCE_MORE_S = 0.05
 _SIGNAL_STATUS = 128
 """A shell's: a program that a signal ended has this and the signal's number as its status."""
 
-_ENDING = (signal.SIGINT, signal.SIGTERM)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _drop = sys.unraisablehook
 _once: dict[int, bool] = {}

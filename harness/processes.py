@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.endings import signals_wait
+
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -73,29 +75,33 @@ def run_to_its_end(
         OSError: it could not be started.
         subprocess.TimeoutExpired: it took too long, with what it wrote in `output`.
     """
-    process = subprocess.Popen(
-        argv,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-        preexec_fn=end_with_us(),  # noqa: PLW1509 - two system calls, safe after fork
-    )
-    with _watched(process):
-        try:
+    process = None
+    try:
+        with signals_wait():  # or one that comes while it starts would leave it alone
+            process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+                preexec_fn=end_with_us(),  # noqa: PLW1509 - two system calls, safe after fork
+            )
+        with _watched(process):
             output, _ = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as late:
-            kill_all_of(process)
-            late.output = process.communicate()[0]
-            raise
-        except BaseException:
+    except subprocess.TimeoutExpired as late:
+        assert process is not None
+        kill_all_of(process)
+        late.output = process.communicate()[0]
+        raise
+    except BaseException:
+        if process is not None:
             kill_all_of(process)
             process.wait()
-            raise
+        raise
     return process.returncode, output
 
 

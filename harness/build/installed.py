@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 CARRIED = "_project"
 """The folder in it that setup.py makes: platformio.ini, firmware/ and the demo. No clone has it."""
 
-_MODULES = ("__init__.py", "errors.py", "processes.py", "build/*.py")
+_MODULES = ("__init__.py", "endings.py", "errors.py", "processes.py", "build/*.py")
 """What PlatformIO's extra script imports of us; in the copy, because PlatformIO may run it in another Python."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import stat
@@ -21,8 +22,8 @@ def package(tmp_path: Path) -> Path:
     """A package that may only be read, with compiled files beside the sources, as pip leaves them."""
     package = tmp_path / "harness"
     shutil.copytree(ROOT / "harness" / "build", package / "build")
-    for name in ("__init__.py", "errors.py"):
-        shutil.copy(ROOT / "harness" / name, package / name)
+    for path in (ROOT / "harness").glob("*.py"):
+        shutil.copy(path, package)
     carried = package / installed.CARRIED
     (carried / "firmware" / "__pycache__").mkdir(parents=True)
     (carried / "firmware" / "main.c").write_text("int main(void);\n")
@@ -46,9 +47,24 @@ def test_is_a_small_clone_that_can_be_written(package: Path, caches: Path) -> No
     assert home.parent == caches
     found = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
     modules = {f"harness/build/{path.name}" for path in (ROOT / "harness" / "build").glob("*.py")}
-    assert found == {"platformio.ini", "firmware/main.c", "harness/__init__.py", "harness/errors.py", *modules}
+    own = {f"harness/{name}.py" for name in ("__init__", "endings", "errors", "processes")}
+    assert found == {"platformio.ini", "firmware/main.c", *own, *modules}
     for path in home.rglob("*"):
         assert path.stat().st_mode & stat.S_IWUSR, path
+
+
+def test_has_all_that_platformio_imports_of_it(package: Path, caches: Path) -> None:
+    """In a Python that has nothing but its standard library."""
+    script = ast.parse((ROOT / "firmware" / "platformio" / "extra_script.py").read_text())
+    imports = [
+        ast.unparse(node)
+        for node in ast.walk(script)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("harness")
+    ]
+    assert imports
+    code = f"import sys; sys.path.insert(0, {str(installed.unpacked(package))!r}); {'; '.join(imports)}"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_is_made_once_for_one_content(package: Path, caches: Path) -> None:

@@ -15,7 +15,7 @@ from harness.compare.tolerance import distance_to_float64, tolerances
 from harness.compare.verdict import compare
 from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs, random_inputs
-from harness.model.nodes import LstmNode
+from harness.model.nodes import LstmNode, gates_of
 from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
 from harness.oracle.keras_oracle import Expected
@@ -51,7 +51,7 @@ def made_run(
     if change is not None:
         change(run.got)
     has_calls = inputs.reset_before is not None
-    run.results = compare(tensors, run.got, run.tolerances, has_calls=has_calls)
+    run.results = compare(tensors, run.got, run.tolerances, has_calls=has_calls, gates_of=gates_of)
     run.classes = classify(tensors, run.got, inputs.labels, spec.classifiers)
     run.times_s = {"device": 0.5}
     return run

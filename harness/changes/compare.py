@@ -13,6 +13,7 @@ from harness.compare.classes import Row, classify
 from harness.compare.tolerance import Tolerance
 from harness.compare.verdict import TensorResult, compare, json_number
 from harness.errors import UsageError
+from harness.model.nodes import gates_of
 
 SCHEMA = "lstm-hil/comparison/1"
 """Name and version of what is written; the version goes up when a field changes its meaning."""
@@ -91,7 +92,7 @@ def change_from(first: Side, side: Side) -> Change:
     if not names:
         notes.append("no tensor is known of both")
     before, after = ({name: each.tensors[name] for name in names} for each in (first, side))
-    results = compare(before, after, dict.fromkeys(names, _NONE), has_calls=has_calls)
+    results = compare(before, after, dict.fromkeys(names, _NONE), has_calls=has_calls, gates_of=gates_of)
     classes = classify(before, after, {}, set(first.classifiers) | set(side.classifiers))
     same = {each.output: each.rows[-1] for each in classes}
     return Change(side, weights, only_one_has, results, same, tuple(notes))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare.verdict import element_text
+from harness.compare.verdict import GatesOf, element_text, gate_and_unit, no_gates
 
 Float32Array = NDArray[np.float32]
 
@@ -24,6 +24,7 @@ class BitDifference:
         call: index of the call; None without calls.
         sequence: index of the sequence.
         step: index of the time step; None of a tensor without steps.
+        gate: of a tensor with gates whose it is; None of any other.
         unit: index of the unit.
         got: bits that the device gave.
         host: bits that the host gave.
@@ -33,14 +34,20 @@ class BitDifference:
     call: int | None
     sequence: int
     step: int | None
+    gate: str | None
     unit: int
     got: int
     host: int
 
     def __str__(self) -> str:
         """`lstm.h seq 0 step 3 unit 2: 0x3F000001 on the device, 0x3F000000 on the host`."""
-        place = element_text(self.call, self.sequence, self.step, self.unit)
+        place = element_text(self.call, self.sequence, self.step, self.gate, self.unit)
         return f"{self.tensor} {place}: 0x{self.got:08X} on the device, 0x{self.host:08X} on the host"
+
+    def to_json(self) -> dict[str, Any]:
+        """What is in the record of it; `gate` is only where there are gates."""
+        known = {name: value for name, value in vars(self).items() if name != "gate" or value is not None}
+        return {**known, "got": f"0x{self.got:08X}", "host": f"0x{self.host:08X}"}
 
 
 @dataclass(frozen=True)
@@ -63,14 +70,16 @@ class BitComparison:
         return {
             "elements": self.elements,
             "different": self.different,
-            "first": None
-            if first is None
-            else {**vars(first), "got": f"0x{first.got:08X}", "host": f"0x{first.host:08X}"},
+            "first": None if first is None else first.to_json(),
         }
 
 
 def compare_bits(
-    got: Mapping[str, Float32Array], host: Mapping[str, Float32Array], *, has_calls: bool = False
+    got: Mapping[str, Float32Array],
+    host: Mapping[str, Float32Array],
+    *,
+    has_calls: bool = False,
+    gates_of: GatesOf = no_gates,
 ) -> BitComparison:
     """Compare float32 tensors of the same names and shapes: (B, units) or (B, T, units), behind N with calls."""
     firsts: list[tuple[tuple[int, int, float, int], BitDifference]] = []
@@ -83,9 +92,10 @@ def compare_bits(
         if len(places) == 0:
             continue
         place = tuple(int(index) for index in places[0])
-        call, (sequence, *step, unit) = (place[0], place[1:]) if has_calls else (None, place)
+        call, (sequence, *step, last) = (place[0], place[1:]) if has_calls else (None, place)
         # What has no step comes behind all that have one.
         key = (call or 0, sequence, step[0] if step else math.inf, order)
-        found = BitDifference(name, call, sequence, step[0] if step else None, unit, int(a[place]), int(b[place]))
+        gate, unit = gate_and_unit(last, a.shape[-1], gates_of(name))
+        found = BitDifference(name, call, sequence, step[0] if step else None, gate, unit, int(a[place]), int(b[place]))
         firsts.append((key, found))
     return BitComparison(elements, different, min(firsts, key=lambda item: item[0])[1] if firsts else None)

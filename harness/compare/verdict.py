@@ -7,7 +7,7 @@ What a report needs is JSON without extensions: a number that JSON does not have
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -24,12 +24,33 @@ _MEANS = ("rmse", "mae", "mean", "std", "l2r", "nse", "cos")
 
 _AXES: dict[int, tuple[str, ...]] = {3: ("sequence", "step", "unit"), 2: ("sequence", "unit")}
 
+GatesOf: TypeAlias = Callable[[str], Sequence[str]]
+"""By a tensor's name the gates whose units are side by side on its last axis; empty: it has units alone."""
 
-def element_text(call: int | None, sequence: int, step: int | None, unit: int) -> str:
-    """An element of a tensor as a person reads it: `call 2 seq 3 step 7 unit 10`, without what it has not."""
-    calls = "" if call is None else f"call {call} "
-    steps = "" if step is None else f" step {step}"
-    return f"{calls}seq {sequence}{steps} unit {unit}"
+
+def no_gates(_: str) -> Sequence[str]:
+    """Of tensors whose last axis is units alone."""
+    return ()
+
+
+def gate_and_unit(place: int, size: int, gates: Sequence[str]) -> tuple[str | None, int]:
+    """Whose a place in a last axis is.
+
+    Args:
+        place: the place.
+        size: of the axis.
+        gates: whose units are in it, one gate's behind the other's. An axis that they do not divide has none.
+    """
+    if not gates or size % len(gates):
+        return None, place
+    units = size // len(gates)
+    return gates[place // units], place % units
+
+
+def element_text(call: int | None, sequence: int, step: int | None, gate: str | None, unit: int) -> str:
+    """An element of a tensor as a person reads it: `call 2 seq 3 step 7 gate f unit 10`, without what it has not."""
+    numbers = {"call": call, "seq": sequence, "step": step, "gate": gate, "unit": unit}
+    return " ".join(f"{name} {value}" for name, value in numbers.items() if value is not None)
 
 
 @dataclass(frozen=True)
@@ -39,10 +60,11 @@ class Worst:
     Attributes:
         sequence: its place in the batch.
         step: its time step; None in a tensor without steps.
-        unit: its place in the last axis.
+        unit: its place in the last axis; of a tensor with gates, its place in its gate.
         expected: the oracle's value.
         got: the device's value.
         call: its place among the calls of a stateful model; None without calls.
+        gate: of a tensor with gates whose it is; None of any other.
     """
 
     sequence: int
@@ -51,13 +73,15 @@ class Worst:
     expected: float
     got: float
     call: int | None = None
+    gate: str | None = None
 
     def to_json(self) -> dict[str, Json]:
-        """The record of contract and report; `call` is in it only where there are calls."""
+        """The record of contract and report; `call` and `gate` are in it only where there are such."""
         return {
             **({} if self.call is None else {"call": self.call}),
             "sequence": self.sequence,
             "step": self.step,
+            **({} if self.gate is None else {"gate": self.gate}),
             "unit": self.unit,
             "expected": json_number(self.expected),
             "got": json_number(self.got),
@@ -96,9 +120,9 @@ class TensorResult:
 
     @property
     def place(self) -> str:
-        """Where its worst element is: `seq 3 step 7 unit 10`, with calls `call 2 seq 3 step 7 unit 10`."""
+        """Where its worst element is, as `element_text` has it."""
         worst = self.worst
-        return "-" if worst is None else element_text(worst.call, worst.sequence, worst.step, worst.unit)
+        return "-" if worst is None else element_text(worst.call, worst.sequence, worst.step, worst.gate, worst.unit)
 
     def to_json(self) -> dict[str, Json]:
         """The record of contract and report."""
@@ -128,6 +152,7 @@ def compare(
     tolerances: Mapping[str, Tolerance],
     *,
     has_calls: bool = False,
+    gates_of: GatesOf = no_gates,
 ) -> tuple[TensorResult, ...]:
     """Holds every tensor of `got` against `expected`.
 
@@ -136,11 +161,15 @@ def compare(
         got: the device's. A missing or an additional one, another shape or another dtype fails.
         tolerances: one for each name in `expected`.
         has_calls: every tensor has the calls of a stateful model as an axis before these.
+        gates_of: which gates a tensor has.
 
     Returns:
         One result per name: in the order of `expected`, then the additional ones of `got` in theirs.
     """
-    results = [_result(name, array, got.get(name), tolerances[name], has_calls) for name, array in expected.items()]
+    results = [
+        _result(name, array, got.get(name), tolerances[name], has_calls, gates_of(name))
+        for name, array in expected.items()
+    ]
     results += [
         _not_compared(name, array.shape, "not expected", None, array)
         for name, array in got.items()
@@ -163,7 +192,12 @@ def json_number(value: float) -> float | str:
 
 
 def _result(
-    name: str, expected: NDArray[np.float32], got: NDArray[Any] | None, tolerance: Tolerance, has_calls: bool
+    name: str,
+    expected: NDArray[np.float32],
+    got: NDArray[Any] | None,
+    tolerance: Tolerance,
+    has_calls: bool,
+    gates: Sequence[str],
 ) -> TensorResult:
     if got is None:
         return _not_compared(name, expected.shape, "missing", tolerance)
@@ -179,6 +213,7 @@ def _result(
     place = tuple(int(index) for index in np.unravel_index(candidates.argmax(), candidates.shape))
     axes = ("call", *_AXES[expected.ndim - 1]) if has_calls else _AXES[expected.ndim]
     where = dict(zip(axes, place, strict=True))
+    gate, unit = gate_and_unit(where["unit"], expected.shape[-1], gates)
     within = np.isfinite(errors) & (errors <= allowed)
     steps_beyond = np.nonzero(~within)[axes.index("step")] if "step" in axes else np.empty(0, np.intp)
     return TensorResult(
@@ -190,10 +225,11 @@ def _result(
         worst=Worst(
             sequence=where["sequence"],
             step=where.get("step"),
-            unit=where["unit"],
+            unit=unit,
             expected=float(expected[place]),
             got=float(got[place]),
             call=where.get("call"),
+            gate=gate,
         ),
         tolerance=tolerance,
         share=float(share.max()),

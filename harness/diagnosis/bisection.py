@@ -58,8 +58,7 @@ class Place:
     @property
     def text(self) -> str:
         """`seq 0 step 3 unit 5 of lstm.c`."""
-        gate = "" if self.gate is None else f" gate {self.gate}"
-        return f"{element_text(self.call, self.sequence, self.step, self.unit)}{gate} of {self.tensor}"
+        return f"{element_text(self.call, self.sequence, self.step, self.gate, self.unit)} of {self.tensor}"
 
 
 @dataclass(frozen=True)
@@ -133,10 +132,10 @@ class Bisection:
         lines = [f"{what} is {self.first.text}: {_TEXTS[self.cause]}"]
         wrong = [stage for stage in self.stages if stage.is_wrong]
         if wrong:
-            place = f" gate {wrong[0].gate}" if wrong[0].gate else ""
+            gate = f"gate {wrong[0].gate} " if wrong[0].gate else ""
             lines.append(
                 f"in that step the {wrong[0].name} is off by {wrong[0].ulp:.3g} ULP"
-                f" ({wrong[0].got:.9g} for {wrong[0].expected:.9g} in unit {wrong[0].unit}{place})"
+                f" ({wrong[0].got:.9g} for {wrong[0].expected:.9g} in {gate}unit {wrong[0].unit})"
             )
         elif self.stages:
             lines.append(

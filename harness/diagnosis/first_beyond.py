@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.compare.tolerance import Tolerance
+from harness.compare.verdict import gate_and_unit
 from harness.diagnosis.bisection import Place
 from harness.model.array_types import Float32Array
-from harness.model.nodes import GATES
+from harness.model.nodes import gates_of
 from harness.model.plan import make_plan
 from harness.model.spec import ModelSpec
 
@@ -48,7 +49,9 @@ def first_beyond(
         has_steps = layer is not None and name.endswith(tuple(f".{ending}" for ending in _ENDINGS))
         time, index = _earliest(shares, has_calls=has_calls, has_steps=has_steps)
         values = float(expected[name][index]), float(got[name][index]), float(shares[index])
-        place = _place(spec, name, layer, _where(index, has_calls=has_calls), values)
+        call, sequence, step, last = _where(index, has_calls=has_calls)
+        gate, unit = gate_and_unit(last, shares.shape[-1], gates_of(name))
+        place = Place(name, layer, call, sequence, step, unit, gate, *values)
         if time is not None:
             beyond.append(((time[0], _pass_of(spec, layer), time[1], order), place))
         # A step is of more use than a last state, which is the same number.
@@ -97,21 +100,7 @@ def _index(values: NDArray[np.float64]) -> tuple[int, ...]:
     return tuple(int(number) for number in np.unravel_index(values.argmax(), values.shape))
 
 
-def _place(
-    spec: ModelSpec, name: str, layer: str | None, where: tuple[int, ...], values: tuple[float, float, float]
-) -> Place:
-    """A place by (call or -1, sequence, step or -1, place in the last axis) and its expected, got and share."""
-    call, sequence, step, unit = where
-    gate = None
-    if layer is not None and name.endswith((".z", ".gates")):
-        units = next(node.units for _, node in spec.lstm_nodes() if node.name == layer)
-        gate, unit = GATES[unit // units], unit % units
-    expected, got, share = values
-    some_call, some_step = None if call < 0 else call, None if step < 0 else step
-    return Place(name, layer, some_call, sequence, some_step, unit, gate, expected, got, share)
-
-
-def _where(index: tuple[int, ...], *, has_calls: bool) -> tuple[int, ...]:
-    """(call or -1, sequence, step or -1, place in the last axis) of an index into a tensor."""
-    call, rest = (index[0], index[1:]) if has_calls else (-1, index)
-    return (call, *rest) if len(rest) == 3 else (call, rest[0], -1, rest[1])
+def _where(index: tuple[int, ...], *, has_calls: bool) -> tuple[int | None, int, int | None, int]:
+    """Call if there are calls, sequence, step if there are steps, and place in the last axis, of an index."""
+    call, rest = (index[0], index[1:]) if has_calls else (None, index)
+    return call, rest[0], rest[1] if len(rest) == 3 else None, rest[-1]

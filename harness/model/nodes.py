@@ -14,6 +14,13 @@ from harness.protocol.wire import Activation, Operation, Phase, Tap
 GATES = ("i", "f", "c", "o")
 """Keras' gate order along the last axis of kernel, recurrent_kernel and bias (keras/src/layers/rnn/lstm.py)."""
 
+_WITH_GATES = (".z", ".gates")
+
+
+def gates_of(tensor: str) -> tuple[str, ...]:
+    """The gates whose units a tensor, by its name in OUT.npz, has side by side on its last axis; of most none."""
+    return GATES if tensor.endswith(_WITH_GATES) else ()
+
 
 @dataclass(frozen=True)
 class Source:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from harness.compare.verdict import element_text
 from harness.diagnosis.score import warning_of
 from harness.report.figures import Picture
 from harness.report.text import printable
@@ -239,8 +240,7 @@ def place_text(tensor: Record) -> str:
     worst = tensor["worst"]
     if worst is None:
         return "-"
-    names = [name for name in ("call", "sequence", "step", "unit") if worst.get(name) is not None]
-    return " ".join(f"{name} {worst[name]}" for name in names)
+    return element_text(worst.get("call"), worst["sequence"], worst["step"], worst.get("gate"), worst["unit"])
 
 
 def _most_share(record: Record) -> float | None:

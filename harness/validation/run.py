@@ -18,6 +18,7 @@ from harness.inference import Progress
 from harness.loading import load_packed
 from harness.model.expected_file import load_expected
 from harness.model.inputs import Inputs
+from harness.model.nodes import gates_of
 from harness.model.pack import ModelImage, pack_model
 from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
@@ -109,7 +110,7 @@ def validate(
         assert run.expected is not None
         assert run.inputs is not None
         has_calls = run.inputs.reset_before is not None
-        run.results = compare(run.judged_by, run.got, run.tolerances, has_calls=has_calls)
+        run.results = compare(run.judged_by, run.got, run.tolerances, has_calls=has_calls, gates_of=gates_of)
         run.classes = classify(run.expected.tensors, run.got, run.inputs.labels, run.loaded.spec.classifiers)
         if counts_ticks(device.info):
             beside_the_verdict(run, "timing", lambda: count_ticks(run, device))
@@ -210,4 +211,4 @@ def _compare_with_host(run: Validation, host: Callable[[ModelImage], Device]) ->
         device = host(image)
         load_packed(device, spec, image)
         values, _ = run_batch(device, spec, run.inputs, plan=image.plan, level=run.level)
-    run.bits = compare_bits(run.got, values, has_calls=run.inputs.reset_before is not None)
+    run.bits = compare_bits(run.got, values, has_calls=run.inputs.reset_before is not None, gates_of=gates_of)

@@ -70,6 +70,14 @@ def test_what_differs_is_where_it_is() -> None:
     assert [each.beyond for each in same.tensors] == [0, 0]
 
 
+def test_a_difference_of_a_gate_names_the_gate() -> None:
+    z = np.zeros((2, 3, 12), np.float32)
+    other = z.copy()
+    other[1, 2, 4] = 1
+    first, second = (replace(side(name), tensors={"lstm.z": each}) for name, each in (("a", z), ("b", other)))
+    assert [each.place for each in change_from(first, second).tensors] == ["seq 1 step 2 gate f unit 1"]
+
+
 def test_other_inputs_are_refused_and_unknown_ones_told() -> None:
     with pytest.raises(UsageError, match="different inputs"):
         change_from(side("a"), side("b", inputs={"sha256": "cd"}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.compare.bits import compare_bits
+from harness.model.nodes import gates_of
 
 
 def tensors() -> dict[str, np.ndarray]:
@@ -53,3 +54,13 @@ def test_with_calls_the_place_names_the_call() -> None:
     host["lstm.h"][1, 0, 2, 1] = 1
     bits = compare_bits(got, host, has_calls=True)
     assert str(bits.first).startswith("lstm.h call 1 seq 0 step 2 unit 1: ")
+
+
+def test_of_a_tensor_with_gates_the_place_names_the_gate() -> None:
+    got = {"lstm.z": np.zeros((1, 3, 12), np.float32)}
+    host = {"lstm.z": got["lstm.z"].copy()}
+    host["lstm.z"][0, 2, 10] = 1
+    first = compare_bits(got, host, gates_of=gates_of).first
+    assert first is not None
+    assert str(first).startswith("lstm.z seq 0 step 2 gate o unit 1: ")
+    assert (first.to_json()["gate"], first.to_json()["unit"]) == ("o", 1)

@@ -13,9 +13,9 @@ import pytest
 
 import seeds
 from harness.compare.tolerance import Tolerance, distance_to_float64, tolerances
-from harness.compare.verdict import TensorResult, all_passed, compare, json_number
+from harness.compare.verdict import TensorResult, all_passed, compare, gate_and_unit, json_number
 from harness.model.inputs import random_inputs
-from harness.model.nodes import LstmNode
+from harness.model.nodes import GATES, LstmNode, gates_of
 from harness.model.spec import ModelSpec
 from harness.oracle.activations import ACTIVATIONS
 from harness.oracle.reference import reference
@@ -106,6 +106,23 @@ def test_a_tensor_without_steps_has_no_step() -> None:
     worst = judge(got)["lstm.h_last"].worst
     assert worst is not None
     assert worst.step is None
+
+
+def test_of_a_tensor_with_gates_the_worst_has_its_gate() -> None:
+    expected = {"lstm.gates": np.zeros((2, 3, 8), np.float32)}
+    got = {"lstm.gates": expected["lstm.gates"].copy()}
+    got["lstm.gates"][1, 2, 5] = 1
+    (result,) = compare(expected, got, {"lstm.gates": Tolerance(0, 0, "test")}, gates_of=gates_of)
+    assert result.place == "seq 1 step 2 gate c unit 1"
+    found = result.to_json()["worst"]
+    assert list(found) == ["sequence", "step", "gate", "unit", "expected", "got"]
+    assert (found["gate"], found["unit"]) == ("c", 1)
+
+
+def test_an_axis_that_the_gates_do_not_divide_has_none() -> None:
+    assert [gate_and_unit(place, 8, GATES) for place in (0, 1, 2, 7)] == [("i", 0), ("i", 1), ("f", 0), ("o", 1)]
+    assert gate_and_unit(2, 3, GATES) == (None, 2)
+    assert gate_and_unit(5, 8, gates_of("lstm.h")) == (None, 5)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])

@@ -49,7 +49,7 @@ def test_gates_have_names() -> None:
     spec = one_lstm()
     inputs = random_inputs(spec, batch=2, steps=4)
     wrong = ("lstm.gates", (1, 2, 5 + 3)), ("lstm.c", (1, 2, 3))
-    assert first(spec, inputs, *wrong, gates=True) == "seq 1 step 2 unit 3 gate f of lstm.gates"
+    assert first(spec, inputs, *wrong, gates=True) == "seq 1 step 2 gate f unit 3 of lstm.gates"
 
 
 def test_calls_come_before_steps() -> None:

@@ -68,7 +68,7 @@ def test_a_failure_says_where_and_why_for_people_and_machines() -> None:
     run.explanation = Explanation((mistake,), unchanged=False, residual=1.0, tried=9, note="")
     (failure, *_) = read(record(run)).iter("failure")
     lines = (failure.text or "").splitlines()
-    assert lines[1].startswith("where: first beyond tolerance is seq 2 step 5 unit 1 gate f of lstm.gates")
+    assert lines[1].startswith("where: first beyond tolerance is seq 2 step 5 gate f unit 1 of lstm.gates")
     assert "why: swap_gates_f_c: matches within 2e-07 if gates f and c are swapped" in lines
     assert lines[-1].startswith("again: hil validate")
     found = dict(properties(run, "hil again", {}))

@@ -15,10 +15,12 @@ import seeds
 from harness.diagnosis.bisection import Bisection, Place, Stage
 from harness.errors import LinkTimeout
 from harness.model.inputs import random_inputs
+from harness.model.trace import TraceLevel
 from harness.report.page import index_page, report_page
 from harness.report.pictures import pictures_of
 from harness.validation import Validation
 from report_runs import made_run, record, renamed
+from report_schema import check_record
 
 VOID = {"meta", "br", "hr", "link"}
 
@@ -87,8 +89,21 @@ def test_a_failure_says_where_and_how_much() -> None:
     run = made_run(change=add_one)
     text = Page(report_page(record(run), pictures_of(run))).text
     assert "1 of 580 values are beyond their tolerance, in 1 of 5 tensors, the first at time step 5." in text
-    assert "lstm.h, sequence 2 step 5 unit 1: expected" in text
+    assert "lstm.h, seq 2 step 5 unit 1: expected" in text
     assert "times what is allowed there" in text
+
+
+def test_a_gate_has_its_name_wherever_a_place_is_told() -> None:
+    def change(got: dict[str, Any]) -> None:
+        got["lstm.z"][2, 5, 2 * 5 + 1] += 1  # of five units
+
+    run = made_run(change=change, level=TraceLevel.GATES)
+    of_run, place = record(run), "seq 2 step 5 gate c unit 1"
+    check_record(of_run)
+    assert f"lstm.z, {place}: expected" in Page(report_page(of_run)).text
+    assert f"lstm.z beyond tolerance at {place}: expected" in run.summary
+    (tensor,) = (each for each in of_run["tensors"] if each["name"] == "lstm.z")
+    assert (tensor["worst"]["gate"], tensor["worst"]["unit"]) == ("c", 1)
 
 
 def test_a_nan_on_one_side_needs_no_number() -> None:

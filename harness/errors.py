@@ -25,7 +25,6 @@ A result out of tolerance (exit 1) is not an exception: it is a verdict.
 
 from __future__ import annotations
 
-import errno
 from enum import IntEnum
 from typing import Any
 
@@ -177,17 +176,6 @@ class OracleError(HilError):
 
     exit_code = ExitCode.ORACLE
     fault = "numbers"
-
-
-def machine_error(error: OSError) -> TargetUnavailable:
-    """What an error of the operating system is to a person, where nobody could say more."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return TargetUnavailable(
-            f"a disk is full: {error}", code="disk_full", remedy="`df -h` shows which one; free some space there"
-        )
-    return TargetUnavailable(
-        f"this machine got in the way: {error}", code="operating_system", remedy="look at the disk and its rights"
-    )
 
 
 def _snake_case(name: str) -> str:

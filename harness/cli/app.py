@@ -30,7 +30,8 @@ from harness.cli import (
     validate,
     vectors,
 )
-from harness.errors import ExitCode, HilError, InternalError, machine_error
+from harness.errors import ExitCode, HilError, InternalError
+from harness.findings.writing import machine_error
 
 INTERRUPTED = 130
 """The exit code that a shell gives a program which Ctrl-C has ended."""
@@ -120,8 +121,9 @@ def run(arguments: Sequence[str]) -> int:
         _say(error)
         return int(error.exit_code)
     except OSError as error:
-        _say(machine_error(error))
-        return int(ExitCode.TARGET)
+        told = machine_error(error)
+        _say(told)
+        return int(told.exit_code)
     except Exception as error:  # noqa: BLE001 - exit code 1 is a verdict, and a bug of ours must not pass for one
         traceback.print_exc()
         _say(InternalError(f"{type(error).__name__}: {error}", remedy="report this with the lines above"))

@@ -14,6 +14,7 @@ from harness.cli.bench_link import bench_link
 from harness.cli.files import refuse_overwriting
 from harness.cli.options import ready_target, say, takes_target
 from harness.errors import UsageError
+from harness.findings.writing import writing
 from harness.targets.boards import DEFAULT_BOARD, board
 from harness.targets.choice import TargetChoice
 
@@ -100,11 +101,8 @@ def _shape(text: str) -> tuple[int, int]:
 
 def _write(costs: list[Cost], path: Path) -> None:
     rows = [asdict(cost) for cost in costs]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
         path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
 
 
 def _table(costs: list[Cost]):  # type: ignore[no-untyped-def]

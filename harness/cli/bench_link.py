@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness import __version__
 from harness.cli.options import PROGRAMS, ready_target, say
 from harness.errors import HilError, UsageError
+from harness.findings.writing import writing
 from harness.protocol.baud import real_baud
 from harness.protocol.wire import BOOT_BAUD
 from harness.targets.base import Target
@@ -71,8 +72,8 @@ def bench_link(choice: TargetChoice, json_path: Path | None) -> int:
             "rows": [row.to_json() for row in rows],
             "chip": None if chip is None else chip.to_json(),
         }
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        write_record(record, json_path)
+        with writing(json_path):
+            write_record(record, json_path)
         console.print(f"written {json_path}", markup=False)
     return 0
 

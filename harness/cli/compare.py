@@ -15,6 +15,7 @@ from harness.cli.model_options import Batch, KernelName, Seed, Steps
 from harness.cli.options import takes_target
 from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings
 from harness.errors import ExitCode, UsageError
+from harness.findings.writing import writing
 from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
@@ -67,11 +68,8 @@ def compare_command(
     changes = [change_from(sides[0], side) for side in sides[1:]]
     print_comparison(console, sides[0], changes)
     if json_path is not None:
-        try:
-            json_path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(json_path):
             write_record(comparison_json(sides[0], changes), json_path)
-        except OSError as error:
-            raise UsageError(f"{json_path} cannot be written: {error.strerror}", remedy="name another file") from error
         console.print(f"written {json_path}", markup=False)
     return worst_exit_code(codes)
 

@@ -12,6 +12,7 @@ import typer
 
 from harness.cli.files import PerModel
 from harness.cli.options import say, takes_target
+from harness.findings.writing import writing
 from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def doctor_command(
     if json_path is not None:
         from harness.report.record import write_record
 
-        write_record(examination.to_json(), json_path)
+        with writing(json_path):
+            write_record(examination.to_json(), json_path)
         sys.stdout.write(f"written {json_path}\n")
     sys.stdout.write(f"{examination.verdict_line}\n")
     return int(examination.exit_code)

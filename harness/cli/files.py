@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.findings.writing import not_written
 from harness.targets.choice import TargetChoice
 from harness.transport.recording import Recording
 
@@ -16,12 +17,9 @@ def start_recording(path: Path, choice: TargetChoice) -> Recording:
     """A recording for one session of a target, in place of what is there.
 
     Raises:
-        UsageError: the file cannot be written.
+        HilError: the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{path.parent} cannot be made: {error.strerror}", remedy="name another place") from error
+    _make(path.parent)
     return Recording(path, {"kind": choice.kind, "name": choice.name, "port": choice.port})
 
 
@@ -77,14 +75,11 @@ class PerModel:
         """Itself, with the folder made: what cannot be written is said before anything is run.
 
         Raises:
-            UsageError: the folder cannot be made or written to.
+            HilError: the folder cannot be made or written to.
         """
         if self._path is not None:
             folder = self._path if self._is_folder else self._path.parent
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UsageError(f"{folder} cannot be made: {error.strerror}", remedy="name another place") from error
+            _make(folder)
             if not os.access(folder, os.W_OK):
                 raise UsageError(f"{folder} cannot be written to", remedy="name another place")
         return self
@@ -130,3 +125,10 @@ class ReportFolder:
     def of(self, model: Path) -> Path:
         """The folder of one model's report."""
         return self.path / model.stem if self.holds_many else self.path
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(folder, error, verb="made", remedy="name another place") from error

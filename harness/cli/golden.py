@@ -11,6 +11,7 @@ import typer
 from harness.cli.model_options import KERNELS, TRACES, AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.session import DEFAULT_KERNEL, Computation, RandomInputs
 from harness.errors import UsageError
+from harness.findings.writing import writing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,12 +73,8 @@ def make_command(
     )
     content = golden_bytes(golden)
     read = golden_from_bytes(content, output)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(output) as file:
-            file.write(content)
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}", remedy="name another file") from error
+    with writing(output), replacing(output) as file:
+        file.write(content)
     console = make_console()
     _print(console, read)
     console.print(f"written {output}, {len(content)} bytes", markup=False)

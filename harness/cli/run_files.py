@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.files import PerModel, ReportFolder, refuse_overwriting, start_recording
 from harness.cli.resume import Earlier, Keys, earlier_runs, saved_sha256
 from harness.cli.session import ModelFiles, Outcome, Settings
-from harness.errors import DeviceError, ExitCode, FlashError, LinkError, MismatchError, UsageError
+from harness.errors import DeviceError, ExitCode, FlashError, HilError, LinkError, MismatchError, UsageError
+from harness.findings.writing import not_written
 from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
@@ -115,28 +116,28 @@ class Files:
         save, json = self.save.of(run.model_path), self.json.of(run.model_path)
         report = None if self.report is None else self.report.of(run.model_path)
         if self.record is not None and recording is not None and recording.failure is not None and run.error is None:
-            run.error = UsageError(recording.failure, remedy="name another file for --record")
-        try:
-            if save is not None and run.got:
+            run.error = recording.failure
+        if save is not None and run.got:
+            try:
                 write_arrays(run.got, save)
                 written.append(save)
-        except OSError as error:
-            run.error = UsageError(f"{save} cannot be written: {error.strerror}", remedy="name another file")
+            except OSError as error:
+                run.error = not_written(save, error)
         try:
             if report is not None:
                 written.append(
                     write_report(report, run, self._record(outcome, choice, recording, exit_code, resume_key))
                 )
-        except UsageError as error:
+        except HilError as error:
             run.error = error
-        try:
-            if json is not None:
+        if json is not None:
+            try:
                 write_record(self._record(outcome, choice, recording, exit_code, resume_key), json)
                 written.append(json)
-        except OSError as error:
-            run.error = UsageError(f"{json} cannot be written: {error.strerror}", remedy="name another file")
-            if report is not None:
-                forget_report(report)  # it says nothing of this
+            except OSError as error:
+                run.error = not_written(json, error)
+                if report is not None:
+                    forget_report(report)  # it says nothing of this
         return written
 
     def write_index(self, runs: Sequence[Validation]) -> list[Path]:

@@ -10,6 +10,7 @@ import typer
 from harness.cli.files import PerModel
 from harness.cli.options import ready_target, takes_target
 from harness.errors import UsageError
+from harness.findings.writing import writing
 from harness.targets.choice import TargetChoice
 from harness.transport.fault_rates import PRESETS, parse_faults
 
@@ -63,7 +64,8 @@ def soak_command(
     _print(console, record, target)
     if json_path is not None:
         target_fields = {"kind": target.kind, "name": target.name, **ready.description()}
-        write_record({"schema": SCHEMA, "target": target_fields, **record.to_json()}, json_path)
+        with writing(json_path):
+            write_record({"schema": SCHEMA, "target": target_fields, **record.to_json()}, json_path)
         console.print(f"written {json_path}", markup=False)
     if record.error is not None:
         print_error(console, record.error)

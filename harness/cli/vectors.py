@@ -11,6 +11,7 @@ from harness.cli.files import refuse_overwriting
 from harness.cli.model_options import Batch, Seed, Steps
 from harness.cli.session import RandomInputs
 from harness.errors import UsageError
+from harness.findings.writing import writing
 
 if TYPE_CHECKING:
     from harness.diagnosis.score import Score
@@ -102,8 +103,5 @@ def _write(spec: ModelSpec, inputs: Inputs, path: Path) -> None:
     from harness.diagnosis.cover import arrays_of
     from harness.report.record import write_arrays
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
         write_arrays(arrays_of(spec, inputs), path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib.metadata
 import re
 import shutil
@@ -17,6 +16,7 @@ from typing import Any
 from harness.doctor.outcomes import NotChecked
 from harness.errors import HilError
 from harness.findings import BY_ID, found
+from harness.findings.writing import is_full
 from harness.processes import run_to_its_end
 from harness.transport.rights import user_name
 
@@ -134,15 +134,16 @@ def check_folder(folder: Path, purpose: str, free_bytes: Callable[[Path], int] |
     """
     free_mb = (free_bytes or _free_bytes)(_existing(folder)) // 10**6
     if free_mb < NEEDED_MB:
-        raise found("disk_full", folder=folder, purpose=purpose, free_mb=free_mb, needed_mb=NEEDED_MB)
+        room = f"{free_mb} MB free on its disk, {NEEDED_MB} MB needed"
+        raise found("disk_full", path=f"{folder} ({purpose})", reason=room)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0" * 4096)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise found("disk_full", folder=folder, purpose=purpose, free_mb=0, needed_mb=NEEDED_MB) from error
         reason = error.strerror or str(error)
+        if is_full(error):
+            raise found("disk_full", path=f"{folder} ({purpose})", reason=reason) from error
         raise found("cache_not_writable", folder=folder, purpose=purpose, reason=reason, user=user_name()) from error
     return f"{free_mb / 1000:.1f} GB free, {folder} can be written"
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.errors import ExitCode, HilError, machine_error
+from harness.errors import ExitCode, HilError
+from harness.findings.writing import machine_error
 
 SCHEMA = "lstm-hil/doctor/1"
 

@@ -6,6 +6,7 @@ with the same id and the same words. docs/TROUBLESHOOTING.md is generated from t
 
     kinds        what a finding is
     table        all of them; machine, ports, board, line and flashing hold the rows, by what they are about
+    writing      what could not be written: a full disk, or a place of the user's
 """
 
 from __future__ import annotations
@@ -29,5 +30,4 @@ def found(finding_id: str, **facts: object) -> HilError:
     Raises:
         KeyError: there is no such finding, or a fact is missing.
     """
-    finding = BY_ID[finding_id]
-    return finding.error(finding.what.format(**facts), code=finding.id, remedy=finding.remedy.format(**facts))
+    return BY_ID[finding_id].with_facts(**facts)

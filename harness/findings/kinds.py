@@ -29,3 +29,14 @@ class Finding:
     what: str
     remedy: str
     example: Mapping[str, object]
+
+    def with_facts(self, **facts: object) -> HilError:
+        """The error that it is.
+
+        Args:
+            facts: what its texts name in braces.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        return self.error(self.what.format(**facts), code=self.id, remedy=self.remedy.format(**facts))

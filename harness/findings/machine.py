@@ -11,14 +11,12 @@ MACHINE_FINDINGS = (
         "disk",
         TargetUnavailable,
         "too little room on a disk",
-        "{folder} ({purpose}) is on a disk with {free_mb} MB free; {needed_mb} MB are needed",
-        "free some space there: `df -h {folder}` shows the disk, `du -xh --max-depth=2 ~ | sort -h | tail` the "
-        "largest folders",
+        "there is too little room for {path}: {reason}",
+        "free some space there: `df -h` shows how full each disk is (`df -i`, `quota -s`: where it is not bytes that "
+        "lack), `du -xh --max-depth=2 ~ | sort -h | tail` the largest folders; or name a place on another disk",
         {
-            "folder": "~/lstm-hil/.hil",
-            "purpose": "what is built, and the oracle's cache",
-            "free_mb": 3,
-            "needed_mb": 64,
+            "path": "~/lstm-hil/.hil (what is built, and the oracle's cache)",
+            "reason": "3 MB free on its disk, 64 MB needed",
         },
     ),
     Finding(

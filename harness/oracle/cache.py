@@ -179,8 +179,13 @@ class Oracle:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".tmp", delete=False) as file:
-                np.savez(file, digest=digest, **arrays)  # type: ignore[arg-type]
-            os.replace(file.name, self._folder / f"{key}.npz")
+                try:
+                    np.savez(file, digest=digest, **arrays)  # type: ignore[arg-type]
+                    file.flush()
+                    os.replace(file.name, self._folder / f"{key}.npz")
+                except BaseException:
+                    os.unlink(file.name)  # on a full disk nobody else would
+                    raise
             _forget_oldest(self._folder)
         except OSError:
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.baseline import ERROR_PREFIX, Baseline, Entry, ModelKey, baseline_text
 from harness.compare.metrics import absolute_errors
-from harness.errors import UsageError
+from harness.findings.writing import writing
 from harness.model.arrays import sha256_of
 from harness.model.trace import TraceLevel
 from harness.oracle.reference import reference
@@ -43,14 +43,10 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
     """Write a file, whole or not at all.
 
     Raises:
-        UsageError: it cannot be written.
+        HilError: it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            file.write(baseline_text(baseline).encode())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
+    with writing(path), replacing(path) as file:
+        file.write(baseline_text(baseline).encode())
 
 
 def _values_of(run: Validation) -> str:

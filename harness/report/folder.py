@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import UsageError
+from harness.errors import HilError
+from harness.findings.writing import not_written
 from harness.report.junit import junit_xml
 from harness.report.page import Record, index_page, report_page
 from harness.report.vectors import vectors, worst_inputs
@@ -59,7 +60,7 @@ def write_report(folder: Path, run: Validation, record: dict[str, Any]) -> Path:
         The page.
 
     Raises:
-        UsageError: the disk is full, or the folder cannot be written; what was there stays.
+        HilError: the disk is full, or the folder cannot be written; what was there stays.
     """
     arrays, worst = vectors(run), worst_inputs(run)
     try:
@@ -87,7 +88,7 @@ def write_index(folder: Path, runs: Mapping[str, Record]) -> Path:
         runs: their records by the names of these.
 
     Raises:
-        UsageError: it cannot be written.
+        HilError: it cannot be written.
     """
     try:
         with TemporaryDirectory(dir=folder, prefix=".new-") as name:
@@ -133,9 +134,5 @@ def _move(new: Path, folder: Path, names: tuple[str, ...]) -> None:
             os.replace(new / name, folder / name)
 
 
-def _not_written(folder: Path, error: OSError) -> UsageError:
-    return UsageError(
-        f"the report cannot be written to {folder}: {error.strerror}",
-        code="report_not_written",
-        remedy="make room on the disk, or name another folder for --report",
-    )
+def _not_written(folder: Path, error: OSError) -> HilError:
+    return not_written(folder, error, code="report_not_written", remedy="name another folder for the report")

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.errors import HilError, UsageError
+from harness.errors import HilError
+from harness.findings.writing import not_written
 from harness.transport.base import Transport, baud_of, set_baud
 from harness.transport.link_record import MAX_DATA_BYTES, OVERHEAD_BYTES, EntryKind, header_line, packed
 
@@ -43,7 +44,7 @@ class Recording:
         clock: seconds that only go forward; tests bring their own.
 
     Raises:
-        UsageError: the file cannot be written.
+        HilError: the file cannot be written.
 
     Attributes:
         path: the file.
@@ -61,7 +62,7 @@ class Recording:
     ) -> None:
         self.path = path
         self.problem: str | None = None
-        self.failure: str | None = None
+        self.failure: HilError | None = None
         self._limit_bytes = limit_bytes
         self._clock = clock
         self._start_s = clock()
@@ -75,7 +76,7 @@ class Recording:
                 self._file.close()
                 raise
         except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
+            raise not_written(path, error) from error
         self._size_bytes = len(head)
         self._crc = zlib.crc32(head)
         self._is_open = True
@@ -135,7 +136,7 @@ class Recording:
             if written < len(entry):  # a disk with room for a part of it: the next write says what is wrong
                 self._file.write(entry[written:])
         except OSError as error:
-            self.failure = f"{self.path} cannot be written: {error.strerror}"
+            self.failure = not_written(self.path, error)
             self.problem = self.problem or f"the recording stopped: {error.strerror}"
             self._give_up()
             return

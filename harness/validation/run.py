@@ -13,7 +13,8 @@ from harness.compare.classes import check_labels, classify
 from harness.compare.tolerance import check_given, refuse_below_oracle, replaced, tolerances
 from harness.compare.verdict import all_passed, compare
 from harness.device import Device
-from harness.errors import HilError, InternalError, UsageError, machine_error
+from harness.errors import HilError, InternalError, UsageError
+from harness.findings.writing import machine_error
 from harness.inference import Progress
 from harness.loading import load_packed
 from harness.model.expected_file import load_expected

@@ -32,13 +32,44 @@ def verdict_in(path: Path) -> str:
 
 
 @pytest.mark.parametrize("option", ["--save", "--json"])
-def test_a_full_disk_is_a_usage_error_and_no_verdict(
+def test_a_full_disk_is_the_doctors_finding_and_no_verdict(
     model: Path, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["validate", str(model), "--native", option, "/dev/full"]) == 2
+    assert run(["validate", str(model), "--native", option, "/dev/full"]) == 3
     captured = capsys.readouterr()
-    assert "cannot be written" in captured.out
-    assert captured.out.splitlines()[-1].startswith("ERROR seed.keras")
+    assert "/dev/full: No space left" in " ".join(captured.out.split())
+    assert captured.out.splitlines()[-1].startswith("ERROR seed.keras: disk_full")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["validate", "MODEL", "--native", "--record", "/dev/full"],
+        ["golden", "make", "MODEL", "-o", "FULL.golden"],
+        ["vectors", "MODEL", "--cover", "/dev/full"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_full_disk_is_one_finding_wherever_it_is(
+    model: Path, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = tmp_path / "full.golden"
+    full.symlink_to("/dev/full")
+    given = [{"MODEL": str(model), "FULL.golden": str(full)}.get(each, each) for each in arguments]
+    assert run(given) == 3
+    assert "[disk_full]" in capsys.readouterr().err
+
+
+def test_a_full_disk_behind_standard_output_is_the_same(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys.stdout, "write", full)
+        assert run(["export", str(model), "--c"]) == 3
+    assert "[disk_full]" in capsys.readouterr().err
 
 
 def test_too_little_memory_is_no_verdict(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,12 +124,12 @@ def test_a_full_disk_is_no_verdict(
 
     monkeypatch.setattr(np, "savez", full)
     folder, json_path = tmp_path / "report", tmp_path / "r.json"
-    assert run(["validate", str(model), "--native", "--report", str(folder), "--json", str(json_path)]) == 2
+    assert run(["validate", str(model), "--native", "--report", str(folder), "--json", str(json_path)]) == 3
     output = capsys.readouterr().out
     assert "No space left on device" in output
-    assert output.splitlines()[-1].startswith("ERROR seed.keras: report_not_written")
+    assert output.splitlines()[-1].startswith("ERROR seed.keras: disk_full")
     assert names(folder) <= {"link.record"}
-    assert json.loads(json_path.read_text())["error"]["code"] == "report_not_written"
+    assert json.loads(json_path.read_text())["error"]["code"] == "disk_full"
 
 
 def test_a_place_that_cannot_be_written_is_named_before_anything_runs(model: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import seeds
-from harness.errors import ExitCode, UsageError
+from harness.errors import ExitCode, HilError, UsageError
 from harness.model.expected_file import ExpectedFile
 from harness.model.inputs_file import load_inputs
 from harness.report import folder as folder_module
@@ -96,10 +96,9 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     for victim in ("write_text", "write_bytes"):
         with monkeypatch.context() as patched:
             patched.setattr(Path, victim, full)
-            with pytest.raises(UsageError, match="No space left") as caught:
+            with pytest.raises(HilError, match="No space left") as caught:
                 write_report(tmp_path, run, record(run))
-        assert caught.value.exit_code == ExitCode.USAGE
-        assert caught.value.remedy
+        assert (caught.value.code, caught.value.exit_code) == ("disk_full", ExitCode.TARGET)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

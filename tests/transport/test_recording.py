@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import LinkClosed, UsageError
+from harness.errors import LinkClosed, TargetUnavailable, UsageError
 from harness.transport.link_record import FORMAT, MAX_DATA_BYTES, Entry, EntryKind, LinkRecord, header_line, packed
 from harness.transport.recording import Recording
 
@@ -186,7 +186,9 @@ def test_a_full_disk_ends_the_recording_and_not_the_run(tmp_path: Path, monkeypa
     line.close()
     recording.close()
     assert inner.written == b"keptlostlost too"
-    assert recording.failure == f"{path} cannot be written: No space left on device"
+    assert recording.failure is not None
+    assert (recording.failure.code, recording.failure.exit_code) == ("disk_full", 3)
+    assert str(path) in recording.failure.message
     entries, damage = entries_of(path)
     assert damage is None, "no half of an entry is left"
     assert [entry.kind for entry in entries] == [EntryKind.OPENED, EntryKind.SENT]
@@ -201,8 +203,9 @@ def test_a_file_that_cannot_be_written_is_the_users_error(tmp_path: Path, place:
 def test_a_device_that_is_full_from_the_start_is_said_at_once() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
-    with pytest.raises(UsageError, match="No space left"):
+    with pytest.raises(TargetUnavailable, match="No space left") as caught:
         Recording(Path("/dev/full"), {})
+    assert caught.value.code == "disk_full"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,6 @@
 
 side      one of them: its record, what the device computed, and its weights where they are known
 weights   two sets of weights: pruned, rounded, retrained
-compare   one side against the first one, and a ranking of all
+compare   one side against the first one, and a ranking of all; same_inputs: what both were given, or could be
 tables    the same for people
 """

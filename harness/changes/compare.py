@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.changes.same_inputs import other_inputs
 from harness.changes.side import Side
 from harness.changes.weights import WeightChange, weight_changes
 from harness.compare.classes import Row, classify
 from harness.compare.tolerance import Tolerance
 from harness.compare.verdict import TensorResult, compare, json_number
-from harness.errors import UsageError
 from harness.model.nodes import gates_of
 
 SCHEMA = "lstm-hil/comparison/1"
@@ -75,11 +75,7 @@ def change_from(first: Side, side: Side) -> Change:
     if None in hashes:
         notes.append("whether both had the same inputs is not known")
     elif hashes[0] != hashes[1]:
-        raise UsageError(
-            f"{first.name} and {side.name} were given different inputs",
-            code="other_inputs",
-            remedy="run both on the same inputs: --inputs, or --batch, --steps and --seed",
-        )
+        raise other_inputs(first, side)
     notes += _other_tolerances(first, side)
     weights, only_one_has = None, list[str]()
     if first.spec is not None and side.spec is not None:

@@ -14,12 +14,13 @@ from harness.cli.files import refuse_overwriting
 from harness.cli.model_options import Batch, KernelName, Seed, Steps
 from harness.cli.options import takes_target
 from harness.cli.session import Computation, ModelFiles, Outcome, RandomInputs, Settings
-from harness.errors import ExitCode, UsageError
+from harness.errors import ExitCode, HilError, InputsRefused, UsageError
 from harness.findings.writing import writing
 from harness.targets.choice import TargetChoice
 
 if TYPE_CHECKING:
     from harness.changes.side import Side
+    from harness.model.spec import ModelSpec
 
 
 @takes_target
@@ -92,24 +93,42 @@ def _sides(
     computation: Computation,
 ) -> tuple[list[Side], list[ExitCode]]:
     """Every side by its name, and the exit codes of those that were run here."""
+    from harness.changes.same_inputs import refuse_other_shapes
     from harness.changes.side import read_side
     from harness.validation import Limits
 
     names = [path.name for path in paths]
     settings = Settings((target,), Limits(), random, computation, counts_ticks=True)
     sides, codes = [], [ExitCode.PASS]
+    known: list[tuple[Path, ModelSpec]] = []
+    refused: HilError | None = None
     with settings.session() as run_model:
         for path in paths:
             if path in models:
                 outcome = run_model(ModelFiles(path, inputs=inputs), lambda _: None)
+                if outcome.run.loaded is not None:
+                    known.append((path, outcome.run.loaded.spec))
+                    refuse_other_shapes(str(known[0][0]), known[0][1], str(path), known[-1][1])
                 if outcome.run.error is not None:
-                    raise outcome.run.error
+                    refused = refused or _of_model(path, outcome.run.error)
+                    if isinstance(refused, InputsRefused):
+                        continue  # of a file that fits one model only, both are to be named
+                    raise refused
                 codes.append(outcome.run.exit_code)
                 side = _side_of(outcome, target)
             else:
                 side = read_side(path)
             sides.append(replace(side, name=path.name if names.count(path.name) == 1 else str(path)))
+    if refused is not None:
+        raise refused
     return sides, codes
+
+
+def _of_model(path: Path, error: HilError) -> HilError:
+    """The error of a model's run, with its name where it is the model or its inputs that are refused."""
+    if isinstance(error, UsageError) and path.name not in error.message:
+        error.message = f"{path}: {error.message}"
+    return error
 
 
 def _side_of(outcome: Outcome, target: TargetChoice) -> Side:

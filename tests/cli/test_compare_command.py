@@ -73,6 +73,21 @@ def test_runs_of_before_and_a_model_of_now(model: Path, pruned: Path, tmp_path: 
     assert run(["compare", str(report), str(pruned), "--native", "--batch", "2", "--steps", "3", "--seed", "1"]) == 2
 
 
+def test_models_of_other_shapes_are_both_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    three, four = tmp_path / "three.npz", tmp_path / "four.npz"
+    for path, features in ((three, 3), (four, 4)):
+        weights = np.zeros((features, 20), np.float32), np.zeros((5, 20), np.float32)
+        np.savez(path, kernel=weights[0], recurrent_kernel=weights[1])
+    inputs = tmp_path / "x.npz"
+    np.savez(inputs, x=np.zeros((1, 2, 3), np.float32))
+    for given in (["--steps", "2", "--batch", "1"], ["--inputs", str(inputs)]):
+        assert run(["compare", str(four), str(three), "--native", *given]) == 2
+        told = capsys.readouterr().err
+        assert f"{four} takes x (any, any, 4), {three} takes x (any, any, 3)" in told
+    assert run(["compare", str(four), str(four), "--native", "--inputs", str(inputs)]) == 2
+    assert f"{four}: 'x' in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

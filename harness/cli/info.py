@@ -21,6 +21,7 @@ def info_command(
     from json import dumps
 
     from harness.protocol.faults import fault_fields
+    from harness.report.fpscr import fpscr_fields, fpscr_line
     from harness.report.record import device_fields, firmware_fields, log_fields
     from harness.workbench import Workbench, locate
 
@@ -36,6 +37,7 @@ def info_command(
                 "image_bytes": device.info.model_bytes,
             },
             "link": asdict(counters),
+            "fpscr": fpscr_fields(device.info, counters),
             "log": [log_fields(log) for log in device.take_logs()],
             "fault": None if fault is None else fault_fields(fault, locate),
         }
@@ -43,7 +45,9 @@ def info_command(
         sys.stdout.write(dumps(sections, indent=2) + "\n")
         return 0
     log = {f"{each['level']} {each['number']}": each["text"] for each in sections["log"]}
-    for section, fields in {**sections, "log": log, "fault": sections["fault"] or {"record": None}}.items():
+    fpu = {"fpscr": fpscr_line(sections.pop("fpscr"))}
+    del sections["link"]["fpscr"]  # a number, for scripts
+    for section, fields in {**sections, "fpu": fpu, "log": log, "fault": sections["fault"] or {"record": None}}.items():
         sys.stdout.write(f"{section}{' (default)' if section == 'target' and target.is_default else ''}\n")
         for name, value in fields.items():
             sys.stdout.write(f"  {name:<20} {_shown(value)}\n")

@@ -11,6 +11,7 @@ SINCE_MINOR = 2
 """Of the protocol: an older firmware does not tell it."""
 
 _ROUNDINGS = ("nearest", "up", "down", "zero")
+_TOWARDS = {"up": "+infinity", "down": "-infinity", "zero": "zero"}
 _ROUNDING_SHIFT = 22
 _FLUSH_TO_ZERO = 1 << 24
 _DEFAULT_NAN = 1 << 25
@@ -24,6 +25,16 @@ _EXCEPTIONS = {
     "input_denormal": 1 << 7,
 }
 """Cumulative: set by an instruction, and by nobody cleared."""
+
+_FLAGS = {
+    "invalid_operation": "IOC",
+    "division_by_zero": "DZC",
+    "overflow": "OFC",
+    "underflow": "UFC",
+    "inexact": "IXC",
+    "input_denormal": "IDC",
+}
+"""What the register's description, and a debugger, call them."""
 
 
 def fpscr_fields(hello: HelloReply, counters: CountersReply | None) -> dict[str, Any] | None:
@@ -47,3 +58,15 @@ def fpscr_fields(hello: HelloReply, counters: CountersReply | None) -> dict[str,
         "default_nan": bool(value & _DEFAULT_NAN),
         "happened": [name for name, bit in _EXCEPTIONS.items() if value & bit],
     }
+
+
+def fpscr_line(fields: dict[str, Any] | None) -> str:
+    """`0x00000010: rounds to nearest, FZ off, DN off; happened: IXC inexact`, of `fpscr_fields`."""
+    if fields is None:
+        return "none"
+    towards = "to nearest" if fields["rounding"] == _ROUNDINGS[0] else f"towards {_TOWARDS[fields['rounding']]}"
+    modes = ", ".join(
+        f"{name} {'on' if fields[field] else 'off'}" for name, field in (("FZ", "flush_to_zero"), ("DN", "default_nan"))
+    )
+    happened = ", ".join(f"{_FLAGS[name]} {name.replace('_', ' ')}" for name in fields["happened"])
+    return f"{fields['value']}: rounds {towards}, {modes}; happened: {happened or 'nothing'}"

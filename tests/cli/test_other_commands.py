@@ -46,6 +46,14 @@ def test_info_as_json(hil_kind: str, hil_workbench: object, capsys: pytest.Captu
     assert info["link"]["crc_errors"] == 0
     if hil_kind == "qemu":
         assert info["target"]["clock_source"] == "hsi", "QEMU has no clock tree, and the firmware must say so"
+    assert (info["fpscr"] is None) == (hil_kind == "native")
+    assert isinstance(info["link"]["fpscr"], int)
+
+
+def test_info_tells_people_the_fpu_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["info", "--native"]) == 0
+    (line,) = [line.split() for line in capsys.readouterr().out.splitlines() if "fpscr" in line]
+    assert line == ["fpscr", "none"], "a process has no such register"
 
 
 def test_export_prints_c(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,15 +24,24 @@ def start_recording(path: Path, choice: TargetChoice) -> Recording:
 
 
 def refuse_overwriting(written: Iterable[Path | None], read: Iterable[Path | None]) -> None:
-    """Nothing that is written may be something that is read; None stands for an option that was not given.
+    """Nothing that is written may be something that is read, by whatever name; None: an option that was not given.
 
     Raises:
         UsageError: so it is.
     """
-    known = {path.resolve() for path in read if path is not None}
+    known = {name for path in read if path is not None for name in _names(path)}
     for path in written:
-        if path is not None and path.resolve() in known:
+        if path is not None and not known.isdisjoint(_names(path)):
             raise UsageError(f"{path} would be written over, and it is read", remedy="name another place")
+
+
+def _names(path: Path) -> set[object]:
+    """What one file has in common under all its names: the path without links, and the inode of hard links."""
+    names: set[object] = {path.resolve()}
+    if path.is_file():
+        known = path.stat()
+        names.add((known.st_dev, known.st_ino))
+    return names
 
 
 class PerModel:

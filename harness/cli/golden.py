@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.files import refuse_overwriting
 from harness.cli.model_options import KERNELS, TRACES, AbsoluteTolerance, Batch, Layer, RelativeTolerance, Seed, Steps
 from harness.cli.session import DEFAULT_KERNEL, Computation, RandomInputs
 from harness.errors import UsageError
@@ -56,6 +57,7 @@ def make_command(
 
     if output.suffix != SUFFIX:
         raise UsageError(f"{output} does not end in {SUFFIX}", remedy=f"name it {output.with_suffix(SUFFIX).name}")
+    refuse_overwriting([output], [model, weights, inputs])
     RandomInputs(batch, steps, seed).check(None if inputs is None else str(inputs))
     Computation(kernel, trace=trace).check()
     limits, day = Limits(atol, rtol), None if made_on is None else _day(made_on)

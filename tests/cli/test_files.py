@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.files import PerModel
+from harness.cli.files import PerModel, refuse_overwriting
 from harness.errors import UsageError
 
 ONE = [Path("models/m.keras")]
@@ -55,3 +55,16 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be made"):
         PerModel("--json", str(tmp_path / "file" / "r.json"), ".json", ONE).writable()
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_what_is_read_is_not_written_by_another_name_of_it(tmp_path: Path, link: str) -> None:
+    read, other, name = tmp_path / "m.npz", tmp_path / "other", tmp_path / "name"
+    read.write_text("weights")
+    other.write_text("weights")
+    getattr(name, link)(read)
+    refuse_overwriting([other, None, tmp_path / "new"], [read, None])
+    with pytest.raises(UsageError, match="name would be written over"):
+        refuse_overwriting([name], [read])
+    with pytest.raises(UsageError, match="would be written over"):
+        refuse_overwriting([read], [name])

@@ -170,6 +170,8 @@ def test_a_damaged_file_is_an_error_with_a_record(tmp_path: Path, capsys: pytest
         (["-o", "m.golden", "--atol", "-1"], "--atol"),
         (["-o", "m.golden", "--steps", "0"], "--steps"),
         (["-o", "m.golden", "--inputs", "not_there.npz"], "not_there.npz"),
+        (["-o", "m.golden", "--inputs", "./m.golden"], "m.golden would be written over"),
+        (["-o", "m.golden", "--weights", "m.golden"], "m.golden would be written over"),
     ],
 )
 def test_usage_errors_write_nothing(

@@ -66,12 +66,14 @@ def first_steps(inputs: Inputs, count: int) -> Inputs:
 
 
 def reads_forward(spec: ModelSpec) -> bool:
-    """Whether the first steps of every LSTM are the same however many there are."""
+    """Whether the first steps of every LSTM are the same however many there are, and the rest takes any number."""
     lstms = [node for _, node in spec.lstm_nodes()]
     if spec.beside or any(isinstance(node, PoolNode) for node in spec.nodes):
         return False
+    if any(source.rows for node in spec.nodes for source in sources_of(node)):  # a Flatten is of all steps
+        return False
     sources = [source for node in lstms for source in sources_of(node)]
-    is_plain = all(not (source.reverse or source.repeat or source.rows) for source in sources)
+    is_plain = all(not (source.reverse or source.repeat) for source in sources)
     return is_plain and all(node.phase is Phase.EVERY_STEP and node.initial is None for node in lstms)
 
 

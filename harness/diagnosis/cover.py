@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.compare.tolerance import distance_to_float64
+from harness.diagnosis.coverage import DENORMAL
 from harness.diagnosis.explain import float32_tolerances
 from harness.diagnosis.score import Score, score
 from harness.errors import InputsRefused
@@ -33,8 +34,6 @@ FEW_STEPS = 3
 
 KEPT = 0.7
 """Share of the steps that a mask keeps."""
-
-_DENORMAL = np.float32(1e-39)
 
 Change: TypeAlias = Callable[[Float32Array, np.random.Generator], Float32Array]
 
@@ -75,8 +74,21 @@ def _with_odd_values(x: Float32Array, generator: np.random.Generator) -> Float32
     """Zeros, denormal numbers and large values of both signs among ordinary ones."""
     kind = generator.integers(6, size=x.shape)
     return np.select(
-        [kind == 0, kind == 1, kind == 2, kind == 3], [np.float32(0), _DENORMAL, np.float32(8), np.float32(-8)], x
+        [kind == 0, kind == 1, kind == 2, kind == 3], [np.float32(0), DENORMAL, np.float32(8), np.float32(-8)], x
     ).astype(np.float32)
+
+
+def _from_rest(x: Float32Array, generator: np.random.Generator) -> Float32Array:
+    """Odd values between steps of zeros and denormals: there the sums of a gate without a bias are such numbers too.
+
+    Both ends are so, as some layers read backwards. A sequence begins with zeros, the next one with denormals.
+    """
+    x = _with_odd_values(x, generator)
+    for number, row in enumerate(x):
+        outer, inner = (np.float32(0), DENORMAL) if number % 2 == 0 else (DENORMAL, np.float32(0))
+        row[1:2], row[-2:-1] = inner, inner
+        row[0], row[-1] = outer, outer
+    return x
 
 
 _RECIPES: tuple[tuple[str, Change], ...] = (
@@ -87,6 +99,7 @@ _RECIPES: tuple[tuple[str, Change], ...] = (
     ("one feature at a time", _one_feature_at_a_time),
     ("10 N(0, 1)", _times(10)),
     ("positive values", _positive),
+    ("zeros and denormals at both ends", _from_rest),
 )
 
 

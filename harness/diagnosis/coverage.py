@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.compare.verdict import Json
-from harness.diagnosis.layers import layers_of
+from harness.diagnosis.hypotheses import first_steps, reads_forward
+from harness.diagnosis.layers import LayerSteps, layers_of
 from harness.model.inputs import Inputs
-from harness.model.nodes import GATES
+from harness.model.nodes import GATES, LstmNode
 from harness.model.spec import ModelSpec
 from harness.oracle.activations import ACTIVATIONS, Array
+from harness.oracle.reference import reference
+from harness.protocol.wire import Activation
 
 SATURATED = 1e-3
 """A gate is saturated if its function moves by less per unit of its sum: a sigmoid beyond 6.9, a tanh beyond 4.1."""
 
 _DIFFERENCE = 1e-3
+
+_FAR = 100.0
+"""A sum at which every function that ever saturates does: softsign, the slowest, moves by 1e-4 there."""
+
+DENORMAL = np.float32(1e-39)
+"""A denormal number that is still one when it was multiplied with a weight of any usual size."""
 
 TINY = float(np.finfo(np.float32).tiny)
 """Least normal float32: smaller numbers are denormal."""
@@ -43,18 +52,14 @@ class Values:
 
 
 @dataclass(frozen=True)
-class GateValues:
-    """The sums of one gate.
+class GateValues(Values):
+    """The sums of one gate, before its function, in float32.
 
     Attributes:
-        negative: below zero.
-        positive: above zero.
-        saturated_low: so far below that the gate's function hardly moves.
+        saturated_low: so far below zero that the gate's function hardly moves.
         saturated_high: so far above.
     """
 
-    negative: int
-    positive: int
     saturated_low: int
     saturated_high: int
 
@@ -67,28 +72,33 @@ class Coverage:
         inputs: of all inputs.
         states: by LSTM, of its cell states.
         gates: by LSTM and gate i, f, c, o.
+        out_of_reach: LSTM, gate and kind of what no inputs are known to make: a gate with a bias is never exactly at
+            zero but by chance, and a ReLU has no upper end.
     """
 
     inputs: Values
     states: Mapping[str, Values]
     gates: Mapping[str, Mapping[str, GateValues]]
+    out_of_reach: frozenset[tuple[str, str, str]]
 
     @property
     def gaps(self) -> list[str]:
-        """What never occurred, for a person."""
+        """What never occurred and other inputs would make, for a person."""
         gaps = [f"inputs never {field.name}" for field in fields(Values) if not getattr(self.inputs, field.name)]
         for layer, by_gate in self.gates.items():
             gaps += [
                 f"{layer} gate {gate} never {field.name}"
                 for gate, values in by_gate.items()
                 for field in fields(GateValues)
-                if not getattr(values, field.name)
+                if not getattr(values, field.name) and (layer, gate, field.name) not in self.out_of_reach
             ]
         return gaps
 
     def to_json(self) -> dict[str, Json]:
         """The record's `vectors.coverage`."""
-        return asdict(self)
+        counts = asdict(self)
+        del counts["out_of_reach"]
+        return {**counts, "gaps": self.gaps}
 
 
 def coverage_of(spec: ModelSpec, inputs: Inputs, right: Mapping[str, Array]) -> Coverage:
@@ -100,16 +110,65 @@ def coverage_of(spec: ModelSpec, inputs: Inputs, right: Mapping[str, Array]) -> 
         right: what it gives, with `<layer>.z`.
     """
     given = [inputs.x, *inputs.beside.values(), *inputs.initial.values()]
-    states, gates = {}, {}
-    for name, layer in layers_of(spec, inputs, right).items():
-        states[name] = _values(layer.c[layer.valid])
-        sums = np.split(right[f"{name}.z"][layer.valid], len(GATES), axis=-1)
-        functions = [layer.node.recurrent_activation] * len(GATES)
-        functions[GATES.index("c")] = layer.node.activation
-        gates[name] = {
-            gate: _gate_values(z, function) for gate, z, function in zip(GATES, sums, functions, strict=True)
-        }
-    return Coverage(_values(np.concatenate([array.ravel() for array in given])), states, gates)
+    layers = layers_of(spec, inputs, right)
+    gates = {name: _gates(layer, right[f"{name}.z"]) for name, layer in layers.items()}
+    return Coverage(
+        inputs=_values(np.concatenate([array.ravel() for array in given])),
+        states={name: _values(layer.c[layer.valid]) for name, layer in layers.items()},
+        gates=gates,
+        out_of_reach=frozenset(_out_of_reach(spec, inputs, gates)),
+    )
+
+
+def _out_of_reach(
+    spec: ModelSpec, inputs: Inputs, gates: Mapping[str, Mapping[str, GateValues]]
+) -> Iterator[tuple[str, str, str]]:
+    """LSTM, gate and kind of what never occurred and does not for inputs that are made for it either."""
+    missing = {
+        (layer, gate, field.name)
+        for layer, by_gate in gates.items()
+        for gate, values in by_gate.items()
+        for field in fields(GateValues)
+        if not getattr(values, field.name)
+    }
+    nodes = {node.name: node for _, node in spec.lstm_nodes()}
+    for layer, gate, kind in missing:
+        if kind.startswith("saturated"):
+            far = np.array([-_FAR if kind == "saturated_low" else _FAR])
+            if not _is_flat(_function_of(nodes[layer], gate), far).all():
+                yield layer, gate, kind
+    wanted = {each for each in missing if each[2] in ("zero", "denormal")}
+    if wanted:
+        made = list(_of_next_to_nothing(spec, inputs))
+        for layer, gate, kind in wanted:
+            if not any(getattr(each[layer][gate], kind) for each in made):
+                yield layer, gate, kind
+
+
+def _of_next_to_nothing(spec: ModelSpec, inputs: Inputs) -> Iterator[Mapping[str, Mapping[str, GateValues]]]:
+    """What gates take where all inputs are zero, and where all are denormal, from states of zero."""
+    short = inputs.rows(slice(1))
+    if reads_forward(spec):
+        short = first_steps(short, 1)
+    for value in (np.float32(0), DENORMAL):
+        probe = replace(
+            short,
+            x=np.full_like(short.x, value),
+            mask=None,
+            initial={name: np.zeros_like(states) for name, states in short.initial.items()},
+            beside={name: np.full_like(array, value) for name, array in short.beside.items()},
+        )
+        made = reference(spec, probe, gates=True)
+        yield {name: _gates(layer, made[f"{name}.z"]) for name, layer in layers_of(spec, probe, made).items()}
+
+
+def _gates(layer: LayerSteps, sums: Array) -> dict[str, GateValues]:
+    by_gate = zip(GATES, np.split(sums[layer.valid], len(GATES), axis=-1), strict=True)
+    return {gate: _gate_values(z, _function_of(layer.node, gate)) for gate, z in by_gate}
+
+
+def _function_of(node: LstmNode, gate: str) -> Activation:
+    return node.activation if gate == "c" else node.recurrent_activation
 
 
 def _values(array: NDArray[Any]) -> Values:
@@ -122,14 +181,21 @@ def _values(array: NDArray[Any]) -> Values:
     )
 
 
-def _gate_values(z: Array, function: Any) -> GateValues:
-    activation = ACTIVATIONS[function]
+def _gate_values(z: Array, function: Activation) -> GateValues:
     with np.errstate(all="ignore"):
-        slope = np.abs(activation(z + _DIFFERENCE) - activation(z - _DIFFERENCE)) / (2 * _DIFFERENCE)
-    flat = slope < SATURATED
+        signs = _values(z.astype(np.float32))
+    flat = _is_flat(function, z)
     return GateValues(
-        negative=int(np.count_nonzero(z < 0)),
-        positive=int(np.count_nonzero(z > 0)),
+        **vars(signs),
         saturated_low=int(np.count_nonzero(flat & (z < 0))),
         saturated_high=int(np.count_nonzero(flat & (z > 0))),
     )
+
+
+def _is_flat(function: Activation, z: Array) -> NDArray[np.bool_]:
+    """Where a function hardly moves."""
+    activation = ACTIVATIONS[function]
+    with np.errstate(all="ignore"):
+        slope = np.abs(activation(z + _DIFFERENCE) - activation(z - _DIFFERENCE)) / (2 * _DIFFERENCE)
+    flat: NDArray[np.bool_] = slope < SATURATED
+    return flat

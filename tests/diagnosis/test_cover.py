@@ -29,6 +29,12 @@ def test_they_show_everything(spec: ModelSpec) -> None:
     assert made.score.coverage.gaps == []
 
 
+def test_sums_of_gates_without_a_bias_are_zero_and_denormal_too() -> None:
+    made = cover(seeds.random_lstm(3, 5, bias=False))
+    assert made.score.coverage.gaps == []
+    assert all(gate.zero and gate.denormal for gate in made.score.coverage.gates["lstm"].values())
+
+
 def test_one_step_wants_states_to_begin_with() -> None:
     made = cover(replace(one_lstm(), steps=1))
     assert made.inputs.initial

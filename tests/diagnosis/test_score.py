@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import networks
 import seeds
 from harness.compare.tolerance import Tolerance
 from harness.diagnosis.explain import float32_tolerances
@@ -16,6 +17,7 @@ from harness.model.inputs import Inputs, random_inputs
 from harness.model.nodes import LstmNode
 from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
+from harness.protocol.wire import Activation
 from planted import cases, classifier, one_lstm
 
 CASES = list(cases())
@@ -162,3 +164,41 @@ def test_coverage_counts_what_there_was() -> None:
     calm = scored(spec, random_inputs(spec, batch=1, steps=3)).coverage
     assert "lstm gate i never saturated_low" in calm.gaps
     assert "inputs never denormal" in calm.gaps
+
+
+def test_sums_of_gates_are_counted_in_float32() -> None:
+    """Two units; gate i of the first one and gate f have no bias. Of gate f the second unit's sums are 1e-8 times x."""
+    kernel = np.array([[1, 1, 1, 1e-8, 1, 1, 1, 1]])
+    spec = seeds.single_lstm(kernel, np.ones((2, 8)), np.array([0, 1, 0, 0, 1, 1, -1, 1.0]))
+    x = np.array([0, 1e-40, 1e-44, -2], np.float32).reshape(4, 1, 1)
+    gates = scored(spec, Inputs(x)).coverage.gates["lstm"]
+    counts = {gate: (each.negative, each.zero, each.positive, each.denormal) for gate, each in gates.items()}
+    assert counts == {"i": (2, 1, 5, 2), "f": (2, 4, 2, 2), "c": (2, 0, 6, 0), "o": (5, 0, 3, 0)}
+
+
+def test_of_a_flatten_no_steps_are_left_out() -> None:
+    """It is made for all steps: a shorter sequence, as is tried first where there are many, does not fit it."""
+    spec = networks.flatten(steps=50)
+    assert scored(spec, random_inputs(spec, batch=2)).seen > 30
+
+
+@pytest.mark.parametrize("has_calls", [False, True])
+def test_a_gap_is_told_only_where_other_inputs_close_it(has_calls: bool) -> None:
+    node = seeds.random_lstm_node(3, 5, 4, activation=Activation.RELU, stateful=has_calls)
+    assert node.bias is not None
+    bias = np.where(np.arange(20) == 3, 0, 1).astype(np.float32)  # zero in the gate i of unit 3 alone
+    spec = replace(one_lstm(), nodes=(replace(node, bias=bias),))
+    inputs = random_inputs(spec, batch=2, steps=3)
+    if has_calls:
+        inputs = Inputs(np.stack([inputs.x, inputs.x]), reset_before=np.array([True, False]))
+    coverage = scored(spec, inputs).coverage
+    gaps = [gap for gap in coverage.gaps if gap.endswith(("zero", "denormal"))]
+    assert gaps == [
+        "inputs never zero",
+        "inputs never denormal",
+        "lstm gate i never zero",
+        "lstm gate i never denormal",
+    ]
+    assert not coverage.gates["lstm"]["c"].saturated_high
+    assert "lstm gate c never saturated_high" not in coverage.gaps
+    assert coverage.to_json()["gaps"] == coverage.gaps

@@ -10,6 +10,7 @@ from harness.diagnosis.score import score
 from harness.report.page import report_page
 from harness.report.reasons import print_findings
 from report_runs import made_run, record
+from report_schema import check_record
 
 
 def test_mistakes_that_were_not_tried_are_warned_of() -> None:
@@ -24,4 +25,5 @@ def test_mistakes_that_were_not_tried_are_warned_of() -> None:
         warnings = [line for line in shown.getvalue().splitlines() if line.startswith("warning ")]
         said = f"{run.score.not_tried} more mistakes were not tried in time: a PASS says nothing of them"
         assert [said in line for line in warnings] == [True] * is_warned
+        check_record(record(run))
         assert (said in report_page(record(run), [])) == is_warned

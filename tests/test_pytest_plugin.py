@@ -309,9 +309,15 @@ def test_a_validation_that_is_worse_than_its_baseline_fails_its_test(project: py
     ]
     content["entries"][0]["figures"]["work_bytes"] -= 100
     path.write_text(json.dumps(content))
-    result = project.runpytest_subprocess(*options)
+    result = project.runpytest_subprocess(*options, "--hil-report=reports")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["worse than in b.json:", "test_it.py::*native* 2 v1.golden by packed*: work_bytes *"])
+    # The report is of the same verdict as the test, and was not written before it was known.
+    first, second = (json.loads(path.read_text()) for path in sorted(project.path.glob("reports/*/report.json")))
+    assert [first["verdict"], first["baseline"]["verdict"]] == ["PASS", "PASS"]
+    assert [second["verdict"], second["baseline"]["verdict"], second["exit_code"]] == ["FAIL", "FAIL", 1]
+    assert [each["figure"] for each in second["baseline"]["worse"]] == ["work_bytes"]
+    assert 'failures="1"' in (project.path / "reports" / "junit.xml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,31 +56,52 @@ def check_baseline(config: pytest.Config) -> None:
 
 
 def hold_against_baseline(request: pytest.FixtureRequest, kind: str, result: Validation) -> None:
-    """Fail a test that has become worse, or keep what it measured. A validation that did not pass is left alone."""
+    """Judge a validation by the file, before anything is written of it, or keep what it measured.
+
+    One that did not pass is left alone. What keeps the file from being read or written is the validation's error.
+    """
     if not wants_baseline(request.config) or not result:
         return
-    from filelock import FileLock
+    from harness.baseline import Held, compare_with, read_baseline
+    from harness.errors import HilError
+    from harness.report.baselines import model_entry
 
-    from harness.baseline import DEFAULT_PERCENT, Baseline, compare_with, read_baseline
-    from harness.report.baselines import model_entry, write_baseline
-
-    __tracebackhide__ = True
     node, path = request.node, _file(request.config)
     count = node.stash[_COUNT] = node.stash.get(_COUNT, 0) + 1
     key, entry = model_entry(result, choices_of(request.config)[kind][0])
     test = node.nodeid if count == 1 else f"{node.nodeid} {count}"
     measured: dict[AnyKey, Entry] = {replace(key, model=f"{test} {key.model}"): entry}
-    if request.config.getoption("hil_update_baseline"):
-        name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-        with FileLock(Path(tempfile.gettempdir()) / f"hil-baseline-{name}.lock"):  # of pytest-xdist's other workers
-            before = read_baseline(path) if path.exists() else Baseline(DEFAULT_PERCENT, {})
-            write_baseline(before.updated(measured), path)
+    try:
+        if request.config.getoption("hil_update_baseline"):
+            _update(path, measured)
+            return
+        baseline = read_baseline(path)
+    except HilError as error:
+        result.error = error
         return
-    found = compare_with(read_baseline(path), measured)
+    found = compare_with(baseline, measured)
+    result.baseline = Held(path.name, baseline.percent, found)
     node.user_properties += [("hil_baseline", text) for text in map(str, (*found.worse, *found.better, *found.notes))]
-    if found.worse:
-        lines = [f"worse than in {path.name}:", *map(str, found.worse)]
-        pytest.fail("\n".join(lines), pytrace=False)
+
+
+def fail_if_worse(result: Validation) -> None:
+    """Fail a test whose validation has become worse."""
+    __tracebackhide__ = True
+    held = result.baseline
+    if held is not None and held.has_failed:
+        pytest.fail("\n".join([f"worse than in {held.file}:", *map(str, held.found.worse)]), pytrace=False)
+
+
+def _update(path: Path, measured: Mapping[AnyKey, Entry]) -> None:
+    from filelock import FileLock
+
+    from harness.baseline import DEFAULT_PERCENT, Baseline, read_baseline
+    from harness.report.baselines import write_baseline
+
+    name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    with FileLock(Path(tempfile.gettempdir()) / f"hil-baseline-{name}.lock"):  # of pytest-xdist's other workers
+        before = read_baseline(path) if path.exists() else Baseline(DEFAULT_PERCENT, {})
+        write_baseline(before.updated(measured), path)
 
 
 def _file(config: pytest.Config) -> Path:

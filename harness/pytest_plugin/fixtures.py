@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.pytest_plugin.baselines import hold_against_baseline
+from harness.pytest_plugin.baselines import fail_if_worse, hold_against_baseline
 from harness.pytest_plugin.benches import Benches
 from harness.pytest_plugin.markers import missing_feature
 from harness.pytest_plugin.options import asked_for
@@ -149,13 +149,14 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
         )
         options = {"layer": layer, "weights": weights, "atol": atol, "rtol": rtol, "batch": batch, "steps": steps}
         options |= {"seed": seed or None, "kernel": kernel, "trace": trace, "expected": expected}
+        hold_against_baseline(request, hil_kind, result)
         keep_for_report(request, hil_workbench.target, result, inputs, options)
         write_report_of(request, hil_kind, hil_workbench.target, result)
         if result.error is not None:
             raise hil_workbench.failed(result.error) from None
         if result.bisect_error is not None:
             hil_workbench.failed(result.bisect_error)
-        hold_against_baseline(request, hil_kind, result)
+        fail_if_worse(result)
         return result
 
     return run

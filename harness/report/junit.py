@@ -104,6 +104,7 @@ def _properties(record: Record) -> dict[str, Any]:
     """What a trend is drawn of, and what tells one run from another."""
     firmware, weights, target = record["firmware"] or {}, record["weights"] or {}, record["target"]
     found = {
+        "run_id": record["run"]["id"],
         "target": target["name"],
         "serial_number": target.get("serial_number"),
         "unique_id": target.get("unique_id") if target.get("chip") else None,

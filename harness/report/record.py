@@ -162,6 +162,7 @@ def firmware_fields(hello: HelloReply) -> dict[str, Any]:
         "board": hello.board or None,
         "protocol": f"{hello.protocol_major}.{hello.protocol_minor}",
         "sanitizers": bool(hello.capabilities & Capability.SANITIZERS),
+        "capabilities": [each.name.lower() for each in Capability if hello.capabilities & each and each.name],
     }
 
 
@@ -202,6 +203,7 @@ def _firmware(run: Validation, program: Mapping[str, Any] | None) -> dict[str, A
 
 def _run(run: Validation, command: Sequence[str], commit: Mapping[str, str | bool] | None) -> dict[str, Any]:
     return {
+        "id": run.id,
         "started": run.started.isoformat(timespec="seconds"),
         "ended": None if run.ended is None else run.ended.isoformat(timespec="seconds"),
         "duration_s": round(sum(run.times_s.values()), 4),
@@ -293,12 +295,20 @@ def _inputs(run: Validation) -> dict[str, Any] | None:
         "of_model": None if given is None else {name: list(array.shape) for name, array in given.arrays.items()},
         "seed": inputs.seed,
         "shape": list(inputs.x.shape),
+        "range": _range([inputs.x, *inputs.beside.values()]),
         "calls": None if inputs.reset_before is None else inputs.calls,
         "reset_before": None if inputs.reset_before is None else inputs.reset_before.tolist(),
         "masked_steps": inputs.masked_steps(run.loaded.spec),
         "initial_states": sorted(inputs.initial),
         "notes": list(inputs.notes),
     }
+
+
+def _range(arrays: Sequence[Float32Array]) -> list[float] | None:
+    """The least and the largest number; None where there is none but NaN and infinities."""
+    finite = [array[np.isfinite(array)] for array in arrays]
+    known = [array for array in finite if array.size]
+    return [float(min(map(np.min, known))), float(max(map(np.max, known)))] if known else None
 
 
 def _diagnosis(run: Validation) -> list[dict[str, Any]]:

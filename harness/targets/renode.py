@@ -6,6 +6,7 @@ listens on any. What a run shows and what it cannot show is in docs/DESIGN.md.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from pathlib import Path
@@ -66,9 +67,13 @@ class RenodeTarget(EmulatorTarget):
             raise
 
     def description(self) -> dict[str, Any]:
-        """Machine and, once it was started, version."""
+        """Machine, the hash of its description and, once it was started, version."""
         version = self._version()
-        return {"machine": PLATFORM.stem, "emulator": f"Renode {version}" if version else ""}
+        return {
+            "machine": PLATFORM.stem,
+            "platform_sha256": hashlib.sha256(PLATFORM.read_bytes()).hexdigest(),
+            "emulator": f"Renode {version}" if version else "",
+        }
 
     def notes(self) -> tuple[str, ...]:
         """Whether this is another version than the one that this was checked with."""

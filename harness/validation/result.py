@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from harness.baseline import Held
 from harness.compare.bits import BitComparison
@@ -74,6 +75,7 @@ class Validation:
         ended: when; None where it was stopped.
         times_s: seconds by stage.
         error: why there are no results.
+        id: of this run and no other: what a record, a JUnit file and a page of it have in common.
     """
 
     model_path: Path
@@ -113,6 +115,7 @@ class Validation:
     ended: datetime | None = None
     times_s: dict[str, float] = field(default_factory=dict)
     error: HilError | None = None
+    id: str = field(default_factory=lambda: str(uuid4()))
 
     @property
     def judged_by(self) -> dict[str, Float32Array]:

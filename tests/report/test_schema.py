@@ -6,15 +6,17 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import seeds
 from harness.build.paths import project_root
-from harness.model.inputs import random_inputs
+from harness.model.inputs import Inputs, random_inputs
 from harness.model.trace import TraceLevel
 from harness.protocol.messages import CountersReply, HelloReply
 from harness.protocol.session import LinkCounters
-from harness.protocol.wire import ClockSource, RunsOn, TickSource
+from harness.protocol.wire import Capability, ClockSource, RunsOn, TickSource
+from harness.report.junit import junit_xml
 from report_runs import made_run, record
 from report_schema import SCHEMA, check_record
 
@@ -64,3 +66,29 @@ def test_a_chip_is_named_with_its_revision() -> None:
     run.hello = replace(HELLO, runs_on=RunsOn.CHIP, idcode=0x1000_6421)
     found = record(run)["target"]
     assert (found["chip"], found["chip_revision"]) == ("STM32F446RE", "0x1000")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0.5, -2.0, 1.0], [-2.0, 1.0]), ([np.nan, 3.0, np.inf], [3.0, 3.0]), ([np.nan, np.nan, -np.inf], None)],
+)
+def test_the_range_of_the_inputs_is_of_numbers(values: list[float], expected: list[float] | None) -> None:
+    run = made_run()
+    run.inputs = Inputs(np.full((1, 1, 3), values, np.float32))
+    found = record(run)
+    check_record(found)
+    assert found["inputs"]["range"] == expected
+
+
+def test_firmware_says_what_it_can_do() -> None:
+    run = made_run()
+    run.hello = replace(HELLO, runs_on=RunsOn.NATIVE, capabilities=Capability.MASK | Capability.STORE_WRITE)
+    found = record(run)
+    check_record(found)
+    assert found["firmware"]["capabilities"] == ["mask", "store_write"]
+
+
+def test_every_run_has_an_id_of_its_own() -> None:
+    first, second = record(made_run()), record(made_run())
+    assert first["run"]["id"] != second["run"]["id"]
+    assert f'<property name="run_id" value="{first["run"]["id"]}"' in junit_xml([first]).decode()

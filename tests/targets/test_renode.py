@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -81,7 +82,9 @@ def test_it_starts_answers_and_leaves_nothing(make: MakeTarget, tmp_path: Path) 
                 size // 130
             )
         assert device.link_counters.bad_frames == 0
-    assert target.description() == {"machine": "stm32f446re", "emulator": "Renode 1.16.1.0"}
+    described = target.description()
+    assert described.pop("platform_sha256") == hashlib.sha256(PLATFORM.read_bytes()).hexdigest()
+    assert described == {"machine": "stm32f446re", "emulator": "Renode 1.16.1.0"}
     scratch = scratch_of(target)
     assert processes_with(scratch.name)
     started = time.monotonic()

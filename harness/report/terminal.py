@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ from rich.markup import escape
 from rich.segment import Segment
 from rich.table import Table
 
-from harness.compare.verdict import TensorResult
 from harness.errors import ExitCode, HilError
 from harness.model.inputs import Inputs
 from harness.model.nodes import ActivationNode, DenseNode, LstmNode
@@ -21,6 +19,7 @@ from harness.model.spec import ModelSpec
 from harness.oracle.load import LoadedModel
 from harness.oracle.runtime import HARD_SIGMOID_TEXTS, HARD_SIGMOIDS
 from harness.report.reasons import print_findings
+from harness.report.tensor_table import print_tensors
 from harness.report.timing import cost_lines, timing_fields
 from harness.targets.snapshot import Described
 from harness.validation import Validation
@@ -132,7 +131,7 @@ def _print_model(console: Console, path: Path, loaded: LoadedModel) -> None:
 
 def _print_results(console: Console, run: Validation) -> None:
     if run.results:
-        console.print(tensor_table(run.results))
+        print_tensors(console, run.results)
     if run.bits is not None and run.bits.first is None:
         console.print(f"bits    the same as on the host in all {run.bits.elements} elements")
     for classes in run.classes:
@@ -241,47 +240,3 @@ def describe(spec: ModelSpec) -> str:
         elif isinstance(node, ActivationNode):
             parts.append(f"Activation({activation})")
     return f"{' + '.join(parts)}, {spec.parameters} parameters"
-
-
-def tensor_table(results: tuple[TensorResult, ...]) -> Table:
-    """Errors per tensor, with where the worst is."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, side in (
-        ("tensor", "left"), ("shape", "left"), ("max abs", "right"), ("allowed there", "right"), ("max rel", "right"),
-        ("max ULP", "right"), ("RMSE", "right"), ("worst at", "left"), ("", "left"),
-    ):  # fmt: skip
-        table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
-    for result in results:
-        metrics = result.metrics
-        table.add_row(
-            escape(result.name),
-            "x".join(str(size) for size in result.shape),
-            f"{metrics.max_abs:.2e}",
-            _allowed(result),
-            f"{metrics.max_rel:.1e}",
-            str(metrics.max_ulp),
-            f"{metrics.rmse:.1e}",
-            result.place,
-            _mark(result),
-        )
-    return table
-
-
-def _mark(result: TensorResult) -> str:
-    metrics = result.metrics
-    nans = (
-        f" ({metrics.nan_expected} NaN expected, {metrics.nan_got} got)"
-        if metrics.nan_expected or metrics.nan_got
-        else ""
-    )
-    if result.marginal:
-        return f"[yellow]marginal[/]{nans}"
-    return ("[green]ok[/]" if result.passed else f"[bold red]FAIL[/] {escape(result.problem)}") + nans
-
-
-def _allowed(result: TensorResult) -> str:
-    if result.tolerance is None or result.worst is None:
-        return "-"
-    expected = abs(result.worst.expected)
-    magnitude = expected if math.isfinite(expected) else 0.0
-    return f"{result.tolerance.atol + result.tolerance.rtol * magnitude:.2e}"

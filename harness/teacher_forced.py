@@ -6,17 +6,18 @@ That LSTM is loaded alone, so that its input is the oracle's too, whatever lies 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from harness.compare.metrics import absolute_errors
 from harness.compare.tolerance import Tolerance
 from harness.device import Device
-from harness.diagnosis.bisection import Bisection, Place, StepErrors
+from harness.diagnosis.bisection import Bisection, Place, Stage, StepErrors
 from harness.diagnosis.first_beyond import first_beyond
 from harness.diagnosis.layers import LayerSteps, StepValues, alone, layers_of, step_alone
 from harness.diagnosis.stages import Step, probes, stages_of, with_gate
-from harness.inference import SequenceInput, SequenceResult, SequenceRunner
+from harness.inference import Progress, SequenceInput, SequenceResult, SequenceRunner
 from harness.loading import load_packed
 from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
@@ -37,8 +38,11 @@ def bisect(
     tolerances: Mapping[str, Tolerance],
     pack: Callable[[ModelSpec], ModelImage],
     device_for: Callable[[ModelImage], Device],
+    progress: Progress | None = None,
 ) -> Bisection | None:
     """Find the first step that is beyond tolerance, and run it again; None where nothing can be compared.
+
+    Where all are within tolerance it is the step nearest to it. With it the other steps of its sequence are run alone.
 
     Args:
         spec: the network.
@@ -48,6 +52,7 @@ def bisect(
         tolerances: by tensor.
         pack: makes an image that keeps gates, for runs without a mask.
         device_for: gives a greeted device for an image. What it holds is given up.
+        progress: told how many steps were run alone.
 
     Raises:
         ModelRefused, LinkError, DeviceError, MismatchError: see `load_packed`.
@@ -56,26 +61,37 @@ def bisect(
     if found is None:
         return None
     place, is_beyond = found
-    oracles, devices = (layers_of(spec, inputs, values) for values in (expected, got))
+    # Sequences do not depend on each other: of a large batch the steps of all would take much memory.
+    which = slice(place.sequence, place.sequence + 1)
+    at = (slice(None),) * (place.call is not None) + (which,)
+    oracles, devices = (
+        layers_of(spec, inputs.rows(which), {name: array[at] for name, array in values.items()})
+        for values in (expected, got)
+    )
     are_known = bool(oracles and devices)
     if place.layer is None and is_beyond and are_known:
         return Bisection(place, "behind")
     if place.layer is None or place.step is None or not are_known:
         return Bisection(place, "unknown" if is_beyond else "none")
     oracle, device = oracles[place.layer], devices[place.layer]
-    free = _free_running_errors(oracle, device, place)
-    if not oracle.valid[place.index]:
-        return Bisection(place, "mask", tuple(StepErrors(step, error, None) for step, error in enumerate(free)))
+    here = replace(place, sequence=0)
+    free = _free_running_errors(oracle, device, here)
+    is_masked = not oracle.valid[here.index]
+    steps = _steps_to_run(oracle, here, MOST_STEPS)
+    if not steps or (is_masked and is_beyond):
+        cause = "mask" if is_beyond else "none"
+        return Bisection(place, cause, tuple(StepErrors(step, error, None) for step, error in enumerate(free)))
     runner = _OneLayer(oracle.node, pack, device_for)
-    row = place.index[:-1]
-    steps = _steps_to_run(oracle, place, MOST_STEPS)
-    forced = dict(zip(steps, runner.run([_step(oracle, (*row, step)) for step in steps]), strict=True))
+    row = here.index[:-1]
+    forced = dict(zip(steps, runner.run([_step(oracle, (*row, step)) for step in steps], progress), strict=True))
     errors = {step: _error(oracle, (*row, step), values) for step, values in forced.items()}
-    this_step = _step(oracle, place.index)
-    stages = stages_of(oracle, this_step, runner.run(probes(*this_step)), place.unit)
+    stages: tuple[Stage, ...] = ()
     cause = "none"
+    if not is_masked:
+        this_step = _step(oracle, here.index)
+        stages = stages_of(oracle, this_step, runner.run(probes(*this_step)), place.unit)
     if is_beyond:
-        cause = _cause(oracle, device, place, forced[place.step], tolerances)
+        cause = _cause(oracle, device, here, forced[place.step], tolerances)
     return Bisection(
         with_gate(place, stages),
         cause,
@@ -97,13 +113,19 @@ class _OneLayer:
         self._name = node.name
         self._runner = SequenceRunner(device, spec, image.plan, TraceLevel.GATES)
 
-    def run(self, steps: Sequence[Step]) -> list[StepValues]:
+    def run(self, steps: Sequence[Step], progress: Progress | None = None) -> list[StepValues]:
         """Run steps, each from its own h and c."""
         results: list[SequenceResult] = []
+
+        def done(result: SequenceResult) -> None:
+            results.append(result)
+            if progress is not None:
+                progress(len(results), len(steps))
+
         sequences = (
             SequenceInput(x[np.newaxis], None, {f"{self._name}.h0": h, f"{self._name}.c0": c}) for x, h, c in steps
         )
-        self._runner.run_all(sequences, results.append)
+        self._runner.run_all(sequences, done)
         return [
             StepValues(*(result.arrays[f"{self._name}.{ending}"][0] for ending in ("z", "gates", "c", "h")))
             for result in results

@@ -26,5 +26,6 @@ def demo_command(target: TargetChoice) -> int:
         json=PerModel("--json", None, ".json", [model]),
         report=ReportFolder(work_dir() / "reports" / "demo", [model]).writable(),
     )
-    (run,) = run_models([model], Settings((target,), Limits(), counts_ticks=True), files)
+    settings = Settings((target,), Limits(), counts_ticks=True, steps_alone=True)
+    (run,) = run_models([model], settings, files)
     return worst_exit_code([run.exit_code])

@@ -141,6 +141,19 @@ class Outcome:
     oracle_environment: str = ""
 
 
+@dataclass(frozen=True)
+class Told:
+    """Who is told of a model while it is validated.
+
+    Attributes:
+        share: see `Share`.
+        doing: what is done behind the last share.
+    """
+
+    share: Share
+    doing: Callable[[str], None]
+
+
 def oracle_environment() -> str:
     """A hash over all beside model and inputs that the oracle's answers depend on here."""
     from harness.oracle.cache import environment_facts
@@ -159,6 +172,7 @@ class Settings:
         computation: how the device computes.
         layer: name of the one LSTM that is to be validated.
         counts_ticks: what single steps cost is counted, where the target counts; QEMU does then, and is slower.
+        steps_alone: single steps are run on their own whatever the verdict: a report shows their errors.
     """
 
     choices: tuple[TargetChoice, ...]
@@ -167,6 +181,7 @@ class Settings:
     computation: Computation = Computation()
     layer: str | None = None
     counts_ticks: bool = False
+    steps_alone: bool = False
 
     @property
     def choice(self) -> TargetChoice:
@@ -174,21 +189,28 @@ class Settings:
         return self.choices[0]
 
     @contextmanager
-    def session(self, recording: Recording | None = None) -> Iterator[Callable[[ModelFiles, Share], Outcome]]:
-        """A target that lives as long as the context, and what validates a model on it."""
+    def session(
+        self, recording: Recording | None = None, doing: Callable[[str], None] = lambda _: None
+    ) -> Iterator[Callable[[ModelFiles, Share], Outcome]]:
+        """A target that lives as long as the context, and what validates a model on it.
+
+        Args:
+            recording: every line to the target goes in here.
+            doing: told what is done of a model behind its last share, if that takes a while.
+        """
         target = LazyWorkbench(self.choices, recording, counts_instructions=self.counts_ticks)
         host = LazyWorkbench((TargetChoice("native"),))
         try:
-            yield lambda files, share: self._outcome(files, share, target, host)
+            yield lambda files, share: self._outcome(files, Told(share, doing), target, host)
         finally:
             target.close()
             host.close()
 
-    def _outcome(self, files: ModelFiles, share: Share, target: LazyWorkbench, host: LazyWorkbench) -> Outcome:
+    def _outcome(self, files: ModelFiles, told: Told, target: LazyWorkbench, host: LazyWorkbench) -> Outcome:
         from harness.golden.file import SUFFIX
 
         if files.model.suffix == SUFFIX:
-            return self._golden_outcome(files, share, target, host)
+            return self._golden_outcome(files, told, target, host)
         from harness.build.paths import work_dir
         from harness.model.pack import kernel_named
         from harness.oracle.cache import Oracle
@@ -199,9 +221,9 @@ class Settings:
 
         kernel = kernel_named(self.computation.kernel or DEFAULT_KERNEL)
         oracle = Oracle(work_dir() / "oracle")
-        return self._validated(files, share, target, host, oracle, inputs_of, kernel, self.computation.level)
+        return self._validated(files, told, target, host, oracle, inputs_of, kernel, self.computation.level)
 
-    def _golden_outcome(self, files: ModelFiles, share: Share, target: LazyWorkbench, host: LazyWorkbench) -> Outcome:
+    def _golden_outcome(self, files: ModelFiles, told: Told, target: LazyWorkbench, host: LazyWorkbench) -> Outcome:
         from harness.golden.oracle import GoldenOracle
         from harness.model.pack import kernel_named
 
@@ -211,12 +233,12 @@ class Settings:
         except HilError as error:
             return self.without_result(files.model, error)
         kernel = oracle.kernel if self.computation.kernel is None else kernel_named(self.computation.kernel)
-        return self._validated(files, share, target, host, oracle, lambda _: oracle.inputs, kernel, oracle.level)
+        return self._validated(files, told, target, host, oracle, lambda _: oracle.inputs, kernel, oracle.level)
 
     def _validated(
         self,
         files: ModelFiles,
-        share: Share,
+        told: Told,
         target: LazyWorkbench,
         host: LazyWorkbench,
         oracle: Authority,
@@ -231,7 +253,7 @@ class Settings:
 
         def device_for(image: ModelImage) -> Device:
             if target.target is None:
-                share(0.0)  # from here on there is something to close
+                told.share(0.0)  # from here on there is something to close
             return target.device_for(image)
 
         run = validate(
@@ -240,13 +262,15 @@ class Settings:
             device_for,
             self.limits,
             oracle,
-            lambda done, total: share(done / total),
+            lambda done, total: told.share(done / total),
             layer=self.layer,
             weights=files.weights,
             kernel=kernel,
             host=host.device_for if self.computation.bit_exact else None,
             level=level,
             look_closer=self.computation.look_closer,
+            steps_alone=self.steps_alone,
+            steps_progress=lambda done, total: told.doing(f"{done} of {total} steps on their own"),
             expected_path=files.expected,
             counts_ticks=lambda hello: self.counts_ticks and target.tick_unit(hello) is not None,
         )

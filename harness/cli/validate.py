@@ -155,7 +155,8 @@ def validate_command(
             )
     # A report and a baseline say what a step costs. It is slower, so nobody else pays for it.
     counts = report is not None or baseline is not None
-    settings = Settings(targets, Limits(atol, rtol), random, computation, layer, counts_ticks=counts)
+    limits, steps_alone = Limits(atol, rtol), report is not None
+    settings = Settings(targets, limits, random, computation, layer, counts_ticks=counts, steps_alone=steps_alone)
     of_runs = HeldRuns(held, targets[0])
     runs = run_models(
         models, settings, files, count, cluster, resume=resume, verbose=verbose, before_record=of_runs.hold

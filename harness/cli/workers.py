@@ -120,7 +120,7 @@ def events_of(
         tasks = [task_of(job, settings) for job in jobs]
         return run_on_cluster(cluster, run_task, tasks, identity=identity, say=say)
     if workers == 1:
-        return run_here(lambda: settings.session(recording), jobs, progress.progressed)
+        return run_here(lambda: settings.session(recording, progress.doing), jobs, progress.progressed)
     from harness.spread.processes import run_over_processes
 
     return run_over_processes(settings.session, jobs, workers)

@@ -12,7 +12,7 @@ from harness.pytest_plugin.baselines import fail_if_worse, hold_against_baseline
 from harness.pytest_plugin.benches import Benches
 from harness.pytest_plugin.markers import missing_feature
 from harness.pytest_plugin.options import asked_for
-from harness.pytest_plugin.reports import counts_ticks, keep_for_report, properties_of, write_report_of
+from harness.pytest_plugin.reports import counts_ticks, keep_for_report, properties_of, wants_reports, write_report_of
 
 if TYPE_CHECKING:
     from harness.device import Device
@@ -144,6 +144,7 @@ def validate(hil_kind: str, hil_workbench: Workbench, request: pytest.FixtureReq
             kernel=default_kernel if kernel is None else kernel_named(kernel),
             weights=None if weights is None else Path(weights),
             level=level,
+            steps_alone=wants_reports(request.config),
             expected_path=None if expected is None else Path(expected),
             counts_ticks=lambda hello: counts_ticks(request.config, hil_workbench.target, hello),
         )

@@ -81,6 +81,7 @@ def steps_alone(key: str, bisect: Mapping[str, Any]) -> Picture:
         bisect: of the record, with at least one step.
     """
     first, steps = bisect["first"], [each["step"] for each in bisect["steps"]]
+    is_wrong = bisect["cause"] != "none"
     running, alone = (
         np.array([np.nan if each[name] is None else float(each[name]) for each in bisect["steps"]])
         for name in ("free_running", "teacher_forced")
@@ -92,17 +93,22 @@ def steps_alone(key: str, bisect: Mapping[str, Any]) -> Picture:
         _line(plot, np.array(steps), running, color=FIRST, label="in the run", **style)
         _line(plot, np.array(steps), alone, color=SECOND, label="each step on its own", **style)
         if first["step"] is not None:
-            plot.axvline(first["step"], color=BAD, linestyle=(0, (4, 3)), linewidth=1, label="first wrong step")
+            label, color = ("first wrong step", BAD) if is_wrong else ("worst step", THIRD)
+            plot.axvline(first["step"], color=color, linestyle=(0, (4, 3)), linewidth=1, label=label)
         _logarithmic(plot)
         _whole_numbers(plot)
         plot.set_ylabel("largest |error| of h and c")
         plot.set_xlabel("time step")
         _legend(plot, 3)
 
+    call = "" if first["call"] is None else f" of call {first['call']}"
+    whose = f"Sequence {first['sequence']}{call}{'' if is_wrong else ', in which a value is nearest to its tolerance'}."
     text = (
-        f"Sequence {first['sequence']}. On its own a step starts from Keras' h and c: an error that it has then too is "
+        f"{whose} On its own a step starts from Keras' h and c: an error that it has then too is "
         "made in it; what lies between the curves has piled up."
     )
+    if not (np.nan_to_num(running, nan=0.0).any() or np.nan_to_num(alone, nan=0.0).any()):
+        text += " Here there is no error at all: both curves are at zero, which is not on the axis."
     return Picture(key, f"Steps on their own: {first['layer']}", text, drawn(key, draw, 1, 2.2))
 
 
@@ -323,8 +329,14 @@ def _logarithmic(plot: Axes) -> None:
     """The y axis, from one power of ten to another: there is a label at least at its ends."""
     plot.set_yscale("log")
     low, high = plot.get_ylim()
+    if low <= 0:  # nothing is drawn
+        low, high = _ABOUT_A_ULP
     plot.set_ylim(10.0 ** np.floor(np.log10(low)), 10.0 ** np.ceil(np.log10(high)))
     _powers_of_ten(plot.yaxis)
+
+
+_ABOUT_A_ULP = (1e-8, 1e-6)
+"""The axis where no error is: where one would be, since a ULP of 1 is 1.2e-7."""
 
 
 def _powers_of_ten(axis: Axis) -> None:

@@ -70,7 +70,8 @@ def _model_case(record: Record, name: str) -> ElementTree.Element:
 def _findings(record: Record) -> list[str]:
     """Where it is wrong, why, and how to have it again."""
     bisect, again, of = record["bisect"], record["run"]["command"], {"device": "why", "expected": "the expected values"}
-    lines = [] if bisect is None else [f"where: {line}" for line in bisect["text"].split("; ")]
+    is_wrong = bisect is not None and bisect["cause"] != "none"
+    lines = [] if not is_wrong else [f"where: {line}" for line in bisect["text"].split("; ")]
     lines += [f"{of[each['of']]}: {each['name']}: {each['text']}" for each in record["diagnosis"]]
     lines += [f"why: {record['diagnosis_note']}"] if record["diagnosis_note"] else []
     return [*lines, f"again: {again}"] if again else lines

@@ -31,7 +31,7 @@ _ROW_NAMES = {
     "device_vs_keras": "device against Keras",
 }
 
-_SHOWN_ABOVE = ("tensors", "classification", "error", "diagnosis", "diagnosis_note", "bisect", "verdict")
+_SHOWN_ABOVE = ("tensors", "classification", "error", "diagnosis", "diagnosis_note", "bisect", "bisect_note", "verdict")
 """What is not repeated under all fields."""
 
 
@@ -59,8 +59,9 @@ def report_page(record: Record, pictures: Sequence[Picture] = (), picture_note: 
         headline=_headline(record),
         cards=_cards(record),
         diagnosis=_diagnosis(record),
+        is_wrong_where=_is_wrong_where(record),
         pictures=pictures,
-        picture_note=picture_note,
+        notes=[*([picture_note] if picture_note else []), *_steps_note(record)],
         row_names=_ROW_NAMES,
         all_fields=_all_fields(record),
         style=_style(),
@@ -212,9 +213,20 @@ def _diagnosis(record: Record) -> list[str]:
     lines = [f"{_sentence(whose[each['of']] + each['text'])} Name: {each['name']}." for each in record["diagnosis"]]
     if record["diagnosis_note"]:
         lines.append(_sentence(record["diagnosis_note"]))
-    if record["bisect"] is not None:
+    if _is_wrong_where(record):
         lines += [_sentence(line) for line in record["bisect"]["text"].split("; ")]
     return lines
+
+
+def _is_wrong_where(record: Record) -> bool:
+    """Whether the element that was looked at is a mistake: of a pass it is the one nearest to its tolerance."""
+    return record["verdict"] == "FAIL" and record["bisect"] is not None and record["bisect"]["cause"] != "none"
+
+
+def _steps_note(record: Record) -> list[str]:
+    """Why the picture of single steps is not there, or what came between."""
+    note = record["bisect_note"]
+    return [_sentence(f"single steps: {note}")] if note else []
 
 
 def _sentence(text: str) -> str:

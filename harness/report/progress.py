@@ -28,10 +28,11 @@ class RunsProgress:
         self._console = console
         self._pace = Pace(total, time.monotonic)
         self._told_s = time.monotonic()
-        about = f"on {workers} workers" if workers > 1 else ""
+        self._is_doing = False
+        self._about = f"on {workers} workers" if workers > 1 else ""
         columns = (BarColumn(), TextColumn("{task.fields[pace]}"), TextColumn("{task.description}"))
         self._bar = ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task(about, total=total, pace=str(self._pace))
+        self._task = self._bar.add_task(self._about, total=total, pace=str(self._pace))
 
     def __enter__(self) -> RunsProgress:
         self._bar.start()
@@ -49,9 +50,18 @@ class RunsProgress:
         if self._pace.total == 1:
             self._tell(f"{share:.0%}, {self._pace}")
 
+    def doing(self, text: str) -> None:
+        """What is done once a run's share is whole, until it ends: only where one is done at a time."""
+        if not self._is_doing:
+            self._is_doing, self._told_s = True, time.monotonic()  # a pipe is told only of what lasts
+        self._bar.update(self._task, description=text)
+        self._tell(text)
+
     def finished(self, place: int) -> None:
         """A run has ended."""
         self._pace.finished(place)
+        self._is_doing = False
+        self._bar.update(self._task, description=self._about)
         self._show()
         if self._pace.done < self._pace.total:
             self._tell(str(self._pace))

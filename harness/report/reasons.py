@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.compare.verdict import all_passed
 from harness.diagnosis.bisection import Bisection
 from harness.validation import Validation
 
@@ -19,10 +20,13 @@ _NAMED = 6
 def print_findings(console: Console, run: Validation) -> None:
     """All that was found out of a run once its numbers were compared."""
     _print_vectors(console, run)
+    is_wrong = run.looked_closer or not all_passed(run.results)
     if run.bisect_error is not None:
-        console.print(f"where   not found out: {escape(run.bisect_error.message)}")
-    for line in () if run.bisection is None else run.bisection.lines:
-        console.print(f"where   {escape(line)}")
+        told = "where   not found out:" if is_wrong else "note    single steps:"
+        console.print(f"{told} {escape(run.bisect_error.message)}")
+    if run.bisection is not None and (run.looked_closer or (is_wrong and run.bisection.cause != "none")):
+        for line in run.bisection.lines:
+            console.print(f"where   {escape(line)}")
     for line in () if run.explanation is None else run.explanation.lines:
         console.print(f"why     {escape(line)}")
     if run.first_of_given is not None:

@@ -95,6 +95,7 @@ def record_of(
         "diagnosis_note": None if run.explanation is None else run.explanation.note,
         "expected_file": _expected_file(run),
         "bisect": None if run.bisection is None else run.bisection.to_json(),
+        "bisect_note": _bisect_note(run),
         "bit_exact": None if run.bits is None else run.bits.to_json(),
         "baseline": None if run.baseline is None else run.baseline.to_json(),
         "model": _model(run),
@@ -314,6 +315,15 @@ def _range(arrays: Sequence[Float32Array]) -> list[float] | None:
 def _diagnosis(run: Validation) -> list[dict[str, Any]]:
     explanations = {"device": run.explanation, "expected": run.given_explanation}
     return [entry for of, each in explanations.items() if each is not None for entry in each.to_json(of)]
+
+
+def _bisect_note(run: Validation) -> str | None:
+    """Why single steps were not run on their own."""
+    if run.bisect_error is not None:
+        return run.bisect_error.message
+    if run.bisection is not None and run.bisection.cause == "none" and not run.bisection.steps:
+        return "h and c of every step were not fetched (--trace hc)"
+    return None
 
 
 def _expected_file(run: Validation) -> dict[str, Any] | None:

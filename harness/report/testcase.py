@@ -61,7 +61,7 @@ def failure_lines(run: Validation, command: str) -> list[str]:
     The first line has model, sequence, step, unit, gate, expected, got, and error over tolerance.
     """
     lines = [_first_line(run)]
-    if run.bisection is not None:
+    if run.bisection is not None and run.bisection.cause != "none":
         lines += run.bisection.lines
     if run.explanation is not None:
         lines += run.explanation.lines
@@ -71,7 +71,7 @@ def failure_lines(run: Validation, command: str) -> list[str]:
 
 
 def _first_line(run: Validation) -> str:
-    if run.error is not None or run.bisection is None or run.exit_code == 0:
+    if run.error is not None or run.bisection is None or run.bisection.cause == "none" or run.exit_code == 0:
         return run.summary
     first = run.bisection.first
     model = run.model_path.name if run.layer is None else f"{run.model_path.name}, layer {run.layer}"

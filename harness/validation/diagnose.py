@@ -12,7 +12,10 @@ from harness.diagnosis.corrupted import find_corrupted_weight
 from harness.diagnosis.explain import explain
 from harness.diagnosis.first_beyond import first_beyond
 from harness.diagnosis.score import score
-from harness.errors import HilError
+from harness.errors import HilError, ModelRefused
+from harness.inference import Progress
+from harness.loading import load_packed
+from harness.model.memory import Memory
 from harness.model.pack import ModelImage
 from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
@@ -67,19 +70,45 @@ def explain_values(run: Validation) -> None:
 
 def bisect_values(
     run: Validation,
+    device: Device,
     pack: Callable[[ModelSpec], ModelImage],
     device_for: Callable[[ModelImage], Device],
     *,
-    look_closer: bool,
+    steps_alone: bool,
+    progress: Progress | None = None,
 ) -> None:
-    """Where they begin to be wrong, by Keras. The device then holds another image."""
+    """Where they begin to be wrong, by Keras. The device then holds another image, unless all is within tolerance.
+
+    Args:
+        run: the run.
+        device: on which the model is in force.
+        pack: makes an image that keeps gates, for runs without a mask.
+        device_for: gives a greeted device for an image.
+        steps_alone: run steps alone where nothing is wrong, too.
+        progress: told how many steps were run alone.
+    """
     assert run.loaded is not None
     assert run.inputs is not None
     assert run.expected is not None
+    assert run.on_device is not None
     has_calls = run.inputs.reset_before is not None
     by_keras = compare(run.expected.tensors, run.got, run.tolerances, has_calls=has_calls)
-    if all_passed(by_keras) and not look_closer:
+    is_wrong = not (all_passed(run.results) or all_passed(by_keras))
+    if not (is_wrong or run.looked_closer or steps_alone):
         return
+    beside_a_pass = not (is_wrong or run.looked_closer)
+    if beside_a_pass and run.bisect_error is not None:
+        return  # the device has failed since, and is not waited for once more
+
+    def device_in_ram(image: ModelImage) -> Device:
+        memory = Memory(arena_bytes=device.info.arena_bytes, store_bytes=device.info.store_bytes)
+        if not memory.holds_in_ram(image):
+            raise ModelRefused(
+                "the LSTM does not fit the RAM, and for a report alone no flash is written",
+                remedy="`hil bisect` runs its steps on their own",
+            )
+        return device
+
     run.bisection = bisect(
         run.loaded.spec,
         run.inputs,
@@ -87,5 +116,8 @@ def bisect_values(
         run.got,
         run.tolerances,
         pack,
-        device_for,
+        device_in_ram if beside_a_pass else device_for,
+        progress,
     )
+    if beside_a_pass and run.bisection is not None and run.bisection.steps:
+        load_packed(device, run.loaded.spec, run.on_device.image)  # who goes on with the device finds the model there

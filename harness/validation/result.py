@@ -63,6 +63,7 @@ class Validation:
         given_explanation: the same of values that somebody gave and that are not Keras'.
         first_of_given: the first element that is beyond the tolerance of values that somebody gave.
         bisection: where they begin to be wrong.
+        looked_closer: whether it was asked where the error is largest even if all is within tolerance.
         troubles: what else could not be found out, and why; the verdict stands.
         bisect_error: why the device did not say more of that; the verdict stands.
         ticks: ticks spent in the time steps.
@@ -104,6 +105,7 @@ class Validation:
     first_of_given: Place | None = None
     bisection: Bisection | None = None
     bisect_error: HilError | None = None
+    looked_closer: bool = False
     troubles: list[str] = field(default_factory=list)
     ticks: int = 0
     step_ticks: StepTicks | None = None

@@ -77,6 +77,8 @@ def validate(
     weights: Path | None = None,
     level: TraceLevel = TraceLevel.HC,
     look_closer: bool = False,
+    steps_alone: bool = False,
+    steps_progress: Progress | None = None,
     expected_path: Path | None = None,
     counts_ticks: Callable[[HelloReply], bool] = lambda _: False,
 ) -> Validation:
@@ -95,6 +97,8 @@ def validate(
         weights: a file of weights that take the place of the model's own.
         level: which tensors are fetched from the device and judged.
         look_closer: find out where the error is largest also where all is within tolerance.
+        steps_alone: run steps on their own, from Keras' h and c, also where all is within tolerance: for a report.
+        steps_progress: told how many steps were run on their own.
         expected_path: a file of expected values, by which the device is judged in place of Keras'.
         counts_ticks: whether what single steps cost is to be counted on this device.
     """
@@ -102,7 +106,7 @@ def validate(
     def pack_one(spec: ModelSpec) -> ModelImage:
         return pack_model(spec, masked=False, kernel=kernel, keep_gates=True)
 
-    run = Validation(model_path, layer, level)
+    run = Validation(model_path, layer, level, looked_closer=look_closer)
     try:
         with Stage(run, "load_model"):
             run.loaded = oracle.load(model_path, weights, layer)
@@ -120,7 +124,14 @@ def validate(
         beside_the_verdict(run, "vectors", lambda: judge_vectors(run, limits_given=limits.are_given))
         if look_closer or not all_passed(run.results):
             beside_the_verdict(run, "diagnosis", lambda: explain_values(run))
-            beside_the_verdict(run, "bisect", lambda: bisect_values(run, pack_one, device_for, look_closer=look_closer))
+        if look_closer or steps_alone or not all_passed(run.results):
+            beside_the_verdict(
+                run,
+                "bisect",
+                lambda: bisect_values(
+                    run, device, pack_one, device_for, steps_alone=steps_alone, progress=steps_progress
+                ),
+            )
     except HilError as error:
         run.error = error
     except MemoryError:

@@ -57,7 +57,13 @@ def test_a_pass_needs_no_record_of_the_link(
     assert record == json.loads(json_path.read_text())
     assert record["link_record"] is None
     assert record["run"]["command"] == "hil validate seed.keras"
-    assert "Error by time step" in (folder / "report.html").read_text()
+    assert len(record["bisect"]["steps"]) == 16
+    assert all(each["teacher_forced"] is not None for each in record["bisect"]["steps"])
+    assert "bisect_s" in record["timing"]
+    page = (folder / "report.html").read_text()
+    assert "Error by time step" in page
+    assert "Steps on their own" in page
+    assert "where " not in output
 
 
 def test_a_failure_keeps_the_link_and_can_be_run_again(
@@ -95,6 +101,7 @@ def test_many_models_have_a_folder_each_and_an_index(model: Path, gru_model: Pat
     assert names(tmp_path) == {"seed", "gru", "index.html", "junit.xml"}
     assert record_in(tmp_path / "seed")["verdict"] == "PASS"
     assert record_in(tmp_path / "gru")["verdict"] == "ERROR"
+    assert len(record_in(tmp_path / "seed")["bisect"]["steps"]) == 16
     index = (tmp_path / "index.html").read_text()
     assert "1 PASS, 1 ERROR" in index
     assert "seed/report.html" in index

@@ -161,6 +161,19 @@ def test_each_step_on_its_own_is_shown_where_it_is_known() -> None:
     assert titles(pictures_of(run)) == list(TITLES)
 
 
+@pytest.mark.parametrize("error", [1e-8, 0.0])
+def test_steps_on_their_own_of_a_pass_show_no_wrong_step(error: float) -> None:
+    nearest = Place("lstm.h", "lstm", 1, 2, 1, 1, None, 0.5, 0.5, 0.2)
+    run = made_run()
+    run.bisection = Bisection(nearest, "none", tuple(StepErrors(step, error, error) for step in range(3)))
+    (picture, *_) = pictures_of(run)
+    assert "worst step" in picture.svg
+    assert "first wrong step" not in picture.svg
+    assert ("no error at all" in picture.text) == (error == 0)
+    assert "Sequence 2 of call 1, in which a value is nearest to its tolerance." in picture.text
+    check([picture])
+
+
 def test_calls_are_one_time() -> None:
     spec = replace(seeds.random_lstm(2, 3), nodes=(seeds.random_lstm_node(2, 3, stateful=True, name="lstm"),))
     x = np.random.default_rng(1).standard_normal((3, 2, 5, 2)).astype(np.float32)

@@ -31,5 +31,19 @@ def test_a_long_run_tells_a_pipe_how_long_it_takes(monkeypatch: pytest.MonkeyPat
     assert all(" left" in line for line in lines)
 
 
+def test_what_is_done_behind_the_last_sequence_is_told_where_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    output = io.StringIO()
+    with progress.RunsProgress(Console(file=output, force_terminal=False, width=200), 2) as runs:
+        for step in range(8):
+            now[0] += 6.0 if step == 0 else 0.1
+            runs.doing(f"{step} of 8 steps on their own")
+        assert output.getvalue() == "", "the time before it is none of it"
+        now[0] += 5.0
+        runs.doing("8 of 8 steps on their own")
+    assert output.getvalue() == "done    8 of 8 steps on their own\n"
+
+
 def test_a_short_run_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(monkeypatch, 0.1) == ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -143,6 +145,18 @@ def test_a_folder_that_cannot_be_written_only_costs_time(model: Path, tmp_path: 
     blocked = tmp_path / "file"
     blocked.write_text("")
     assert not ask(Oracle(blocked / "cache"), model).from_cache
+
+
+def test_a_full_disk_only_costs_time_and_keeps_no_half_answer(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: IO[bytes], **_: object) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez", full)
+    assert Oracle(tmp_path).load(model).spec.input_size == 3
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_specs_survive_their_file() -> None:

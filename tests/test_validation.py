@@ -2,11 +2,73 @@
 
 from __future__ import annotations
 
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from harness.diagnosis.coverage import coverage_of
+from harness.diagnosis.score import Score, Unseen
+from harness.model.inputs import Inputs
 from harness.model.trace import TraceLevel
-from report_runs import made_run
+from harness.oracle.reference import reference
+from harness.report.page import report_page
+from harness.report.terminal import print_summary
+from harness.report.testcase import properties
+from harness.validation import Validation
+from report_runs import made_run, record
 
 
 def test_the_verdict_line_counts_tensors() -> None:
     assert "PASS" in made_run().summary
     assert ": 5 tensors within tolerance, closest " in made_run().summary
     assert ": 1 tensor within tolerance, closest output at " in made_run(level=TraceLevel.NONE).summary
+
+
+def run_that_sees(unseen: int, not_tried: int = 0, **options: Any) -> Validation:
+    """A run whose score says that 63 mistakes were tried."""
+    run = made_run(**options)
+    assert run.loaded is not None
+    assert run.inputs is not None
+    spec, inputs = run.loaded.spec, run.inputs
+    coverage = coverage_of(spec, inputs, reference(spec, inputs, gates=True))
+    run.score = Score(63, (Unseen("bias_dropped", None, 0.5),) * unseen, (), not_tried, coverage)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("unseen", "not_tried", "sees"),
+    [(51, 0, "12 of 63 mistakes"), (0, 5, "63 of 63 mistakes, 5 not tried"), (0, 0, "")],
+)
+def test_a_pass_on_inputs_that_show_little_says_so_wherever_one_looks(unseen: int, not_tried: int, sees: str) -> None:
+    run = run_that_sees(unseen, not_tried)
+    assert run.summary.startswith("PASS seed.keras: 5 tensors within tolerance, closest ")
+    assert run.summary.endswith(f"% of it{f', sees {sees}' if sees else ''} (exit 0)")
+    assert dict(properties(run, "again", {})).get("hil_sees", "") == sees
+    head = report_page(record(run)).partition("</header>")[0]
+    assert (f"These inputs see {sees}: of the others it says nothing." in head) == bool(sees)
+    assert ("These inputs" in head) == bool(sees)
+    shown = StringIO()
+    print_summary(Console(file=shown, width=200), [run, run_that_sees(0)])
+    titles, first, second, counts = shown.getvalue().splitlines()
+    assert ("sees" in titles) == bool(sees)
+    assert sees in first
+    assert "mistakes" not in second
+    assert counts == "2 PASS"
+
+
+def test_what_inputs_see_is_told_of_a_pass_alone() -> None:
+    def change(got: dict[str, Any]) -> None:
+        got["lstm.h"][0, 0, 0] += 1
+
+    failed = run_that_sees(51, change=change)
+    assert failed.verdict == "FAIL"
+    assert "mistakes" not in failed.summary
+    assert "These inputs" not in report_page(record(failed)).partition("</header>")[0]
+
+
+def test_nans_on_both_sides_do_not_hide_what_the_inputs_see() -> None:
+    run = run_that_sees(51, inputs=Inputs(np.full((1, 2, 3), np.nan, np.float32)))
+    assert run.summary.endswith("NaN on both sides, sees 12 of 63 mistakes (exit 0)")

@@ -41,6 +41,7 @@ class Earlier:
     verdict: str
     exit_code: ExitCode
     reason: str
+    sees: str
 
 
 class Keys:
@@ -199,5 +200,7 @@ def _named(choice: TargetChoice) -> dict[str, Any]:
 
 
 def _earlier(model: Path, record: Mapping[str, Any]) -> Earlier:
-    reason = record["summary"].partition(": ")[2].rpartition(" (exit ")[0]
-    return Earlier(model, record["verdict"], ExitCode(record["exit_code"]), f"{reason} (an earlier run)")
+    from harness.validation.result import SEES
+
+    reason, _, sees = record["summary"].partition(": ")[2].rpartition(" (exit ")[0].partition(SEES)
+    return Earlier(model, record["verdict"], ExitCode(record["exit_code"]), f"{reason} (an earlier run)", sees)

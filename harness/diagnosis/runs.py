@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from harness.model.inputs import Inputs
-from harness.model.nodes import LstmNode, Node, PoolNode, as_source
+from harness.model.nodes import LstmNode, Node, PoolNode, as_source, sources_of
 from harness.model.spec import ModelSpec
 
 
@@ -48,6 +48,11 @@ def _state_not_reset(spec: ModelSpec, inputs: Inputs) -> Iterator[Run]:
     if inputs.reset_before is not None:
         yield Run(spec, replace(inputs, reset_before=np.zeros_like(inputs.reset_before)))
         return
+    lstms = [node for _, node in spec.lstm_nodes()]
+    if spec.batch == 1 and not any(node.stateful for node in lstms):
+        return  # a run has no second sequence
+    if all(node.initial or (node.h0_input and node.c0_input) for node in lstms):
+        return  # each begins with a state that it is given
     nodes = _with_lstms(spec, lambda node: replace(node, stateful=True))
     yield Run(replace(spec, nodes=nodes), _rows_as_calls(inputs), rows_are_calls=True)
 
@@ -99,15 +104,21 @@ def _masked_output(spec: ModelSpec, inputs: Inputs) -> Iterator[Run]:
 
 
 def _time_reversed(spec: ModelSpec, inputs: Inputs) -> Iterator[Run]:
-    """The sequences from their last step; then each LSTM alone the other way, which of the only reader is the same."""
+    """The sequences from their last step; then each LSTM alone the other way, which of the only reader is the same.
+
+    Of one step, or a vector that is repeated, the other way is the same too.
+    """
     flipped = {each.name for each in spec.beside if each.is_sequence}
     beside = {name: np.flip(array, axis=-2) if name in flipped else array for name, array in inputs.beside.items()}
     mask = None if inputs.mask is None else np.flip(inputs.mask, axis=-1)
-    yield Run(spec, replace(inputs, x=np.flip(inputs.x, axis=-2), mask=mask, beside=beside))
+    is_one_step = all(each.steps == 1 for each in spec.inputs if each.is_sequence)
+    if not is_one_step:
+        yield Run(spec, replace(inputs, x=np.flip(inputs.x, axis=-2), mask=mask, beside=beside))
+    makes_steps = any(source.repeat or source.rows for node in spec.nodes for source in sources_of(node))
     readers = [index for index, node in spec.lstm_nodes() if as_source(node.source).node is None]
     for index, node in spec.lstm_nodes():
         source = as_source(node.source)
-        if readers == [index]:
+        if readers == [index] or (is_one_step and not makes_steps) or (source.repeat and not node.masked):
             continue
         turned = replace(node, source=replace(source, reverse=not source.reverse))
         yield Run(_with_node(spec, index, turned), inputs, layers=(node.name,))

@@ -85,6 +85,11 @@ class Score:
         return f"{self.seen} of {self.mutations} planted mistakes would fail on these inputs{rest}"
 
     @property
+    def short_of_all(self) -> str:
+        """What stands beside a PASS: `12 of 63 mistakes`; empty where these inputs show all."""
+        return short_of_all(self.seen, self.mutations, self.not_tried)
+
+    @property
     def warning(self) -> str | None:
         """What a verdict says nothing of, None where all was tried."""
         return warning_of(self.not_tried)
@@ -102,6 +107,13 @@ class Score:
 
 
 _SHOWN = 6
+
+
+def short_of_all(seen: int, mutations: int, not_tried: int) -> str:
+    """How many mistakes are seen, where that is not all of them; else nothing."""
+    if seen == mutations and not not_tried:
+        return ""
+    return f"{seen} of {mutations} mistakes{f', {not_tried} not tried' if not_tried else ''}"
 
 
 def warning_of(not_tried: int) -> str | None:

@@ -10,8 +10,9 @@
 
 Each test's report has the properties hil_target and, on a board, hil_board (serial number or port); those of `validate`
 also hil_model, hil_verdict, hil_build_id, for each tensor its error and tolerance, and hil_command, which does the same
-again; where it failed hil_where (the first wrong element: seq, step, unit, gate, expected, got) and hil_why (the likely
-mistake, or why none is named; hil_why_expected: of the values that were given); on a board with --junitxml or
+again; of a pass on inputs that could not have shown each mistake hil_sees ("36 of 47 mistakes"); where it failed
+hil_where (the first wrong element: seq, step, unit, gate, expected, got) and hil_why (the likely mistake, or why none
+is named; hil_why_expected: of the values that were given); on a board with --junitxml or
 --hil-report, and on QEMU with the latter, cycles_median or instructions_median. One that fails has a section "hil":
 where it is wrong, why, and that command.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.compare.verdict import element_text
-from harness.diagnosis.score import warning_of
+from harness.diagnosis.score import short_of_all, warning_of
 from harness.report.figures import Picture
 from harness.report.text import printable
 from harness.report.timing import cost_lines
@@ -101,7 +101,14 @@ def _headline(record: Record) -> str:
         since = f", the first at time step {min(first)}" if first else ""
         return f"{beyond} of {values} values are beyond their tolerance, in {bad} of {len(tensors)} tensors{since}."
     nearly = " Some are close to it." if record["verdict"] == "MARGINAL" else ""
-    return f"All {values} values of {len(tensors)} tensors are within their tolerance.{nearly}"
+    return f"All {values} values of {len(tensors)} tensors are within their tolerance.{nearly}{_unseen(record)}"
+
+
+def _unseen(record: Record) -> str:
+    """That a pass says little, where it does."""
+    vectors = record["vectors"]
+    sees = "" if vectors is None else short_of_all(vectors["seen"], vectors["mutations"], vectors["not_tried"])
+    return f" These inputs see {sees}: of the others it says nothing." if sees else ""
 
 
 def _cards(record: Record) -> list[Card]:

@@ -192,6 +192,10 @@ class Concluded(Protocol):
     def reason(self) -> str:
         """Why the verdict is what it is."""
 
+    @property
+    def sees(self) -> str:
+        """Of a pass on inputs that could not have shown each mistake, how many they could; else empty."""
+
 
 def print_summary(console: Console, runs: Sequence[Concluded], boards: Sequence[str] | None = None) -> None:
     """A table of many runs, and one line that counts them.
@@ -202,13 +206,15 @@ def print_summary(console: Console, runs: Sequence[Concluded], boards: Sequence[
         boards: on which board each was; None: all on one target.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("model", "verdict", "exit", *(["board"] if boards else [])):
+    some_unseen = any(run.sees for run in runs)
+    for title in ("model", "verdict", "exit", *(["sees"] if some_unseen else []), *(["board"] if boards else [])):
         table.add_column(title, no_wrap=True)
     table.add_column("why", no_wrap=True)
     for place, run in enumerate(runs):
         verdict = f"[{_STYLES[run.verdict]}]{run.verdict}[/]"
-        where = [escape(boards[place])] if boards else []
-        table.add_row(escape(run.model_path.name), verdict, str(int(run.exit_code)), *where, escape(run.reason))
+        beside = [run.sees] if some_unseen else []
+        beside += [escape(boards[place])] if boards else []
+        table.add_row(escape(run.model_path.name), verdict, str(int(run.exit_code)), *beside, escape(run.reason))
     console.print(table)
     counts = Counter(run.verdict for run in runs)
     console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in _STYLES if counts[verdict]))

@@ -24,6 +24,8 @@ def properties(run: Validation, command: str, target: Mapping[str, Any]) -> list
     """
     model = run.model_path.name if run.layer is None else f"{run.model_path.name}, layer {run.layer}"
     found: list[tuple[str, object]] = [("hil_model", model), ("hil_verdict", run.verdict)]
+    if run.sees:
+        found.append(("hil_sees", run.sees))
     if run.hello is not None:
         found.append(("hil_build_id", run.hello.build_id.hex()))
     found += median_of(timing_fields(run, target)).items()

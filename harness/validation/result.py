@@ -32,6 +32,9 @@ from harness.protocol.messages import CountersReply, HelloReply, Log
 from harness.protocol.session import LinkCounters
 from harness.step_ticks import StepTicks
 
+SEES = ", sees "
+"""In a verdict line, between the reason and what the inputs see."""
+
 
 @dataclass(repr=False)
 class Validation:
@@ -154,9 +157,15 @@ class Validation:
 
     @property
     def summary(self) -> str:
-        """One line that can be grepped: `VERDICT file: reason (exit N)`."""
+        """One line that can be grepped: `VERDICT file: reason (exit N)`, of a pass with what the inputs see."""
         layer = "" if self.layer is None else f", layer {self.layer}"
-        return f"{self.verdict} {self.model_path.name}{layer}: {self.reason} (exit {int(self.exit_code)})"
+        sees = f"{SEES}{self.sees}" if self.sees else ""
+        return f"{self.verdict} {self.model_path.name}{layer}: {self.reason}{sees} (exit {int(self.exit_code)})"
+
+    @property
+    def sees(self) -> str:
+        """Of a pass on inputs that could not have shown each mistake, how many they could; else empty."""
+        return "" if self.score is None or self.exit_code != ExitCode.PASS else self.score.short_of_all
 
     @property
     def reason(self) -> str:

@@ -71,6 +71,16 @@ def test_what_is_done_is_not_done_again(project: Project) -> None:
     assert project.output.splitlines()[-1] == "2 PASS"
 
 
+def test_what_the_inputs_see_is_told_of_an_earlier_run_too(project: Project) -> None:
+    assert project.validate("--native")[0] == 0
+    before = [line.split() for line in project.output.splitlines()[-4:-1]]
+    assert before[0] == ["model", "verdict", "exit", "sees", "why"]
+    project.validate()
+    after = [line.removesuffix(" (an earlier run)").split() for line in project.output.splitlines()[-4:-1]]
+    assert after == before
+    assert [line[4] for line in after[1:]] == ["of", "of"]
+
+
 def test_what_is_left_is_done_in_order(project: Project) -> None:
     project.record("w0").unlink()
     assert project.validate() == (0, {"w0"})

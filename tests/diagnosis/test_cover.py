@@ -38,7 +38,7 @@ def test_sums_of_gates_without_a_bias_are_zero_and_denormal_too() -> None:
 def test_one_step_wants_states_to_begin_with() -> None:
     made = cover(replace(one_lstm(), steps=1))
     assert made.inputs.initial
-    assert {each.name for each in made.score.unseen} == {"state_not_reset", "time_reversed"}
+    assert {each.name for each in made.score.unseen} == {"state_not_reset"}
 
 
 def test_a_masked_model_gets_a_mask() -> None:

@@ -176,6 +176,24 @@ def test_sums_of_gates_are_counted_in_float32() -> None:
     assert counts == {"i": (2, 1, 5, 2), "f": (2, 4, 2, 2), "c": (2, 0, 6, 0), "o": (5, 0, 3, 0)}
 
 
+def test_what_no_inputs_can_show_of_a_model_is_not_looked_for() -> None:
+    def looked_for(spec: ModelSpec) -> set[tuple[str, str | None]]:
+        of_runs = {"state_not_reset", "time_reversed"}
+        return {each for each in to_be_seen(spec, random_inputs(spec, batch=spec.batch or 2)) if each[0] in of_runs}
+
+    spec, both = one_lstm(), {("state_not_reset", None), ("time_reversed", None)}
+    assert looked_for(spec) == both
+    assert looked_for(replace(spec, steps=1)) == {("state_not_reset", None)}
+    assert looked_for(replace(spec, batch=1)) == {("time_reversed", None)}
+    (node,) = spec.nodes
+    assert isinstance(node, LstmNode)
+    assert looked_for(replace(spec, batch=1, nodes=(replace(node, stateful=True),))) == both
+    assert looked_for(replace(spec, nodes=(replace(node, h0_input="h"),))) == both, "c is not given"
+    begun = replace(spec, nodes=(replace(node, h0_input="h", c0_input="c"),))
+    assert looked_for(begun) == {("time_reversed", None)}
+    assert looked_for(networks.encoder_decoder()) == both, "the decoder reads the same vector in each step"
+
+
 def test_of_a_flatten_no_steps_are_left_out() -> None:
     """It is made for all steps: a shorter sequence, as is tried first where there are many, does not fit it."""
     spec = networks.flatten(steps=50)

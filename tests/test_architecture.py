@@ -119,10 +119,12 @@ ALLOWED: dict[str, set[str]] = {
         "ticks",
         "workbench",
     },
-    "kernel_accuracy": {
+    "accuracy": {
         "build",
         "compare",
         "device",
+        "diagnosis",
+        "errors",
         "loading",
         "model",
         "oracle",
@@ -181,7 +183,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 """Parts of harness/ that each part may import, besides itself and the version in harness/__init__.py."""
 
-COMPOSERS = {"workbench", "bench", "kernel_accuracy", "cli", "pytest_plugin", "__main__"}
+COMPOSERS = {"workbench", "bench", "accuracy", "cli", "pytest_plugin", "__main__"}
 
 PURE = {"abc", "collections", "dataclasses", "enum", "pathlib", "re", "struct", "sys", "typing", "zlib", "cobs"}
 """What harness/protocol may import from outside: value types, and COBS. pathlib, re and sys are for the generators."""

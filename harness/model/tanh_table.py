@@ -1,7 +1,7 @@
 """Generates the table of tanh that the packed kernels interpolate in: `python -m harness.model.tanh_table`.
 
-Cubic polynomials around the centres of 256 intervals of 1/16. Where Keras' float32 tanh on a CPU is 1 (TensorFlow's
-Eigen: from 7.90531 on) the polynomial is the constant 1, so that everything beyond the table's ends is 1 too.
+Cubic polynomials around the centres of 256 intervals of 1/16. From 7.90625 on, about where Keras' float32 tanh on a CPU
+becomes 1 (docs/ACCURACY.md), the polynomial is the constant 1, so that everything beyond the table's ends is 1 too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ MAGIC = 1.5 * 2**23 * STEP
 between the same two powers of two and the low bits of its representation count the intervals."""
 
 SATURATION = ENTRIES // 2 - 1
-"""Intervals from zero at which the function is 1: at 7.90625 and beyond."""
+"""Intervals from zero at which the function is 1."""
+
+ONE_FROM = (SATURATION - 0.5) * STEP
+"""So it is 1 from 7.90625 on."""
 
 DIRECTORY = Path(__file__).parents[2] / "firmware" / "lib" / "engine"
 FILES = ("tanh_table.h", "tanh_table.c")
@@ -39,6 +42,17 @@ def table() -> NDArray[np.float32]:
     slope = np.polynomial.polynomial.polyfit(nodes, np.tanh(nodes), 3)
     entries[ENTRIES // 2] = [0, 1, 0, slope[3]]  # exactly 0 at 0, and x for small x
     return entries.astype(np.float32) + np.float32(0)  # no -0
+
+
+def interpolated(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the kernels compute of x, with separate multiply and add."""
+    magic = np.float32(MAGIC)
+    rounded = x + magic
+    index = rounded.view(np.int32).astype(np.int64) - int(magic.view(np.int32)) + ENTRIES // 2
+    distance = x - (rounded - magic)
+    p = table()[np.clip(index, 0, ENTRIES - 1)].T
+    y: NDArray[np.float32] = ((p[3] * distance + p[2]) * distance + p[1]) * distance + p[0]
+    return y
 
 
 def header() -> str:

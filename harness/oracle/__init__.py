@@ -26,5 +26,4 @@ Knows no device and no protocol beyond the enumerations that `model.nodes` uses.
     gates         its part for the gates of a step
     reference     ModelSpec and inputs -> the same tensors in float64, without Keras
     activations   its part for activation functions
-    spread        measures how far Keras itself is from float64; docs/ACCURACY.md quotes it
 """

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.accuracy.kernels import distances
+from harness.accuracy.models import fresh_model
 from harness.device import Device
-from harness.kernel_accuracy import distances
 from harness.model.inputs import random_inputs
-from harness.oracle.spread import fresh_model
 
 WEIGHT_SETS = 6
 

@@ -58,31 +58,20 @@ def test_the_committed_table_is_the_generators() -> None:
         assert (tanh_table.DIRECTORY / name).read_text() == text, "run python -m harness.model.tanh_table"
 
 
-def table_tanh(x: np.ndarray) -> np.ndarray:
-    """What the kernels compute, with separate multiply and add."""
-    table, magic = tanh_table.table(), np.float32(tanh_table.MAGIC)
-    rounded = x + magic
-    index = np.clip(rounded.view(np.int32).astype(np.int64) - int(magic.view(np.int32)) + 128, 0, 255)
-    distance = x - (rounded - magic)
-    p = table[index].T
-    y: np.ndarray = ((p[3] * distance + p[2]) * distance + p[1]) * distance + p[0]
-    return y
-
-
 def test_errors_of_the_table_are_as_stated() -> None:
     """docs/ACCURACY.md states them."""
     inside = np.linspace(-7.9, 7.9, 2_000_001, dtype=np.float32)
-    assert np.abs(table_tanh(inside) - np.tanh(inside.astype(np.float64))).max() < 6.5e-8
+    assert np.abs(tanh_table.interpolated(inside) - np.tanh(inside.astype(np.float64))).max() < 6.5e-8
     beyond = np.concatenate([np.linspace(7.9, 20, 100_001), np.geomspace(20, 3.4e38, 10_000)]).astype(np.float32)
     for x in (beyond, -beyond):
-        assert np.abs(table_tanh(x) - np.tanh(x.astype(np.float64))).max() < 2.8e-7
+        assert np.abs(tanh_table.interpolated(x) - np.tanh(x.astype(np.float64))).max() < 2.8e-7
     far = beyond[beyond > 7.91]
-    np.testing.assert_array_equal(table_tanh(far), 1)
-    np.testing.assert_array_equal(table_tanh(-far), -1)
+    np.testing.assert_array_equal(tanh_table.interpolated(far), 1)
+    np.testing.assert_array_equal(tanh_table.interpolated(-far), -1)
 
 
 def test_the_table_is_odd_and_keeps_small_values() -> None:
     x = np.concatenate([np.linspace(0, 9, 100_001), np.geomspace(1e-38, 1, 10_000)]).astype(np.float32)
-    np.testing.assert_array_equal(table_tanh(-x), -table_tanh(x))
+    np.testing.assert_array_equal(tanh_table.interpolated(-x), -tanh_table.interpolated(x))
     small = np.geomspace(1e-38, 1e-2, 10_000).astype(np.float32)
-    np.testing.assert_allclose(table_tanh(small), np.tanh(small.astype(np.float64)), rtol=2e-7)
+    np.testing.assert_allclose(tanh_table.interpolated(small), np.tanh(small.astype(np.float64)), rtol=2e-7)

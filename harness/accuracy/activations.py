@@ -1,11 +1,8 @@
-"""Measures the firmware's activation functions against float64: `python tests/firmware/activation_errors.py` prints the
-table of docs/ACCURACY.md.
-"""
+"""The firmware's activation functions, and the table of tanh of its packed kernels, against float64."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +11,9 @@ from numpy.typing import NDArray
 from harness.build.native import compile_host_tool
 from harness.build.paths import project_root
 from harness.compare.metrics import ulp_distances
+from harness.model import tanh_table
 from harness.oracle.activations import ACTIVATIONS
+from harness.oracle.runtime import import_keras
 from harness.protocol.wire import Activation
 
 Float32Array = NDArray[np.float32]
@@ -36,6 +35,12 @@ NEAR = 10.0
 LEAST = 1e-35
 """Smaller results are left out of max_ulp: they are made of denormals, which have few digits."""
 
+BENDS = 20.0
+"""From here on, to either side, the functions are straight lines, constants or overflow."""
+
+TABLE_INSIDE = 7.9
+"""Errors of the table of tanh are told up to here, where it is polynomials, and from here on, where it soon is 1."""
+
 
 @dataclass(frozen=True)
 class Errors:
@@ -44,10 +49,12 @@ class Errors:
     Attributes:
         max_abs: largest absolute error at inputs of -NEAR to NEAR.
         max_ulp: largest number of float32 steps, of results of LEAST and more, at all float32 inputs.
+        max_ulp_up_to: the largest input at which it is so many.
     """
 
     max_abs: float
     max_ulp: int
+    max_ulp_up_to: float
 
 
 def firmware(kind: Activation, values: Float32Array) -> Float32Array:
@@ -77,7 +84,7 @@ def all_decades() -> Float32Array:
 
 def points() -> Float32Array:
     """A million and more: all decades, and even ones where functions bend."""
-    return np.concatenate([all_decades(), np.linspace(-20, 20, 400_001).astype(np.float32)])
+    return np.concatenate([all_decades(), np.linspace(-BENDS, BENDS, 400_001).astype(np.float32)])
 
 
 def measure(kind: Activation) -> Errors:
@@ -90,19 +97,38 @@ def measure(kind: Activation) -> Errors:
     with np.errstate(all="ignore"):
         steps = ulp_distances(want.astype(np.float32), got)
         errors = np.abs(got - want)
-    return Errors(float(errors[near].max()), int(steps[large].max()))
+    most = int(steps[large].max())
+    return Errors(float(errors[near].max()), most, float(x[large & (steps == most)].max()))
 
 
-def table() -> str:
-    """The rows of docs/ACCURACY.md."""
-    rows = []
-    for kind in SMOOTH:
-        errors = measure(kind)
-        rows.append(f"| {kind.name.lower()} | {errors.max_abs:.1e} | {errors.max_ulp} |\n")
-    return "".join(rows)
+@dataclass(frozen=True)
+class TableErrors:
+    """Largest absolute errors of the table of tanh.
+
+    Attributes:
+        inside: up to TABLE_INSIDE.
+        beyond: from there on.
+    """
+
+    inside: float
+    beyond: float
 
 
-if __name__ == "__main__":
-    sys.stdout.write(
-        "| function | max abs error, inputs up to 10 | max ulp, all inputs |\n| --- | --- | --- |\n" + table()
-    )
+def table_errors() -> TableErrors:
+    """Of the table, on either side of zero."""
+    inside = np.linspace(0, TABLE_INSIDE, 1_000_001)
+    beyond = np.concatenate([np.linspace(TABLE_INSIDE, BENDS, 100_001), np.geomspace(BENDS, 3.4e38, 10_000)])
+    return TableErrors(_table_error(inside), _table_error(beyond))
+
+
+def _table_error(x: Float64Array) -> float:
+    both = np.concatenate([x, -x]).astype(np.float32)
+    return float(np.abs(tanh_table.interpolated(both) - np.tanh(both.astype(np.float64))).max())
+
+
+def keras_saturation() -> float:
+    """The least positive input from which on Keras' float32 tanh is 1."""
+    first, last = (int(np.float32(end).view(np.int32)) for end in (7, 10))  # 8.3 would round to 1 in exact arithmetic
+    x = np.arange(first, last, dtype=np.int32).view(np.float32)
+    below = np.flatnonzero(np.asarray(import_keras().ops.tanh(x)) != 1)
+    return float(x[below[-1] + 1])

@@ -6,7 +6,7 @@ That LSTM is loaded alone, so that its input is the oracle's too, whatever lies 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
 
 MOST_STEPS = 128
-"""Steps of one sequence that are run alone: on a board at 115200 baud they take some 10 s for an LSTM of 75 units."""
+"""Steps of one sequence that are run alone: of an LSTM of 32 units about 100 KB each way, 10 s at 115200 baud."""
 
 
 def bisect(
@@ -83,13 +83,13 @@ def bisect(
         return Bisection(place, cause, tuple(StepErrors(step, error, None) for step, error in enumerate(free)))
     runner = _OneLayer(oracle.node, pack, device_for)
     row = here.index[:-1]
-    forced = dict(zip(steps, runner.run([_step(oracle, (*row, step)) for step in steps], progress), strict=True))
+    forced = dict(zip(steps, runner.states([_step(oracle, (*row, step)) for step in steps], progress), strict=True))
     errors = {step: _error(oracle, (*row, step), values) for step, values in forced.items()}
     stages: tuple[Stage, ...] = ()
     cause = "none"
     if not is_masked:
         this_step = _step(oracle, here.index)
-        stages = stages_of(oracle, this_step, runner.run(probes(*this_step)), place.unit)
+        stages = stages_of(oracle, this_step, runner.values(probes(*this_step)), place.unit)
     if is_beyond:
         cause = _cause(oracle, device, here, forced[place.step], tolerances)
     return Bisection(
@@ -98,6 +98,14 @@ def bisect(
         tuple(StepErrors(step, error, errors.get(step)) for step, error in enumerate(free)),
         stages,
     )
+
+
+@dataclass(frozen=True)
+class _States:
+    """What one step gives: (units) each."""
+
+    h: Float32Array
+    c: Float32Array
 
 
 class _OneLayer:
@@ -111,10 +119,22 @@ class _OneLayer:
         device = device_for(image)
         load_packed(device, spec, image)
         self._name = node.name
-        self._runner = SequenceRunner(device, spec, image.plan, TraceLevel.GATES)
+        self._device, self._spec, self._plan = device, spec, image.plan
 
-    def run(self, steps: Sequence[Step], progress: Progress | None = None) -> list[StepValues]:
-        """Run steps, each from its own h and c."""
+    def states(self, steps: Sequence[Step], progress: Progress | None = None) -> list[_States]:
+        """What steps give, each from its own h and c. The gates are not fetched: five times as much would be sent."""
+        return [_States(each["h"], each["c"]) for each in self._run(steps, TraceLevel.HC, progress)]
+
+    def values(self, steps: Sequence[Step]) -> list[StepValues]:
+        """The same with all that is on the way."""
+        return [
+            StepValues(each["z"], each["gates"], each["c"], each["h"]) for each in self._run(steps, TraceLevel.GATES)
+        ]
+
+    def _run(
+        self, steps: Sequence[Step], level: TraceLevel, progress: Progress | None = None
+    ) -> list[dict[str, Float32Array]]:
+        """The traced values of each step, by the ends of their names."""
         results: list[SequenceResult] = []
 
         def done(result: SequenceResult) -> None:
@@ -125,11 +145,9 @@ class _OneLayer:
         sequences = (
             SequenceInput(x[np.newaxis], None, {f"{self._name}.h0": h, f"{self._name}.c0": c}) for x, h, c in steps
         )
-        self._runner.run_all(sequences, done)
-        return [
-            StepValues(*(result.arrays[f"{self._name}.{ending}"][0] for ending in ("z", "gates", "c", "h")))
-            for result in results
-        ]
+        SequenceRunner(self._device, self._spec, self._plan, level).run_all(sequences, done)
+        endings = ("h", "c", "z", "gates") if level is TraceLevel.GATES else ("h", "c")
+        return [{each: result.arrays[f"{self._name}.{each}"][0] for each in endings} for result in results]
 
 
 def _step(layer: LayerSteps, index: tuple[int, ...]) -> Step:
@@ -137,13 +155,13 @@ def _step(layer: LayerSteps, index: tuple[int, ...]) -> Step:
     return x, h, c
 
 
-def _error(layer: LayerSteps, index: tuple[int, ...], values: StepValues) -> float:
+def _error(layer: LayerSteps, index: tuple[int, ...], values: _States) -> float:
     errors = absolute_errors(layer.c[index], values.c), absolute_errors(layer.h[index], values.h)
     return float(max(each.max() for each in errors))
 
 
 def _cause(
-    oracle: LayerSteps, device: LayerSteps, place: Place, forced: StepValues, tolerances: Mapping[str, Tolerance]
+    oracle: LayerSteps, device: LayerSteps, place: Place, forced: _States, tolerances: Mapping[str, Tolerance]
 ) -> str:
     """Why a step is beyond tolerance, given what the device makes of it from the oracle's h and c."""
     name = oracle.node.name

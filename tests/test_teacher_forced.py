@@ -13,6 +13,8 @@ import pytest
 import networks
 import seeds
 from harness.build.native import native_executable
+from harness.compare.metrics import absolute_errors
+from harness.compare.tolerance import Tolerance
 from harness.errors import LinkError
 from harness.inference import SequenceRunner, sequences_of
 from harness.loading import CameBy
@@ -45,10 +47,12 @@ class ByReference:
 
     Args:
         run: whose model, inputs and values these are.
+        settled: tolerances, where they are not to be derived.
     """
 
-    def __init__(self, run: Validation) -> None:
+    def __init__(self, run: Validation, settled: dict[str, Tolerance] | None = None) -> None:
         self._run = run
+        self._settled = settled
 
     def load(self, path: Path, weights: Path | None = None, layer: str | None = None) -> LoadedModel:
         assert self._run.loaded is not None
@@ -57,7 +61,7 @@ class ByReference:
     def answer(self, loaded: LoadedModel, given: Any, *, gates: bool = False) -> Answer:
         assert self._run.expected is not None
         assert self._run.inputs is not None
-        return Answer(self._run.expected, self._run.max_abs_to_float64, False, self._run.inputs)
+        return Answer(self._run.expected, self._run.max_abs_to_float64, False, self._run.inputs, self._settled)
 
 
 def validated(
@@ -143,6 +147,10 @@ def test_each_step_of_the_worst_sequence_is_as_right_as_it_can_be(
     )
     assert [stage.name for stage in run.bisection.stages if stage.is_wrong] == []
     assert run.bisection.stages
+    first = run.bisection.first
+    errors = [absolute_errors(run.judged_by[name], run.got[name]) for name in (f"{first.layer}.h", f"{first.layer}.c")]
+    of_sequence = np.maximum(*errors)[first.index[:-1]].max(axis=-1)
+    assert [each.free_running for each in run.bisection.steps] == of_sequence.tolist()
     alone = [each.teacher_forced for each in run.bisection.steps if each.teacher_forced is not None]
     assert alone
     assert max(alone) < 1e-6, "another state or input than the oracle's would be far off"
@@ -181,6 +189,7 @@ def test_where_all_is_equal_a_masked_step_is_no_mistake(bench: Workbench) -> Non
         assert (run.verdict, run.bisect_error, run.troubles) == ("PASS", None, [])
         assert run.bisection is not None
         assert run.bisection.cause == "none"
+        assert run.bisection.stages == (), "a masked step has no parts"
         assert all(each.free_running == 0 for each in run.bisection.steps)
         assert [each.teacher_forced for each in run.bisection.steps] == [
             0.0 if is_valid else None for is_valid in mask[0]
@@ -201,6 +210,27 @@ def test_flash_is_not_written_for_it(bench: Workbench) -> None:
     assert once_more.on_device is not None
     assert once_more.on_device.came_by == CameBy.FLASH
     assert np.array_equal(once_more.got["output"], first.got["output"])
+
+
+def test_a_model_in_flash_stays_there(bench: Workbench) -> None:
+    """It is too large for RAM, and the LSTM whose steps are run is not."""
+    large, small = networks.lstm(28, 75, None, "large"), networks.lstm(75, 4, 0, "small")
+    spec = ModelSpec("two", "x", 28, None, (large, small), (1,))
+    made = made_run(spec, random_inputs(spec, batch=1, steps=9))
+    assert made.inputs is not None
+    inputs = made.inputs
+    settled = {name: replace(each, atol=1e-3 if "large" in name else 1e-5) for name, each in made.tolerances.items()}
+    oracle = ByReference(made, settled)
+    runs = [
+        validate(made.model_path, lambda _: inputs, bench.device_for, Limits(), oracle, steps_alone=with_it)
+        for with_it in (True, False)
+    ]
+    assert runs[0].bisection is not None
+    assert (runs[0].bisection.first.layer, len(runs[0].bisection.steps)) == ("small", 9)
+    assert [run.verdict for run in runs] == ["PASS", "PASS"]
+    assert np.array_equal(runs[0].got["output"], runs[1].got["output"])
+    assert runs[1].on_device is not None
+    assert runs[1].on_device.came_by == CameBy.FLASH
 
 
 def test_a_device_that_fails_in_the_middle_of_it_has_passed(bench: Workbench) -> None:

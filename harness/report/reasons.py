@@ -8,6 +8,7 @@ from rich.table import Table
 
 from harness.compare.verdict import all_passed
 from harness.diagnosis.bisection import Bisection
+from harness.errors import ModelRefused
 from harness.validation import Validation
 
 _STEPS_AROUND = 8
@@ -21,7 +22,7 @@ def print_findings(console: Console, run: Validation) -> None:
     """All that was found out of a run once its numbers were compared."""
     _print_vectors(console, run)
     is_wrong = run.looked_closer or not all_passed(run.results)
-    if run.bisect_error is not None:
+    if run.bisect_error is not None and (is_wrong or not isinstance(run.bisect_error, ModelRefused)):
         told = "where   not found out:" if is_wrong else "note    single steps:"
         console.print(f"{told} {escape(run.bisect_error.message)}")
     if run.bisection is not None and (run.looked_closer or (is_wrong and run.bisection.cause != "none")):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from harness.diagnosis.bisection import Bisection, Place, StepErrors
 from harness.diagnosis.score import score
-from harness.errors import LinkTimeout
+from harness.errors import LinkTimeout, ModelRefused
 from harness.model.array_types import Float32Array
 from harness.report.junit import junit_xml
 from harness.report.page import report_page
@@ -78,6 +78,9 @@ def test_a_device_that_fails_behind_a_pass_is_told_of_in_a_note() -> None:
     assert (run.verdict, run.exit_code) == ("PASS", 0)
     assert record(run)["bisect_note"] == "no answer to Run within 31 s"
     assert "Single steps: no answer to Run within 31 s." in report_page(record(run))
+    run.bisect_error = ModelRefused("it does not fit")
+    assert told(run) == "", "nothing has gone wrong"
+    assert "Single steps: it does not fit." in report_page(record(run))
     run = made_run()
     run.bisection = Bisection(NEAREST, "none")
     assert told(run) == ""

@@ -48,7 +48,7 @@ def test_a_pass_on_inputs_that_show_little_says_so_wherever_one_looks(unseen: in
     assert run.summary.endswith(f"% of it{f', sees {sees}' if sees else ''} (exit 0)")
     assert dict(properties(run, "again", {})).get("hil_sees", "") == sees
     head = report_page(record(run)).partition("</header>")[0]
-    assert (f"These inputs see {sees}: of the others it says nothing." in head) == bool(sees)
+    assert (f"These inputs see {sees}; this verdict says nothing of the others." in head) == bool(sees)
     assert ("These inputs" in head) == bool(sees)
     shown = StringIO()
     print_summary(Console(file=shown, width=200), [run, run_that_sees(0)])

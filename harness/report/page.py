@@ -108,7 +108,7 @@ def _unseen(record: Record) -> str:
     """That a pass says little, where it does."""
     vectors = record["vectors"]
     sees = "" if vectors is None else short_of_all(vectors["seen"], vectors["mutations"], vectors["not_tried"])
-    return f" These inputs see {sees}: of the others it says nothing." if sees else ""
+    return f" These inputs see {sees}; this verdict says nothing of the others." if sees else ""
 
 
 def _cards(record: Record) -> list[Card]:

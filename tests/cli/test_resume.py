@@ -158,6 +158,12 @@ def test_what_has_changed_is_run_again(project: Project, change: Callable[[Proje
     assert project.validate() == (0, {"w0"})
 
 
+def test_another_target_is_another_run(project: Project) -> None:
+    for name in ("machine", "emulator", "serial_number", "port", "labgrid_place"):
+        project.edit_record(lambda record, name=name: record["target"].update({name: "another"}))  # type: ignore[misc]
+        assert project.validate() == (0, {"w0"}), name
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -71,6 +71,36 @@ def test_where_nothing_is_wrong_a_step_is_shown() -> None:
     assert first(spec, random_inputs(spec, batch=2, steps=4)).startswith("seq 0 step 0 unit 0 of lstm.")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ([("lstm.c", (0, 2, 3), 1.01)], "seq 0 step 2 unit 3 of lstm.c"),
+        ([("lstm.c", (0, 2, 3), 0.99), ("lstm.h", (1, 3, 1), 1.01)], "seq 1 step 3 unit 1 of lstm.h"),
+        ([("lstm.c", (0, 3, 3), 5), ("lstm.h", (1, 2, 1), np.nan)], "seq 1 step 2 unit 1 of lstm.h"),
+    ],
+)
+def test_beyond_is_more_than_is_allowed(wrong: list[tuple[str, tuple[int, ...], float]], said: str) -> None:
+    assert shares_of(*wrong) == (said, True)
+
+
+@pytest.mark.parametrize(("of_c", "of_h", "said"), [(0.5, 0.9, "lstm.h"), (0.9, 0.5, "lstm.c"), (1, 0.9, "lstm.c")])
+def test_of_those_within_the_nearest_to_its_tolerance_is_shown(of_c: float, of_h: float, said: str) -> None:
+    found = shares_of(("lstm.c", (0, 1, 2), of_c), ("lstm.h", (0, 1, 2), of_h))
+    assert found == (f"seq 0 step 1 unit 2 of {said}", False)
+
+
+def shares_of(*wrong: tuple[str, tuple[int, ...], float]) -> tuple[str, bool]:
+    """What is found where elements are off by these shares of their tolerance, and whether it is beyond it."""
+    spec = one_lstm()
+    expected = {name: np.zeros_like(array) for name, array in values_of(spec, random_inputs(spec)).items()}
+    got = {name: array.copy() for name, array in expected.items()}
+    for name, index, share in wrong:
+        got[name][index] = share
+    found = first_beyond(spec, expected, got, dict.fromkeys(expected, Tolerance(1, 0, "test")), has_calls=False)
+    assert found is not None
+    return found[0].text, found[1]
+
+
 @pytest.mark.parametrize("name", ["backwards stack", "bidirectional concatenate", "encoder decoder"])
 def test_each_step_of_each_layer_follows_from_what_it_reads(name: str) -> None:
     spec = networks.ALL[name]()

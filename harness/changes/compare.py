@@ -104,12 +104,17 @@ def _other_tolerances(first: Side, side: Side) -> list[str]:
     if not other:
         return []
     more = f" and {len(other) - 1} more" if len(other) > 1 else ""
-    values = f"{before[other[0]]} in {first.name}, {after[other[0]]} in {side.name}"
+    rounded = [_limits(each, other[0], ".3g") for each in (first, side)]
+    shown = rounded if rounded[0] != rounded[1] else [before[other[0]], after[other[0]]]
+    values = f"{shown[0]} in {first.name}, {shown[1]} in {side.name}"
     return [f"the tolerances differ, so verdicts and shares do not compare: {other[0]} has {values}{more}"]
 
 
-def _limits(side: Side, name: str) -> str:
-    return " ".join(f"{kind} {side.fact('tolerance', name, kind)}" for kind in ("atol", "rtol"))
+def _limits(side: Side, name: str, digits: str = "") -> str:
+    """Both parts of a tolerance, as many digits of each as a format says; by default all."""
+    given = {kind: side.number("tolerance", name, kind) for kind in ("atol", "rtol")}
+    texts = {kind: format(value, digits) for kind, value in given.items() if value is not None}
+    return " ".join(f"{kind} {texts.get(kind, side.fact('tolerance', name, kind))}" for kind in given)
 
 
 @dataclass(frozen=True)

@@ -88,10 +88,25 @@ def test_other_inputs_are_refused_and_unknown_ones_told() -> None:
 def test_other_tolerances_are_told() -> None:
     strict, loose = ({"output": {"atol": atol, "rtol": 0.0}} for atol in (1e-6, 1e-3))
     notes = change_from(side("a", tolerance=strict), side("b", tolerance=loose)).notes
-    said = "the tolerances differ, so verdicts and shares do not compare: output has atol 1e-06 rtol 0.0 in a, "
-    assert f"{said}atol 0.001 rtol 0.0 in b" in notes
+    said = "the tolerances differ, so verdicts and shares do not compare: output has atol 1e-06 rtol 0 in a, "
+    assert f"{said}atol 0.001 rtol 0 in b" in notes
     same = change_from(side("a", tolerance=strict), side("b", tolerance=strict)).notes
     assert not any("tolerances" in note for note in same)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "said"),
+    [
+        (6.710803583942493e-07, 5e-7, "atol 6.71e-07 rtol 2e-06 in a, atol 5e-07 rtol 2e-06 in b"),
+        (6.711e-07, 6.712e-07, "atol 6.711e-07 rtol 2e-06 in a, atol 6.712e-07 rtol 2e-06 in b"),
+        (None, "Infinity", "atol None rtol 2e-06 in a, atol Infinity rtol 2e-06 in b"),
+    ],
+)
+def test_tolerances_are_told_with_as_many_digits_as_tell_them_apart(a: object, b: object, said: str) -> None:
+    first, second = (
+        side(name, tolerance={"output": {"atol": atol, "rtol": 2e-6}}) for name, atol in (("a", a), ("b", b))
+    )
+    assert any(note.endswith(said) for note in change_from(first, second).notes)
 
 
 def test_tensors_of_other_shapes_are_told() -> None:

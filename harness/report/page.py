@@ -6,11 +6,13 @@ Made of the record and the pictures alone, so that the page cannot say what the 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote
 
 from harness.compare.verdict import element_text
 from harness.diagnosis.score import short_of_all, warning_of
@@ -76,7 +78,11 @@ def index_page(runs: Mapping[str, Record]) -> str:
     """
     counts = {name: sum(record["verdict"] == name for record in runs.values()) for name in _VERDICTS}
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no runs"
-    rows = [{"folder": folder, "record": record, "share": _most_share(record)} for folder, record in runs.items()]
+    rows = [
+        # of the bytes of the name, which need not be UTF-8
+        {"folder": folder, "address": quote(os.fsencode(folder)), "record": record, "share": _most_share(record)}
+        for folder, record in runs.items()
+    ]
     return _environment().get_template("index.html.j2").render(headline=told, runs=rows, style=_style())
 
 

@@ -19,7 +19,7 @@ from harness import __version__
 from harness.errors import HilError
 from harness.findings.writing import not_written
 from harness.transport.base import Transport, baud_of, set_baud
-from harness.transport.link_record import MAX_DATA_BYTES, OVERHEAD_BYTES, EntryKind, header_line, packed
+from harness.transport.link_record import MAX_DATA_BYTES, OVERHEAD_BYTES, EntryKind, header_line, packed, printable
 
 LIMIT_BYTES = 256 * 2**20
 """Where a recording stops by itself: six hours of a full line at 115200 baud, and nobody's disk. What is kept is the
@@ -90,14 +90,14 @@ class Recording:
         """
         if isinstance(line, _RecordedLine):
             return line
-        self.add(EntryKind.OPENED, name.encode())
+        self.add(EntryKind.OPENED, printable(name).encode())
         if baud_of(line) is not None:
             self.note(BAUD_NOTE)
         return _RecordedLine(line, self)
 
     def note(self, text: str) -> None:
-        """Put a remark into the file, for example which model follows."""
-        self.add(EntryKind.NOTE, text.encode())
+        """Put a remark into the file, for example which model follows, whose name need not be UTF-8."""
+        self.add(EntryKind.NOTE, printable(text).encode())
 
     def add(self, kind: EntryKind, data: bytes = b"") -> None:
         """Write an entry, or several where the data is too long for one."""

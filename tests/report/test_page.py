@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,10 @@ def test_an_index_leads_to_all() -> None:
     assert 'href="b%20c%26d/report.html"' in source
     assert html.escape("b c&d") in source
     assert "no runs" in Page(index_page({})).text
+
+
+def test_an_index_leads_to_a_folder_whose_name_is_no_utf_8() -> None:
+    assert 'href="Pr%FCf/report.html"' in index_page({os.fsdecode(b"Pr\xfcf"): record(made_run())})
 
 
 def test_a_share_beyond_all_is_a_word() -> None:

@@ -101,6 +101,17 @@ def test_a_line_that_is_recorded_already_is_not_recorded_twice(tmp_path: Path) -
         assert recording.line(line, "board") is line
 
 
+def test_a_name_that_is_no_utf_8_is_spelt_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.link"
+    with Recording(path, {"kind": "board"}) as recording:
+        recording.line(ScriptedLine(), "/dev/tty\udcfc").close()
+        recording.note("model Pr\udcfcfling.keras")
+    entries, problem = entries_of(path)
+    texts = [entry.text for entry in entries if entry.kind in (EntryKind.OPENED, EntryKind.NOTE)]
+    assert problem is None
+    assert texts == ["/dev/tty\\udcfc", "model Pr\\udcfcfling.keras"]
+
+
 def test_how_a_line_failed_is_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.link"
     with Recording(path, {}) as recording, pytest.raises(LinkClosed, match="the cable is out"):

@@ -86,6 +86,23 @@ def test_short_names_yield_to_another_plugin(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*--native*belong* to another plugin*"])
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+def test_a_target_that_another_plugin_swallowed_is_an_error(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    project.makepyfile(
+        other_plugin="""
+        def pytest_addoption(parser):
+            parser.addoption("--board", dest="their_board")
+        """,
+        test_it=DEVICE_TEST,
+    )
+    given = ("-p", "other_plugin", *workers, "--board=nucleo_f446re")
+    result = project.runpytest_subprocess(*given)
+    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    result.stdout.no_fnmatch_line("*passed*")
+    result.stdout.fnmatch_lines(["*--board went to another plugin*--hil-board*"])
+    project.runpytest_subprocess(*given, "--hil-native").assert_outcomes(passed=1)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made before `pytester`, which forgets what a test imports: TensorFlow does not survive a second import."""

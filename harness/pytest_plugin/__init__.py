@@ -116,6 +116,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that uses a device once for each target."""
     if "hil_kind" not in metafunc.fixturenames:
         return
+    _refuse_misdirected(metafunc.config)
     kinds = choices_of(metafunc.config)
     marker = metafunc.definition.get_closest_marker("hil_targets")
     if marker is not None:
@@ -132,6 +133,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if needs is not None:
         _check_names(metafunc, "needs", needs.args, FEATURES)
     metafunc.parametrize("hil_kind", chosen, scope="session")
+
+
+def _refuse_misdirected(config: pytest.Config) -> None:
+    """Refuse `--port=X` and its like where another plugin took it: the tests would pass on targets of no such name.
+
+    Who wants the other plugin's option beside our tests names their target too.
+    """
+    words = getattr(config, "workerinput", {}).get("mainargv") or config.invocation_params.args
+    given = {str(word).partition("=")[0] for word in words}
+    taken = [name for name in config.stash.get(_TAKEN_NAMES, []) if name in given]
+    if taken and not asked_for(config):
+        name = taken[0]
+        ours = "--hil-flash=never" if name == "--no-flash" else f"--hil-{name.removeprefix('--')}"
+        raise pytest.Collector.CollectError(
+            f"{name} went to another plugin, and no target is named: write {ours}, or name one, as --hil-qemu"
+        )
 
 
 def _check_names(metafunc: pytest.Metafunc, marker: str, names: Iterable[str], known: Iterable[str]) -> None:

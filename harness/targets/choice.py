@@ -168,6 +168,8 @@ def _places(
     boards: Sequence[str], ports: Sequence[str], serial_numbers: Sequence[str]
 ) -> list[tuple[str, str | None, str | None]]:
     """Name, port and serial number of each board."""
+    if not all(number.strip() for number in serial_numbers):  # an unset variable of a shell: any board would be taken
+        raise UsageError("the serial number is empty", remedy="name a probe's; `hil list` shows them")
     for option, values in (("--port", ports), ("--sn", serial_numbers)):
         if len({value.upper() for value in values}) < len(values):
             raise UsageError(f"{option} names the same board twice", remedy="name each board once")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from harness.diagnosis.coverage import coverage_of
 from harness.diagnosis.score import Score, Unseen
+from harness.errors import ModelRefused
 from harness.model.inputs import Inputs
 from harness.model.trace import TraceLevel
 from harness.oracle.reference import reference
@@ -67,6 +69,15 @@ def test_what_inputs_see_is_told_of_a_pass_alone() -> None:
     assert failed.verdict == "FAIL"
     assert "mistakes" not in failed.summary
     assert "These inputs" not in report_page(record(failed)).partition("</header>")[0]
+
+
+def test_a_path_without_a_name_is_told_whole() -> None:
+    run = Validation(Path("."), error=ModelRefused("it is a folder", code="model_unreadable"))
+    assert run.summary.startswith("ERROR .: model_unreadable")
+    assert record(run)["model"]["file"] == "."
+    shown = StringIO()
+    print_summary(Console(file=shown, width=200), [run, made_run()])
+    assert shown.getvalue().splitlines()[1].split()[:2] == [".", "ERROR"]
 
 
 def test_nans_on_both_sides_do_not_hide_what_the_inputs_see() -> None:

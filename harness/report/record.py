@@ -236,7 +236,7 @@ def _target(run: Validation, choice: TargetChoice, target: Described | None) -> 
 
 def _model(run: Validation) -> dict[str, Any] | None:
     if run.loaded is None:
-        return {"file": run.model_path.name}
+        return {"file": run.model_path.name or str(run.model_path)}
     spec = run.loaded.spec
     return {
         "file": run.model_path.name,

@@ -214,7 +214,13 @@ def print_summary(console: Console, runs: Sequence[Concluded], boards: Sequence[
         verdict = f"[{_STYLES[run.verdict]}]{run.verdict}[/]"
         beside = [run.sees] if some_unseen else []
         beside += [escape(boards[place])] if boards else []
-        table.add_row(escape(run.model_path.name), verdict, str(int(run.exit_code)), *beside, escape(run.reason))
+        table.add_row(
+            escape(run.model_path.name or str(run.model_path)),
+            verdict,
+            str(int(run.exit_code)),
+            *beside,
+            escape(run.reason),
+        )
     console.print(table)
     counts = Counter(run.verdict for run in runs)
     console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in _STYLES if counts[verdict]))

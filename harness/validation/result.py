@@ -160,7 +160,8 @@ class Validation:
         """One line that can be grepped: `VERDICT file: reason (exit N)`, of a pass with what the inputs see."""
         layer = "" if self.layer is None else f", layer {self.layer}"
         sees = f"{SEES}{self.sees}" if self.sees else ""
-        return f"{self.verdict} {self.model_path.name}{layer}: {self.reason}{sees} (exit {int(self.exit_code)})"
+        file = self.model_path.name or self.model_path  # a folder as `.` has no name
+        return f"{self.verdict} {file}{layer}: {self.reason}{sees} (exit {int(self.exit_code)})"
 
     @property
     def sees(self) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from harness.errors import UsageError
+from harness.reading import refuse_pipe
 
 SCHEMA = "lstm-hil/baseline/1"
 """Name and version of the file; the version goes up when a field changes its meaning."""
@@ -283,6 +284,7 @@ def read_baseline(path: Path) -> Baseline:
         UsageError: it is not there, or no baseline.
     """
     try:
+        refuse_pipe(path)
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"it has more than {_MOST_BYTES} bytes")
         return _baseline(json.loads(path.read_text(encoding="utf-8")))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from harness.errors import UsageError
 from harness.model.npz import read_arrays
 from harness.model.spec import ModelSpec
+from harness.reading import refuse_pipe
 
 _SCHEMA = "lstm-hil/validation/1"
 _RECORD, _VECTORS, _GOT = "report.json", "vectors.npz", "got."
@@ -134,6 +135,7 @@ def _is_output(name: str) -> bool:
 
 def _record(path: Path) -> Mapping[str, Any]:
     try:
+        refuse_pipe(path)
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"it has more than {_MAX_BYTES} bytes")
         record = json.loads(path.read_text(encoding="utf-8"))

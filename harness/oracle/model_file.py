@@ -10,7 +10,6 @@ arrays reach them: the rest is refused by name and before TensorFlow is loaded.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
@@ -28,6 +27,7 @@ from harness.oracle.hdf5_file import Hdf5Content, read_hdf5
 from harness.oracle.npz_model import read_npz_model
 from harness.oracle.refusals import LAYERS, NEVER
 from harness.oracle.runtime import HARD_SIGMOID_KERAS2, KERAS_2, KERAS_3, keras_api
+from harness.reading import refuse_pipe
 
 MAX_CONFIG_BYTES = 16 << 20
 """Largest config.json that is read: a model of MAX_NODES layers has one of about 50 KB."""
@@ -119,8 +119,7 @@ def read_bounded(path: Path, most_bytes: int, *, code: str, remedy: str) -> byte
         ModelRefused: it is not there, cannot be read, is no regular file, or is too large.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise OSError(errno.EINVAL, "it is no regular file")  # a pipe would be waited for, without end
+        refuse_pipe(path)
         with path.open("rb") as file:
             content = file.read(most_bytes + 1)
     except FileNotFoundError:

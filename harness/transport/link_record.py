@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.errors import UsageError
+from harness.reading import refuse_pipe
 
 FORMAT = "lstm-hil/link-record/1"
 """Name and version; the version goes up when an old reader would misread a new file."""
@@ -104,6 +105,7 @@ class LinkRecord:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
+            refuse_pipe(path)
             self._file: IO[bytes] = path.open("rb")
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}", remedy="name a file of --record") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,12 @@ def test_what_is_no_record_is_refused(tmp_path: Path, content: str) -> None:
     assert caught.value.code == "run_unreadable"
     with pytest.raises(UsageError):
         read_side(tmp_path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "r.json")
+    with pytest.raises(UsageError, match="no regular file"):
+        read_side(tmp_path / "r.json")
 
 
 JSON = st.recursive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import zlib
 from pathlib import Path
@@ -245,6 +246,12 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(UsageError, match="cannot be read"):
             LinkRecord(path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.link")
+    with pytest.raises(UsageError, match="no regular file"):
+        LinkRecord(tmp_path / "a.link")
 
 
 def test_an_entry_of_an_unknown_kind_or_a_huge_size_is_refused(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ import numpy as np
 
 import seeds
 from harness.compare.classes import classify
-from harness.compare.tolerance import distance_to_float64, tolerances
+from harness.compare.tolerance import Tolerance, distance_to_float64, tolerances
 from harness.compare.verdict import compare
 from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.nodes import LstmNode, gates_of
 from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
+from harness.oracle.cache import Answer
 from harness.oracle.keras_oracle import Expected
 from harness.oracle.load import LoadedModel
 from harness.oracle.reference import reference
@@ -55,6 +56,28 @@ def made_run(
     run.classes = classify(tensors, run.got, inputs.labels, spec.classifiers)
     run.times_s = {"device": 0.5}
     return run
+
+
+class ByReference:
+    """An oracle without Keras: the reference in float32.
+
+    Args:
+        run: whose model, inputs and values these are.
+        settled: tolerances, where they are not to be derived.
+    """
+
+    def __init__(self, run: Validation, settled: dict[str, Tolerance] | None = None) -> None:
+        self._run = run
+        self._settled = settled
+
+    def load(self, path: Path, weights: Path | None = None, layer: str | None = None) -> LoadedModel:
+        assert self._run.loaded is not None
+        return self._run.loaded
+
+    def answer(self, loaded: LoadedModel, given: Any, *, gates: bool = False) -> Answer:
+        assert self._run.expected is not None
+        assert self._run.inputs is not None
+        return Answer(self._run.expected, self._run.max_abs_to_float64, False, self._run.inputs, self._settled)
 
 
 def record(run: Validation) -> dict[str, Any]:

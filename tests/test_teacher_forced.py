@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,20 +13,17 @@ import networks
 import seeds
 from harness.build.native import native_executable
 from harness.compare.metrics import absolute_errors
-from harness.compare.tolerance import Tolerance
 from harness.errors import LinkError
 from harness.inference import SequenceRunner, sequences_of
 from harness.loading import CameBy
 from harness.model.inputs import Inputs, random_inputs
 from harness.model.spec import ModelSpec
 from harness.model.trace import TraceLevel
-from harness.oracle.cache import Answer
-from harness.oracle.load import LoadedModel
 from harness.protocol.wire import Kernel
 from harness.targets.native import NativeTarget
 from harness.validation import Limits, Validation, validate
 from harness.workbench import Workbench
-from report_runs import made_run
+from report_runs import ByReference, made_run
 
 
 @pytest.fixture(scope="module")
@@ -40,28 +36,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
 def no_planted_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the inputs could have shown takes seconds to find, and is nothing of these tests."""
     monkeypatch.setattr("harness.validation.run.judge_vectors", lambda *_, **__: None)
-
-
-class ByReference:
-    """An oracle without Keras: the reference in float32.
-
-    Args:
-        run: whose model, inputs and values these are.
-        settled: tolerances, where they are not to be derived.
-    """
-
-    def __init__(self, run: Validation, settled: dict[str, Tolerance] | None = None) -> None:
-        self._run = run
-        self._settled = settled
-
-    def load(self, path: Path, weights: Path | None = None, layer: str | None = None) -> LoadedModel:
-        assert self._run.loaded is not None
-        return self._run.loaded
-
-    def answer(self, loaded: LoadedModel, given: Any, *, gates: bool = False) -> Answer:
-        assert self._run.expected is not None
-        assert self._run.inputs is not None
-        return Answer(self._run.expected, self._run.max_abs_to_float64, False, self._run.inputs, self._settled)
 
 
 def validated(

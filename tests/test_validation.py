@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import seeds
+from harness.compare.tolerance import derived, distance_to_float64
 from harness.diagnosis.coverage import coverage_of
 from harness.diagnosis.score import Score, Unseen
-from harness.errors import ModelRefused
+from harness.errors import ModelRefused, UsageError
 from harness.model.inputs import Inputs
+from harness.model.nodes import ActivationNode
 from harness.model.trace import TraceLevel
 from harness.oracle.reference import reference
+from harness.protocol.wire import Activation, Phase
 from harness.report.page import report_page
 from harness.report.terminal import print_summary
 from harness.report.testcase import properties
-from harness.validation import Validation
-from report_runs import made_run, record
+from harness.validation import Limits, Validation, validate
+from report_runs import ByReference, made_run, record
 
 
 def test_the_verdict_line_counts_tensors() -> None:
@@ -83,3 +88,45 @@ def test_a_path_without_a_name_is_told_whole() -> None:
 def test_nans_on_both_sides_do_not_hide_what_the_inputs_see() -> None:
     run = run_that_sees(51, inputs=Inputs(np.full((1, 2, 3), np.nan, np.float32)))
     assert run.summary.endswith("NaN on both sides, sees 12 of 63 mistakes (exit 0)")
+
+
+class _ReachedError(UsageError):
+    """The device would be started."""
+
+
+@pytest.mark.parametrize(
+    ("atol", "rtol", "level", "is_refused"),
+    [
+        (0, 2e-6, TraceLevel.HC, True),
+        (0, 2e-6, TraceLevel.GATES, True),
+        (0, 2e-6, TraceLevel.NONE, False),
+        (1e-6, None, TraceLevel.GATES, False),
+        (None, 0, TraceLevel.HC, False),
+        (0, 0, TraceLevel.HC, False),
+        (None, None, TraceLevel.HC, False),
+    ],
+)
+@pytest.mark.parametrize("is_golden", [False, True])
+def test_given_tolerances_are_held_against_keras_at_each_element(
+    atol: float | None, rtol: float | None, level: TraceLevel, is_refused: bool, is_golden: bool
+) -> None:
+    """Some h are near 0, where 2e-6 of them is less than any float32 program is off by; the outputs are not."""
+
+    def device_for(_: object) -> Any:
+        raise _ReachedError("", remedy="")
+
+    spec = seeds.random_lstm(3, 5)
+    softmax = ActivationNode("softmax", 0, Phase.EVERY_STEP, 5, Activation.SOFTMAX)
+    spec = replace(spec, nodes=(*spec.nodes, softmax), outputs=(1,))
+    made = made_run(spec, level=level)
+    assert made.expected is not None
+    assert made.inputs is not None
+    inputs = made.inputs
+    exact = level.of(reference(spec, inputs, gates=True))
+    made.expected = replace(made.expected, tensors=made.got)
+    made.max_abs_to_float64 = distance_to_float64(made.got, exact)
+    oracle = ByReference(made, derived(made.max_abs_to_float64) if is_golden else None)
+    run = validate(made.model_path, lambda _: inputs, device_for, Limits(atol, rtol), oracle, level=level)
+    assert run.error is not None
+    assert (run.error.code == "tolerance_below_oracle") == is_refused, run.error
+    assert isinstance(run.error, _ReachedError) != is_refused

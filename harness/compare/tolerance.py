@@ -93,33 +93,48 @@ def derived(distances: Mapping[str, float]) -> dict[str, Tolerance]:
 
 
 def refuse_below_oracle(
-    tolerances: Mapping[str, Tolerance], expected: Mapping[str, Array], distances: Mapping[str, float]
+    tolerances: Mapping[str, Tolerance], expected: Mapping[str, Array], exact: Mapping[str, Array]
 ) -> None:
-    """Refuse what a person gave if it is less than the oracle itself is off by: exact values would fail.
+    """Refuse what a person gave if somewhere it is less than the oracle itself is off by: exact values would fail.
 
-    No error at all may be asked for: that is equality with Keras, which says itself that it is no tolerance.
+    No error at all may be asked for: that is equality with Keras, which says itself that it is no tolerance. Elements
+    of which only one is NaN or infinite are left out: no tolerance is wide enough for them.
 
     Args:
         tolerances: that are in force, by tensor.
         expected: the oracle's tensors.
-        distances: Keras' distance from float64 on these very inputs, by tensor name.
+        exact: the float64 reference's, on these very inputs.
 
     Raises:
-        UsageError: names the tensor where the two are farthest apart, and the distance.
+        UsageError: names the tensor where Keras is the most times farther off than allowed, and the distance.
     """
+    distances = {name: _finite_errors(expected[name], exact[name]) for name in tolerances}
     below = []
     for name, tolerance in tolerances.items():
-        largest = float(tolerance.allowed(expected[name]).max(initial=0.0))
-        if 0 < largest < distances[name] < np.inf:
-            below.append((distances[name] / largest, name, largest))
+        errors, allowed = distances[name], tolerance.allowed(expected[name])
+        with np.errstate(all="ignore"):
+            shares = np.where(errors > allowed, errors / allowed, 0.0)
+        if (tolerance.atol or tolerance.rtol) and shares.any():
+            worst = shares.argmax()
+            below.append((shares.flat[worst], name, allowed.flat[worst], errors.flat[worst]))
     if below:
-        _, name, largest = max(below)
+        _, name, most, distance = max(below)
+        enough = 2 * max(float(errors.max(initial=0.0)) for errors in distances.values())
+        or_none = "" if enough > 2 * ILL_CONDITIONED else ", or none: it is then derived"
         raise UsageError(
-            f"{largest:.2g} is the most that the given tolerance allows in '{name}', and there Keras' own values are "
-            f"{distances[name]:.2g} from float64 on these inputs: a device that computed exactly would fail.",
+            f"{most:.2g} is the most that the given tolerance allows at an element of '{name}', and there Keras' own "
+            f"value is {distance:.2g} from float64 on these inputs: a device that computed exactly would fail.",
             code="tolerance_below_oracle",
-            remedy=f"Give an --atol of at least {2 * distances[name]:.2g}, or none: it is then derived.",
+            remedy=f"Give an --atol of at least {enough:.2g}{or_none}.",
         )
+
+
+def _finite_errors(expected: Array, exact: Array) -> Float64Array:
+    """How far each element is from float64; 0 where that is infinitely far, and where both are 0 in float32."""
+    with np.errstate(all="ignore"):
+        is_zero = (expected == 0) & (exact.astype(np.float32) == 0)
+    errors = absolute_errors(expected, exact)
+    return np.where(np.isfinite(errors) & ~is_zero, errors, 0.0)
 
 
 def replaced(

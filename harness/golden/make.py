@@ -12,6 +12,7 @@ from harness.model.trace import TraceLevel
 from harness.model.whole import WholeInputs
 from harness.oracle.cache import Oracle
 from harness.oracle.load import LoadedModel
+from harness.oracle.reference import reference
 from harness.protocol.wire import Kernel
 
 
@@ -57,7 +58,8 @@ def make_golden(
     )
     settled = tolerances(distances, atol, rtol)
     if atol is not None or rtol is not None:
-        refuse_below_oracle(settled, expected, distances)
+        exact = reference(loaded.spec, answer.inputs, gates=level >= TraceLevel.GATES)
+        refuse_below_oracle(settled, expected, exact)
     return Golden(
         spec=loaded.spec,
         inputs=answer.inputs,

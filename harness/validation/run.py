@@ -26,6 +26,7 @@ from harness.model.trace import TraceLevel
 from harness.model.whole import WholeInputs
 from harness.oracle.cache import Answer
 from harness.oracle.load import LoadedModel
+from harness.oracle.reference import reference
 from harness.protocol.messages import HelloReply
 from harness.protocol.wire import Kernel
 from harness.validation.batch import run_batch
@@ -177,7 +178,8 @@ def _prepare(
     else:
         run.tolerances = replaced(run.level.of(answer.tolerances), limits.atol, limits.rtol)
     if limits.are_given:
-        refuse_below_oracle(run.tolerances, run.expected.tensors, run.max_abs_to_float64)
+        exact = reference(loaded.spec, run.inputs, gates=run.level >= TraceLevel.GATES)
+        refuse_below_oracle(run.tolerances, run.expected.tensors, exact)
 
 
 def _run_on_device(

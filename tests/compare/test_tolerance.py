@@ -85,18 +85,52 @@ def test_the_guard_band_is_keras_own_distance() -> None:
     np.testing.assert_allclose(wide.guarded(np.zeros(1, np.float32)), 9.7e-6)
 
 
-def test_a_tolerance_below_keras_own_distance_is_refused() -> None:
-    expected = {"h": np.array([[0.5, -1.0]], np.float32), "c": np.ones((1, 2), np.float32)}
-    distances = {"h": 3e-7, "c": 1e-8}
+EXPECTED = {"h": f32([[0.5, -1.0]]), "c": np.ones((1, 2), np.float32)}
+"""Keras is off by 3e-7 in an h of 1, and by 1e-8 in an h of 0.5."""
 
-    def check(atol: float, rtol: float) -> None:
-        refuse_below_oracle(tolerances(distances, atol, rtol), expected, distances)
 
-    check(4e-7, 0)
-    check(0, 4e-7)
-    check(0, 0)  # equality
-    for atol, rtol in ((1e-7, 0.0), (0.0, 1e-7), (1e-7, 1e-7)):
-        with pytest.raises(UsageError, match=r"'h'.*3e-07 from float64") as caught:
-            check(atol, rtol)
-        assert caught.value.code == "tolerance_below_oracle"
-        assert "6e-07" in caught.value.remedy
+def check_given_by_a_person(atol: float | None, rtol: float | None, **changed: tuple[Any, Any]) -> None:
+    """Hold tolerances against EXPECTED, or against other tensors: of each Keras' values and those of float64."""
+    exact = {"h": EXPECTED["h"] + np.array([[1e-8, 3e-7]]), "c": EXPECTED["c"] + 1e-8}
+    expected = {**EXPECTED, **{name: f32(keras) for name, (keras, _) in changed.items()}}
+    exact |= {name: np.array(float64) for name, (_, float64) in changed.items()}
+    refuse_below_oracle(tolerances(distance_to_float64(expected, exact), atol, rtol), expected, exact)
+
+
+@pytest.mark.parametrize(("atol", "rtol"), [(4e-7, 0), (0, 4e-7), (0, 0)])
+def test_a_tolerance_that_exact_values_are_within(atol: float, rtol: float) -> None:
+    """Zero for both is equality."""
+    check_given_by_a_person(atol, rtol)
+
+
+@pytest.mark.parametrize(("atol", "rtol"), [(1e-7, 0.0), (0.0, 1e-7), (1e-7, 1e-7)])
+def test_a_tolerance_below_keras_own_distance_is_refused(atol: float, rtol: float) -> None:
+    with pytest.raises(UsageError, match=r"'h'.*3e-07 from float64") as caught:
+        check_given_by_a_person(atol, rtol)
+    assert caught.value.code == "tolerance_below_oracle"
+    assert "6e-07" in caught.value.remedy
+
+
+def test_each_element_counts_and_not_the_largest_alone() -> None:
+    """The largest allows 2e-6, and Keras is off by 1e-9 where 1.6e-10 are allowed."""
+    with pytest.raises(UsageError, match=r"^1\.6e-10 .*'c'.* 1e-09 from float64") as caught:
+        check_given_by_a_person(0, 2e-6, c=([[1, 8e-5]], [[1, np.float64(np.float32(8e-5)) + 1e-9]]))
+    assert "6e-07, or none" in caught.value.remedy, "what is enough everywhere"
+    with pytest.raises(UsageError, match=r"^0 .*'c'.* 1e-40 from float64"):
+        check_given_by_a_person(0, 2e-6, c=([[1, 0]], [[1, 1e-40]]))
+
+
+def test_what_no_float32_tells_apart_is_no_distance() -> None:
+    """The softmax of a sure classifier is 1e-52 in float64, and 0 in any float32 program."""
+    check_given_by_a_person(0, 2e-6, c=([[1, 0]], [[1, 1e-52]]))
+
+
+def test_given_tolerances_overrule_that_a_model_is_ill_conditioned() -> None:
+    """What is infinitely far off is beyond any tolerance, and is left to the verdict; a number is held against it."""
+    both_nan, one_nan = ([math.nan, 1e30], [math.nan, 1.1e30]), ([math.nan, 1e30, math.inf], [1.0, 1.1e30, 1e300])
+    check_given_by_a_person(None, 0.2, c=both_nan)
+    check_given_by_a_person(None, 0.2, c=one_nan)
+    check_given_by_a_person(1e30, None, c=one_nan)
+    with pytest.raises(UsageError, match=r"'c'.* 1e\+29 from float64") as caught:
+        check_given_by_a_person(1e-2, None, c=one_nan)
+    assert caught.value.remedy == "Give an --atol of at least 2e+29.", "none is derived of such a model"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 from harness.compare.classes import check_labels
 from harness.compare.tolerance import refuse_below_oracle, tolerances
@@ -48,9 +49,9 @@ def make_golden(
     expected, distances = level.of(answer.expected.tensors), level.of(answer.max_abs_to_float64)
     check_labels(expected, answer.inputs.labels)
     origin = Origin(
-        model_file=loaded.path.name,
+        model_file=_shown(loaded.path),
         model_sha256=loaded.sha256,
-        weights_file=None if loaded.weights_path is None else loaded.weights_path.name,
+        weights_file=None if loaded.weights_path is None else _shown(loaded.weights_path),
         weights_sha256=loaded.weights_sha256,
         layer=loaded.layer,
         made_on=made_on,
@@ -70,3 +71,8 @@ def make_golden(
         level=level,
         origin=origin,
     )
+
+
+def _shown(path: Path) -> str:
+    """A file's name with escapes for what no terminal shows: a golden file with it is never read again."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path.name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -79,6 +81,13 @@ def test_made_and_validated(model: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert by_keras["tolerance"] == told["tolerance"], "the same rules, docs/ACCURACY.md"
     assert by_keras["inputs"]["sha256"] == told["inputs"]["sha256"]
     assert by_keras["model"]["sha256"] == told["model"]["sha256"]
+
+
+def test_a_model_may_have_any_name(model: Path, tmp_path: Path) -> None:
+    odd, path = tmp_path / os.fsdecode(b"Pr\xfcf\nling.keras"), tmp_path / "m.golden"
+    shutil.copy(model, odd)
+    assert run(["golden", "make", str(odd), "--batch", "2", "--steps", "3", "--seed", "5", "-o", str(path)]) == 0
+    assert read_golden(path).origin.model_file == "Pr\\udcfcf\\nling.keras"
 
 
 def golden_with(level: TraceLevel, path: Path) -> Path:

@@ -196,12 +196,15 @@ def check_config(
 
 
 def lstm_names(description: Any) -> list[str]:
-    """Names by which the LSTMs of a description can be chosen; none where it has something that is never loaded."""
+    """Names by which the LSTMs of a description can be chosen; none where it has something that is never loaded.
+
+    What is called more than once cannot be chosen: see `one_layer.capture`.
+    """
     parts = list(_layers_inside(description))
-    if any(part.get("class_name") in NEVER for part in parts):
+    if any(part.get("class_name") in NEVER for part, _ in parts):
         return []
     names = []
-    for part in parts:
+    for part in (part for part, is_called_once in parts if is_called_once):
         config = part.get("config")
         inner = config.get("layer") if isinstance(config, dict) else None
         if part.get("class_name") == "LSTM":
@@ -212,14 +215,16 @@ def lstm_names(description: Any) -> list[str]:
     return names
 
 
-def _layers_inside(description: Any) -> Iterator[dict[str, Any]]:
-    """The layers of a model's description and of the models inside it."""
+def _layers_inside(description: Any, is_called_once: bool = True) -> Iterator[tuple[dict[str, Any], bool]]:
+    """The layers of a model's description and of the models inside it, each with whether it is called once."""
     config = description.get("config") if isinstance(description, dict) else None
     layers = config.get("layers") if isinstance(config, dict) else config
     for layer in layers if isinstance(layers, list) else []:
         if isinstance(layer, dict):
-            yield layer
-            yield from _layers_inside(layer) if layer.get("class_name") in (*CONTAINERS, "Model") else ()
+            calls = layer.get("inbound_nodes")  # none in a Sequential
+            is_once = is_called_once and not (isinstance(calls, list) and len(calls) > 1)
+            yield layer, is_once
+            yield from _layers_inside(layer, is_once) if layer.get("class_name") in (*CONTAINERS, "Model") else ()
 
 
 def _name(description: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from harness.model.whole import InputSpec
 from harness.oracle.lowering import lower, model_spec
 from harness.oracle.model_file import ModelFile, check_model_file
 from harness.oracle.npz_model import build_npz_model, read_npz_model
-from harness.oracle.one_layer import chosen_layer, input_specs, layer_spec, lstm_layers
+from harness.oracle.one_layer import chosen_layer, input_specs, layer_spec, lstms_called_once
 from harness.oracle.refusals import offering
 from harness.oracle.runtime import KerasApi, keras_api, quiet
 from harness.oracle.weights_file import WeightsFile, check_weights_file, put_weights
@@ -133,7 +133,7 @@ def from_keras(
     try:
         lowered = lower(keras_model)
     except ModelRefused as refused:
-        raise offering(refused, list(lstm_layers(keras_model))) from None
+        raise offering(refused, lstms_called_once(keras_model)) from None
     return LoadedModel(
         path=path,
         sha256=sha256,

@@ -6,6 +6,7 @@ Any model that Keras can load qualifies, whatever layers are before and behind t
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -57,6 +58,18 @@ def lstm_layers(keras_model: Any) -> dict[str, Any]:
             halves = {"forward": layer.forward_layer, "backward": layer.backward_layer}
             found.update({f"{layer.name}.{half}": of for half, of in halves.items() if class_name(of) == "LSTM"})
     return found
+
+
+def lstms_called_once(keras_model: Any) -> list[str]:
+    """Names of the LSTMs that can be run alone; all of them where the model's calls cannot be followed."""
+    layers = lstm_layers(keras_model)
+    try:
+        called = [step.layer for step in graph_of(keras_model).steps]
+    except ModelRefused:
+        return list(layers)
+    halves = [getattr(layer, half, None) for layer in called for half in ("forward_layer", "backward_layer")]
+    calls = Counter(map(id, [*called, *halves]))
+    return [name for name, layer in layers.items() if calls[id(layer)] < 2]
 
 
 def chosen_layer(keras_model: Any, name: str) -> Any:

@@ -77,7 +77,8 @@ def offering(refused: ModelRefused, lstms: Sequence[str]) -> ModelRefused:
         return ModelRefused(
             refused.message,
             code=refused.code,
-            remedy=f"{refused.remedy} Or validate an LSTM alone, on what Keras itself gives it: {options}",
+            remedy=f"{refused.remedy} Or validate an LSTM alone, on what Keras itself gives it: "
+            f"`hil validate MODEL` with {options}",
         )
     return refused
 

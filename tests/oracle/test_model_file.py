@@ -341,6 +341,18 @@ def test_the_offer_names_the_lstms_of_the_file(tmp_path: Path) -> None:
     assert "--layer" not in refusal(keras_file(tmp_path, sequential(layer("GRU")))).remedy
 
 
+def test_the_offer_leaves_out_what_is_called_twice(tmp_path: Path) -> None:
+    def named(name: str, calls: int, inner: Any) -> Any:
+        return {**inner, "config": {**inner["config"], "name": name}, "inbound_nodes": [{}] * calls}
+
+    lstm = layer("LSTM", units=2)
+    both = layer("Bidirectional", layer=lstm)
+    inside = sequential(named("inside", 1, lstm))
+    parts = [named("once", 1, lstm), named("twice", 2, lstm), named("both", 2, both), named("model", 2, inside)]
+    remedy = refusal(keras_file(tmp_path, sequential(layer("GRU"), *parts))).remedy
+    assert remedy.endswith("`hil validate MODEL` with --layer once"), "hil fit offers it too, and has no such option"
+
+
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "p.keras"
     os.mkfifo(pipe)

@@ -142,6 +142,19 @@ def test_a_refusal_offers_the_lstms_by_name(path: Path, tmp_path: Path) -> None:
     assert "--layer of_x or --layer of_y" in caught.value.remedy
 
 
+def test_what_is_called_twice_is_not_offered() -> None:
+    keras = import_keras()
+    x, other = keras.Input((4, 2), name="x"), keras.Input((4, 2), name="other")
+    shared = keras.layers.LSTM(2, return_sequences=True, name="shared")
+    both = keras.layers.Bidirectional(keras.layers.LSTM(2), name="both")
+    inner = keras.Sequential([keras.Input((4, 2)), keras.layers.LSTM(2, name="inside")], name="inner")
+    outputs = [call(shared(read)) for call in (both, inner) for read in (x, other)]
+    once = keras.layers.LSTM(2, name="once")(x)
+    with pytest.raises(ModelRefused, match="bear the name") as caught:
+        from_keras(keras.Model([x, other], [*outputs, once], name="sharing"))
+    assert caught.value.remedy.endswith("`hil validate MODEL` with --layer once")
+
+
 def test_names_that_are_no_lstm(path: Path) -> None:
     for name in ("embedding", "nothing", "both"):
         with pytest.raises(ModelRefused) as caught:

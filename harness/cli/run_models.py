@@ -131,8 +131,8 @@ def _follow(
         with closing(events):  # type: ignore[type-var]
             for event in events:
                 if isinstance(event, Started):
+                    begun.add(event.place)  # first: who has seen the old record go is to find another one
                     files.forget_old(models[event.place])
-                    begun.add(event.place)
                     progress.progressed(event.place, 0.0)
                 elif isinstance(event, Progressed):
                     progress.progressed(event.place, event.share)

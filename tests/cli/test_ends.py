@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from harness.cli.app import run
+from harness.cli.run_files import Files
 from harness.device import Device
 from harness.errors import DeviceError, HilError
 from harness.protocol.messages import Echo
@@ -138,6 +139,22 @@ def test_an_interrupted_run_leaves_an_error_record(model: Path, tmp_path: Path, 
     assert output.splitlines()[-1] == f"ERROR {model.name}: interrupted (exit {code})"
     assert json.loads(record.read_text())["exit_code"] == code
     assert verdict_in(record) == "ERROR"
+
+
+def test_an_end_right_after_the_old_record_went_leaves_one_too(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_old = Files.forget_old
+
+    def interrupted(self: Files, model: Path) -> None:
+        forget_old(self, model)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Files, "forget_old", interrupted)
+    record = tmp_path / "r.json"
+    record.write_text('{"verdict": "PASS"}')
+    assert run(["validate", str(model), "--native", "--json", str(record)]) == 130
+    assert json.loads(record.read_text())["error"]["code"] == "interrupted"
 
 
 def test_a_reader_that_goes_away_is_no_verdict(model: Path) -> None:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +130,6 @@ def test_an_interrupted_run_leaves_an_error_record(model: Path, tmp_path: Path, 
     arguments = ["validate", str(model), "--native", "--batch", "20000", "--steps", "50", "--json", str(record)]
     process = subprocess.Popen([*HIL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert wait_until(lambda: not record.exists())  # the old record goes when the run begins
-    time.sleep(0.3)
     process.send_signal(number)
     output, complaints = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +153,6 @@ def test_an_interrupted_run_has_a_report(model: Path, tmp_path: Path) -> None:
         [sys.executable, "-m", "harness", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     assert wait_until(lambda: not page.exists())
-    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     _, complaints = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130

@@ -24,7 +24,7 @@ from harness.renode.find import find_renode
 from harness.targets.lock import BoardLock
 from keras_models import save_spec
 from marked_processes import Mark, is_running, listeners, listening_on
-from patience import wait_until
+from patience import PATIENCE_S, wait_until
 from pty_line import QemuOnPty
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at processes in /proc")
@@ -104,9 +104,10 @@ def test_all_processes_end_with_us_and_none_listens_but_on_loopback(
         for address in listening_on(mark.processes()):
             assert ipaddress.ip_address(address).is_loopback, f"{address}: {mark.processes()}"
         hil.send_signal(number)
-        assert hil.wait(60) == (130 if number == signal.SIGINT else -9 if number == signal.SIGKILL else 128 + number)
+        ended = hil.wait(PATIENCE_S)
+        assert ended == (130 if number == signal.SIGINT else -9 if number == signal.SIGKILL else 128 + number)
         # Python's own resource tracker, and a Renode whose launcher was killed, end when they see that we have.
-        assert wait_until(lambda: not mark.processes(), 30), mark.processes()
+        assert wait_until(lambda: not mark.processes()), mark.processes()
     if number != signal.SIGKILL:
         assert "Traceback" not in (tmp_path / "log").read_text()
     if "--port" in kind.options:
@@ -158,8 +159,8 @@ def test_a_build_ends_with_us(tmp_path: Path, number: signal.Signals) -> None:
         compiling = wait_until(lambda: any("cc1" in name for name in mark.processes().values()))
         assert compiling
         builder.send_signal(number)
-        builder.wait(30)
-        assert wait_until(lambda: not mark.processes(), 30), mark.processes()
+        builder.wait(PATIENCE_S)
+        assert wait_until(lambda: not mark.processes()), mark.processes()
         assert not list((tmp_path / "build").rglob("firmware.elf")), "it was not built to its end"
     finally:
         builder.kill()

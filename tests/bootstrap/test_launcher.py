@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -111,14 +110,12 @@ def test_failed_pip_leaves_no_stamp_and_the_next_start_repairs(project: Project)
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)])
 def test_interrupted_set_up_takes_pip_along_and_is_repaired(project: Project, number: int, code: int) -> None:
-    project.note(".pip_is_slow", "60")
-    started = time.monotonic()
+    project.note(".pip_is_slow", f"{2 * PATIENCE_S:.0f}")
     with project.popen() as process:
         wait_for(project.home / ".calls", "pip")
         process.send_signal(number)
         _, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
-    assert time.monotonic() - started < 30
     assert "Traceback" not in stderr
     if number == signal.SIGINT:
         assert stderr.splitlines()[-1] == "hil: interrupted; the next start repairs what is unfinished."

@@ -19,6 +19,7 @@ from harness.findings import found
 from harness.protocol.messages import HelloReply
 from harness.protocol.wire import PROTOCOL_MAJOR
 from harness.transport.serial_port import SerialPort
+from patience import PATIENCE_S
 from pty_line import PtyDevice
 
 Put = Callable[..., str]
@@ -83,11 +84,11 @@ def put() -> Iterator[Put]:
 
 
 def finding_at(url: str, baud: int = 115200) -> HilError:
-    """What is found there, in a time that a person waits for; the port was given back."""
+    """What is found there; the port was given back. Times that a person waits for are looked at on a played port."""
     start_s = time.monotonic()
     with pytest.raises(HilError) as error:
         examine(url, baud, SerialPort)
-    assert time.monotonic() - start_s < 10
+    assert time.monotonic() - start_s < PATIENCE_S
     return error.value
 
 

@@ -91,7 +91,8 @@ def bisect(
         this_step = _step(oracle, here.index)
         stages = stages_of(oracle, this_step, runner.values(probes(*this_step)), place.unit)
     if is_beyond:
-        cause = _cause(oracle, device, here, forced[place.step], tolerances)
+        is_right = not any(stage.is_wrong for stage in stages)
+        cause = _cause(oracle, device, here, forced[place.step], tolerances, parts_are_right=is_right)
     return Bisection(
         with_gate(place, stages),
         cause,
@@ -161,7 +162,13 @@ def _error(layer: LayerSteps, index: tuple[int, ...], values: _States) -> float:
 
 
 def _cause(
-    oracle: LayerSteps, device: LayerSteps, place: Place, forced: _States, tolerances: Mapping[str, Tolerance]
+    oracle: LayerSteps,
+    device: LayerSteps,
+    place: Place,
+    forced: _States,
+    tolerances: Mapping[str, Tolerance],
+    *,
+    parts_are_right: bool,
 ) -> str:
     """Why a step is beyond tolerance, given what the device makes of it from the oracle's h and c."""
     name = oracle.node.name
@@ -170,7 +177,7 @@ def _cause(
         expected = getattr(oracle, ending)[place.index].astype(np.float32)
         allowed = tolerances[f"{name}.{ending}"].allowed(expected)
         if not (absolute_errors(expected, values) <= allowed).all():
-            return "local"
+            return "rounding" if parts_are_right else "local"
         worst_allowed = max(worst_allowed, float(allowed.max()))
     return "state" if _began_with_another_state(device, place, worst_allowed) else "accumulated"
 

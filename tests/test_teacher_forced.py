@@ -132,6 +132,20 @@ def test_each_step_of_the_worst_sequence_is_as_right_as_it_can_be(
     assert len(run.bisection.steps) - len(alone) in (masks, masks + bool(masks))
 
 
+@pytest.mark.parametrize("spec", [lambda: seeds.random_lstm(3, 5), networks.backwards_stack])
+def test_what_is_beyond_equality_by_rounding_is_no_mistake(bench: Workbench, spec: Callable[[], ModelSpec]) -> None:
+    made = made_run(spec())
+    assert made.inputs is not None
+    inputs, oracle = made.inputs, ByReference(made)
+    run = validate(made.model_path, lambda _: inputs, bench.device_for, Limits(0, 0), oracle)
+    assert run.verdict == "FAIL"
+    assert run.bisection is not None
+    assert run.bisection.cause == "rounding"
+    where, parts = run.bisection.lines
+    assert where.endswith("that step alone is beyond it too, but by no more than rounding")
+    assert parts.startswith("each part of that step is right: off by ")
+
+
 def test_the_model_is_in_force_again(bench: Workbench) -> None:
     """Whoever goes on with the device, as a test with both fixtures, computes with what was validated."""
     run = validated(bench, seeds.random_lstm(3, 5))

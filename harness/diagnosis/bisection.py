@@ -8,6 +8,7 @@ from harness.compare.verdict import Json, element_text, json_number
 
 _TEXTS = {
     "local": "from Keras' h and c that step alone is wrong too, so the error is made there",
+    "rounding": "from Keras' h and c that step alone is beyond it too, but by no more than rounding",
     "accumulated": "from Keras' h and c that step alone is right, so errors of the steps before grew",
     "state": "that step alone is right, so it did not begin with the state that it should",
     "mask": "that step is masked, and its state should be that of the step before",
@@ -112,8 +113,9 @@ class Bisection:
 
     Attributes:
         first: the first element beyond tolerance in the order of computation; if all are within, the nearest to it.
-        cause: "local" (the step is wrong also from the oracle's h and c), "accumulated" (it is right by itself: errors
-            of steps before grew), "state" (it is right by itself, and did not begin with what the step before gave),
+        cause: "local" (the step is wrong also from the oracle's h and c), "rounding" (it is beyond tolerance also from
+            them, and each part of it is right by float64), "accumulated" (it is right by itself: errors of steps
+            before grew), "state" (it is right by itself, and did not begin with what the step before gave),
             "mask" (the step is masked, and something was computed), "behind" (all LSTMs are right: what comes behind
             them is not), "unknown" (h and c of every step were not fetched), "none" (all is within tolerance).
         steps: the errors of each step of that sequence and layer.

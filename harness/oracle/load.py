@@ -15,7 +15,7 @@ from harness.model.nodes import GATES, LstmNode
 from harness.model.spec import ModelSpec
 from harness.model.whole import InputSpec
 from harness.oracle.lowering import lower, model_spec
-from harness.oracle.model_file import ModelFile, check_model_file
+from harness.oracle.model_file import ModelFile, check_model_file, is_of_the_machine
 from harness.oracle.npz_model import build_npz_model, read_npz_model
 from harness.oracle.one_layer import chosen_layer, input_specs, layer_spec, lstms_called_once
 from harness.oracle.refusals import offering
@@ -75,6 +75,8 @@ def load_model(path: str | os.PathLike[str], weights: Path | None = None, layer:
             keras_model, notes = _keras_model(keras, file)
     # The container and the class names are known to be good; what Keras still dislikes is in the file.
     except Exception as error:
+        if is_of_the_machine(error):
+            raise
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelRefused(
             f"{keras.name} {keras.version} cannot load {path}: {reason}",

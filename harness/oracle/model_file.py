@@ -10,6 +10,7 @@ arrays reach them: the rest is refused by name and before TensorFlow is loaded.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -36,6 +37,11 @@ MAX_FILE_BYTES = 256 << 20
 """Largest file, also unpacked, so that none can fill the memory. The device holds 512 KB."""
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
+
+_OF_THE_MACHINE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
+)
+"""Errors that no file is the cause of: no room, nothing can be written there, too many files or processes at a time."""
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -76,6 +82,7 @@ def check_model_file(path: Path, *, any_layer: bool = False) -> ModelFile:
 
     Raises:
         ModelRefused: there is no such file, it holds no model, or something that is not run.
+        OSError: this machine lacks what it takes to check it.
     """
     if path.suffix not in (".keras", *HDF5_SUFFIXES, ".npz"):
         raise ModelRefused(
@@ -91,6 +98,8 @@ def check_model_file(path: Path, *, any_layer: bool = False) -> ModelFile:
         raise
     # Whatever zipfile, json and libhdf5 find wrong with a file is the file's fault: zlib.error, EOFError, ...
     except Exception as error:
+        if is_of_the_machine(error):
+            raise
         is_npz = path.suffix == ".npz"
         raise ModelRefused(
             f"{path} {'cannot be read as .npz' if is_npz else 'is no complete model'}: {_reason(error)}.",
@@ -117,6 +126,7 @@ def read_bounded(path: Path, most_bytes: int, *, code: str, remedy: str) -> byte
 
     Raises:
         ModelRefused: it is not there, cannot be read, is no regular file, or is too large.
+        OSError: this machine has too many files open.
     """
     try:
         refuse_pipe(path)
@@ -125,6 +135,8 @@ def read_bounded(path: Path, most_bytes: int, *, code: str, remedy: str) -> byte
     except FileNotFoundError:
         raise ModelRefused(f"There is no file {path}.", code="model_not_found", remedy="Check the path.") from None
     except OSError as error:
+        if is_of_the_machine(error):
+            raise
         raise ModelRefused(
             f"{path} cannot be read: {error.strerror}.",
             code="model_unreadable",
@@ -133,6 +145,11 @@ def read_bounded(path: Path, most_bytes: int, *, code: str, remedy: str) -> byte
     if len(content) > most_bytes:
         raise ModelRefused(f"{path} has more than {most_bytes} bytes.", code=code, remedy=remedy)
     return content
+
+
+def is_of_the_machine(error: Exception) -> bool:
+    """Whether an error while a file was read, checked or loaded says nothing of that file."""
+    return isinstance(error, OSError) and error.errno in _OF_THE_MACHINE
 
 
 def read_hdf5_bytes(content: bytes) -> Hdf5Content:

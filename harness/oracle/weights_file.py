@@ -10,7 +10,14 @@ from typing import Any
 
 from harness.errors import ModelRefused
 from harness.oracle.hdf5_file import BadHdf5, Hdf5Content
-from harness.oracle.model_file import HDF5_SUFFIXES, is_weights_file, read_file, read_hdf5_bytes, temporary
+from harness.oracle.model_file import (
+    HDF5_SUFFIXES,
+    is_of_the_machine,
+    is_weights_file,
+    read_file,
+    read_hdf5_bytes,
+    temporary,
+)
 from harness.oracle.runtime import KerasApi
 
 _SAVE_AGAIN = "Write it with model.save_weights('model.weights.h5')."
@@ -97,6 +104,8 @@ def put_weights(keras: KerasApi, keras_model: Any, file: WeightsFile) -> None:
         with temporary(file.content, f"model{suffix}") as copy:
             keras_model.load_weights(copy)
     except Exception as error:
+        if is_of_the_machine(error):
+            raise
         reason = " ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
         raise ModelRefused(
             f"{keras.name} {keras.version} cannot load the weights in {file.path}: {reason[:300]}",

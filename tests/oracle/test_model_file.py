@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -339,6 +340,22 @@ def test_the_offer_names_the_lstms_of_the_file(tmp_path: Path) -> None:
     hidden = keras_file(tmp_path, sequential(layer("GRU"), layer("LSTM", units=2), sequential(layer("Lambda"))))
     assert "--layer" not in refusal(hidden).remedy
     assert "--layer" not in refusal(keras_file(tmp_path, sequential(layer("GRU")))).remedy
+
+
+@pytest.mark.parametrize("number", [errno.EFBIG, errno.EMFILE, errno.ENOSPC])
+def test_what_the_machine_lacks_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    path = keras_file(tmp_path, sequential(layer("LSTM", units=3)))
+    monkeypatch.setattr(Path, "write_bytes", no_room)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        check_model_file(path)
+    monkeypatch.setattr(Path, "open", no_room)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        check_model_file(path)
 
 
 def test_the_offer_leaves_out_what_is_called_twice(tmp_path: Path) -> None:

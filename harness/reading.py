@@ -1,4 +1,4 @@
-"""What may be opened to be read: a pipe by the name of a file would be waited for, without end."""
+"""Files that are read: which may be opened, since a pipe would be waited for without end, and how they are named."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def refuse_pipe(path: Path) -> None:
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "it is no regular file")
+
+
+def shown_name(path: Path) -> str:
+    """A file's name with escapes for what no terminal shows: files that keep names refuse such characters."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in path.name)

@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "teacher_forced": {"compare", "device", "diagnosis", "inference", "loading", "model"},
     "baseline": {"errors", "reading"},
     "changes": {"compare", "errors", "model", "reading"},
-    "golden": {"compare", "errors", "model", "oracle", "protocol"},
+    "golden": {"compare", "errors", "model", "oracle", "protocol", "reading"},
     "validation": {
         "baseline",
         "compare",
@@ -85,6 +85,7 @@ ALLOWED: dict[str, set[str]] = {
         "model",
         "oracle",
         "protocol",
+        "reading",
         "spread",
         "targets",
         "ticks",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -247,6 +248,15 @@ def test_a_model_and_its_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[
     path.write_text(json.dumps(content))
     assert run(validate) == 1
     assert "worse   v1.golden by packed on native, trace gates: max_abs_error output" in capsys.readouterr().out
+
+
+def test_a_model_may_have_any_name(tmp_path: Path) -> None:
+    if missing := missing_parts(("gcc", "libc6-dev")):
+        pytest.skip(f"native: {missing[0].name} is not installed")
+    path, odd = tmp_path / "b.json", tmp_path / os.fsdecode(b"Pr\xfcf.golden")
+    shutil.copy(GOLDEN, odd)
+    assert run(["validate", str(odd), "--native", "--trace", "none", "--baseline", str(path), "--update-baseline"]) == 0
+    assert [str(key).split()[0] for key in read_baseline(path).entries] == ["Pr\\udcfcf.golden"]
 
 
 def test_a_model_that_is_worse_fails_in_all_that_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 from harness.compare.classes import check_labels
 from harness.compare.tolerance import refuse_below_oracle, tolerances
@@ -15,6 +14,7 @@ from harness.oracle.cache import Oracle
 from harness.oracle.load import LoadedModel
 from harness.oracle.reference import reference
 from harness.protocol.wire import Kernel
+from harness.reading import shown_name
 
 
 def make_golden(
@@ -49,9 +49,9 @@ def make_golden(
     expected, distances = level.of(answer.expected.tensors), level.of(answer.max_abs_to_float64)
     check_labels(expected, answer.inputs.labels)
     origin = Origin(
-        model_file=_shown(loaded.path),
+        model_file=shown_name(loaded.path),
         model_sha256=loaded.sha256,
-        weights_file=None if loaded.weights_path is None else _shown(loaded.weights_path),
+        weights_file=None if loaded.weights_path is None else shown_name(loaded.weights_path),
         weights_sha256=loaded.weights_sha256,
         layer=loaded.layer,
         made_on=made_on,
@@ -71,8 +71,3 @@ def make_golden(
         level=level,
         origin=origin,
     )
-
-
-def _shown(path: Path) -> str:
-    """A file's name with escapes for what no terminal shows: a golden file with it is never read again."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path.name)

@@ -12,6 +12,7 @@ from harness.findings.writing import writing
 from harness.model.arrays import sha256_of
 from harness.model.trace import TraceLevel
 from harness.oracle.reference import reference
+from harness.reading import shown_name
 from harness.report.record import replacing
 from harness.targets.choice import TargetChoice
 from harness.ticks import tick_unit
@@ -33,7 +34,8 @@ def model_entry(run: Validation, target: TargetChoice) -> tuple[ModelKey, Entry]
     if run.step_ticks is not None and run.step_ticks.step is not None:
         unit = tick_unit(run.hello, {"counts_instructions": True})  # or else it would not have been counted
         figures[f"{unit}_per_step"] = run.step_ticks.step.median
-    name = run.model_path.name if run.layer is None else f"{run.model_path.name} {run.layer}"
+    file = shown_name(run.model_path)
+    name = file if run.layer is None else f"{file} {run.layer}"
     where = run.hello.board if target.kind == "board" and run.hello.board else target.kind
     key = ModelKey(where, name, image.kernel.name.lower(), run.level.name.lower())
     return key, Entry(run.hello.compiler, figures, _values_of(run), _mask_of(run))

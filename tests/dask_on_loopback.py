@@ -21,7 +21,7 @@ class Dask:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._file = folder / "scheduler.json"
         self._workers: dict[str, ChildProcess] = {}
         options = [
@@ -41,7 +41,7 @@ class Dask:
     def add_worker(self, name: str, environment: Mapping[str, str] | None = None, threads: int = 1) -> None:
         """Start a worker, without dask's nanny: one that is killed stays away."""
         options = ["--host", "127.0.0.1", "--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--name", name]
-        options += ["--local-directory", str(self._folder), self.address]
+        options += ["--local-directory", str(self.folder), self.address]
         self._workers[name] = self._start(name, "worker", options, environment)
 
     def wait_for_workers(self, count: int) -> None:
@@ -84,4 +84,4 @@ class Dask:
     ) -> ChildProcess:
         # The script and not `-m`, which would look for modules in this folder first.
         argv = [str(Path(sys.executable).with_name("dask")), kind, *options]
-        return ChildProcess(argv, self._folder / f"{name}.log", env={**os.environ, **(environment or {})})
+        return ChildProcess(argv, self.folder / f"{name}.log", env={**os.environ, **(environment or {})})

@@ -70,9 +70,14 @@ class Keys:
 
     def still(self, before: str | None, files: ModelFiles, outcome: Outcome) -> str | None:
         """The key of a run that has ended: what it was before, where the oracle was asked on a machine like this."""
-        if before is None or outcome.oracle_environment != oracle_environment():
+        if before is None or not outcome.oracle_environment or self.asked_elsewhere(outcome):
             return None
         return before if self.of(files) == before else None
+
+    @staticmethod
+    def asked_elsewhere(outcome: Outcome) -> bool:
+        """Whether the oracle was asked where it depends on something else than here: its answers give no key."""
+        return outcome.oracle_environment not in ("", oracle_environment())
 
     @cached_property
     def _of_all(self) -> dict[str, Any]:

@@ -71,10 +71,13 @@ def run_models(
     keys_before = [keys.of(job) if files.json.is_used else None for job in jobs]
     runs: dict[int, Validation] = {}
     boards: dict[int, str] = {}
+    elsewhere: set[int] = set()
 
     def conclude(place: int, outcome: Outcome) -> None:
         before_record(outcome.run)
         key = keys.still(keys_before[place], jobs[place], outcome)
+        if keys_before[place] is not None and keys.asked_elsewhere(outcome):
+            elsewhere.add(place)
         _conclude(console, outcome, settings, files, recording, key)
         tell_of_run(outcome.run, verbose=verbose)
         _print_more(outcome.run, before_verdict)
@@ -87,6 +90,7 @@ def run_models(
     with RunsProgress(console, len(jobs), workers) as progress:
         events = events_of(jobs, settings, recording, workers, progress, cluster)
         _follow(console, events, [job.model for job in jobs], settings, files, progress, conclude)
+    _tell_of_elsewhere(console, len(elsewhere), len(models))
     print_files(console, files.write_index([runs[place] for place in left]))
     if recording is not None:
         is_kept = files.record is not None or any(map(keeps_link_record, runs.values()))
@@ -97,6 +101,14 @@ def run_models(
     else:
         print_verdict(console, runs[0])
     return ends
+
+
+def _tell_of_elsewhere(console: Console, count: int, of: int) -> None:
+    if count:
+        console.print(
+            f"note    --resume will run {count} of {of} again: the oracle of their workers is not like the one here"
+            " (versions, variables as OMP_NUM_THREADS, processor); dask's nanny sets such: start them with --no-nanny"
+        )
 
 
 def _end_recording(console: Console, recording: Recording, *, is_kept: bool) -> None:

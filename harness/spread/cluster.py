@@ -202,5 +202,5 @@ class _Cluster(Generic[Job, Result]):
         return TargetUnavailable(
             f"the dask scheduler at {address} has no worker that runs hil {self._identity()}{left_out}",
             code="no_dask_worker",
-            remedy=f"start workers with the same lstm-hil installed: `dask worker {address} --nthreads 1`",
+            remedy=f"start workers with the same lstm-hil installed: `dask worker {address} --nthreads 1 --no-nanny`",
         )

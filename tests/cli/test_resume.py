@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.cli import session
 from harness.cli.app import run
 from harness.cli.resume import Keys
-from harness.cli.session import ModelFiles, Settings
+from harness.cli.session import ModelFiles, Outcome, Settings
 from harness.targets.choice import TargetChoice
 from harness.validation import Limits
 
@@ -185,6 +186,26 @@ def test_another_oracle_or_program_is_another_run(project: Project, monkeypatch:
     with monkeypatch.context() as changed:
         changed.setattr(resume, "program_identity", lambda: "0.0.9 (abc)")
         assert project.validate() == (0, {"w0", "w1"})
+
+
+def test_what_a_worker_under_dasks_nanny_did_is_run_again_and_that_is_said(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def oracle_environment_there() -> str:
+        with pytest.MonkeyPatch.context() as nanny:
+            for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+                nanny.setenv(name, "1")
+            return session.oracle_environment()
+
+    assert "--no-nanny" not in project.output
+    with monkeypatch.context() as worker:
+        worker.setattr(
+            "harness.cli.session.Outcome", lambda run, target, _: Outcome(run, target, oracle_environment_there())
+        )
+        assert project.validate("--native") == (0, {"w0", "w1"})
+    assert "note    --resume will run 2 of 2 again" in project.output
+    assert "--no-nanny" in project.output
+    assert project.validate() == (0, {"w0", "w1"})
 
 
 def test_every_file_counts(tmp_path: Path) -> None:

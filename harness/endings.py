@@ -1,21 +1,28 @@
 """Signals that end a program in order: an exception where it stands, so that whoever has started something ends it.
 
 Python drops an exception that comes in the middle of `__del__`, of a weak reference's callback or of a fork, and prints
-a traceback instead. Then the signal comes once more, a moment later.
+a traceback instead. Then the signal comes once more, a moment later. What Cython has compiled drops one that comes
+while it is imported, and prints nothing. So in the middle of an import a signal raises nothing yet.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from types import FrameType
+from typing import Any
 
 _ONCE_MORE_S = 0.05
-"""What drops exceptions is over within microseconds."""
+"""What drops exceptions is over within microseconds; an import of many modules takes a second or two."""
+
+_IMPORT_LIMIT_S = 10.0
+"""An import that hangs is broken off all the same."""
 
 _SIGNAL_STATUS = 128
 """A shell's: a program that a signal ended has this and the signal's number as its status."""
@@ -24,6 +31,8 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _drop = sys.unraisablehook
 _once: dict[int, bool] = {}
+_put_off_s: dict[int, float] = {}
+"""Since when a signal waits for the end of an import."""
 
 
 def end_in_order(number: signal.Signals, *, once: bool = False) -> None:
@@ -59,12 +68,35 @@ def signals_wait() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
-def _end(number: int, _: object) -> NoReturn:
+def _end(number: int, frame: FrameType | None) -> None:
+    if _in_import(frame):
+        since_s = _put_off_s.setdefault(number, time.monotonic())
+        if time.monotonic() - since_s < _IMPORT_LIMIT_S:
+            _send_again(number)
+            return
+    _put_off_s.pop(number, None)
     if _once[number]:
         signal.signal(number, signal.SIG_IGN)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(_SIGNAL_STATUS + number)
+
+
+def _in_import(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send_again(number: int) -> None:
+    def send() -> None:
+        time.sleep(_ONCE_MORE_S)
+        os.kill(os.getpid(), number)
+
+    # Not by `threading`: whoever was interrupted may be starting a thread, and hold the lock that this would wait for.
+    _thread.start_new_thread(send, ())
 
 
 def _on_dropped(dropped: Any) -> None:
@@ -74,9 +106,7 @@ def _on_dropped(dropped: Any) -> None:
         return
     if number in _once:
         signal.signal(number, _end)
-    again = threading.Timer(_ONCE_MORE_S, os.kill, (os.getpid(), number))
-    again.daemon = True
-    again.start()
+    _send_again(number)
 
 
 def _number_of(error: BaseException | None) -> int | None:

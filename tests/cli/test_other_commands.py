@@ -43,7 +43,8 @@ def test_info_as_json(hil_kind: str, hil_workbench: object, capsys: pytest.Captu
     assert info["target"]["runs_on"] == hil_kind
     assert info["target"]["arena_bytes"] >= 100 * 1024
     assert info["model"]["crc32"] is None
-    assert info["link"]["crc_errors"] == 0
+    # A HELLO that comes while the chip starts is cut where its USART is switched on: one bad frame, and it is repeated.
+    assert info["link"]["crc_errors"] <= (0 if hil_kind == "native" else 1)
     if hil_kind == "qemu":
         assert info["target"]["clock_source"] == "hsi", "QEMU has no clock tree, and the firmware must say so"
     assert (info["fpscr"] is None) == (hil_kind == "native")

@@ -1,4 +1,4 @@
-"""Files that are read: which may be opened, since a pipe would be waited for without end, and how they are named."""
+"""Files that are read: which may be opened, since a pipe would be waited for without end, and what is shown of them."""
 
 from __future__ import annotations
 
@@ -18,4 +18,9 @@ def refuse_pipe(path: Path) -> None:
 
 def shown_name(path: Path) -> str:
     """A file's name with escapes for what no terminal shows: files that keep names refuse such characters."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in path.name)
+    return printable(path.name)
+
+
+def printable(text: str) -> str:
+    """The same, with what a terminal would obey or cannot show as an escape."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.transport.link_record import printable
+from harness.reading import printable
 
 if TYPE_CHECKING:
     from harness.replay.host import Conclusion

@@ -15,8 +15,9 @@ from harness.protocol.logs import level_name, log_text
 from harness.protocol.messages import EVENTS, REQUESTS, Fault, HelloReply, Log, Message, ReadFaultReply, Request
 from harness.protocol.records import Width
 from harness.protocol.wire import FRAME_DELIMITER, REPLY_BIT, WINDOW, MessageType
+from harness.reading import printable
 from harness.replay.transport import failure_of
-from harness.transport.link_record import Entry, EntryKind, printable
+from harness.transport.link_record import Entry, EntryKind
 
 REQUEST_OF_TYPE: dict[int, type[Request[Any]]] = {kind.TYPE: kind for kind in REQUESTS}
 _REPLY_OF_TYPE: dict[int, type[Message]] = {

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.errors import UsageError
-from harness.reading import refuse_pipe
+from harness.reading import printable, refuse_pipe
 
 FORMAT = "lstm-hil/link-record/1"
 """Name and version; the version goes up when an old reader would misread a new file."""
@@ -188,8 +188,3 @@ class LinkRecord:
             code=code,
             remedy="copy the file again from where it was written; as it is, it holds no more",
         )
-
-
-def printable(text: str) -> str:
-    """The same, with what a terminal would obey shown as an escape."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

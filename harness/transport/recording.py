@@ -18,8 +18,9 @@ from typing import Any
 from harness import __version__
 from harness.errors import HilError
 from harness.findings.writing import not_written
+from harness.reading import printable
 from harness.transport.base import Transport, baud_of, set_baud
-from harness.transport.link_record import MAX_DATA_BYTES, OVERHEAD_BYTES, EntryKind, header_line, packed, printable
+from harness.transport.link_record import MAX_DATA_BYTES, OVERHEAD_BYTES, EntryKind, header_line, packed
 
 LIMIT_BYTES = 256 * 2**20
 """Where a recording stops by itself: six hours of a full line at 115200 baud, and nobody's disk. What is kept is the

@@ -1,11 +1,25 @@
-"""Shared by all tests: `pytester`, with which the plugin's own tests run pytest inside pytest, and a limit of time.
+"""Shared by all tests: `pytester`, with which the plugin's own tests run pytest inside pytest, and limits of time.
 
 No option and no plugin of ours belongs here: the plugin arrives by its entry point, and a second one would stop pytest.
 """
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
+
+if find_spec("hypothesis"):  # where only what a bench needs is installed, tests/hil runs without it
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "repeatable",
+        derandomize=True,  # a verdict about a commit must be the same tomorrow
+        deadline=None,  # a busy machine is nobody's mistake, and TEST_LIMIT_S ends what hangs
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.register_profile("search", settings.get_profile("repeatable"), derandomize=False)
+    settings.load_profile("repeatable")
 
 pytest_plugins = ["pytester"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import networks
@@ -60,7 +60,7 @@ def test_a_file_that_is_cut(length: int) -> None:
 
 
 @given(st.integers(0, len(SMALL) - 1), st.integers(1, 255))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_changed_byte_is_refused_or_is_none_of_the_golden(place: int, change: int) -> None:
     content = bytearray(SMALL)
     content[place] ^= change
@@ -95,7 +95,7 @@ PLACES = [place for place in places(OLD_HEAD) if place]
 @example(("model", "spec", "steps"), 1 << 62)
 @example(("tensors", "output", "atol"), -1.0)
 @example(("tensors", "output", "max_abs_to_float64"), "NaN")
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 def test_any_head_with_right_hashes_is_a_golden_or_a_typed_error(place: tuple[Any, ...], value: Any) -> None:
     head = copy.deepcopy(OLD_HEAD)
     parent = head
@@ -106,7 +106,7 @@ def test_any_head_with_right_hashes_is_a_golden_or_a_typed_error(place: tuple[An
 
 
 @given(st.sampled_from(PLACES))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_head_that_lacks_something(place: tuple[Any, ...]) -> None:
     head = copy.deepcopy(OLD_HEAD)
     parent = head
@@ -121,7 +121,7 @@ def test_a_head_that_lacks_something(place: tuple[Any, ...]) -> None:
     st.sampled_from(["<f4", ">f4", "<f8", "<f2", "|b1", "<i8", "<U3", "V4"]),
     st.lists(st.integers(0, 4), max_size=4),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_array_with_right_hashes(name: str, dtype: str, shape: list[int]) -> None:
     head, array = head_of(SMALL), np.zeros(shape, dtype=dtype)
     head["arrays"][name.removesuffix(".npy")].update(dtype=array.dtype.str, shape=shape)

@@ -275,7 +275,7 @@ def checked(good: Path, content: bytes) -> None:
         assert check_model_file(path).content == content
 
 
-fuzzing = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzzing = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @fuzzing

@@ -145,7 +145,7 @@ def test_without_tf_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "pip install tf_keras" in caught.value.remedy
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(flips=st.lists(st.integers(0, 8 * 10_000 - 1), min_size=1, max_size=3))
 def test_no_damage_is_more_than_a_refusal(tmp_path: Path, flips: list[int]) -> None:
     content = bytearray(keras_2_file(tmp_path / "good.h5").read_bytes())

@@ -253,7 +253,7 @@ def test_an_activation_that_keras_does_not_have(tmp_path: Path) -> None:
     assert caught.value.code == "model_not_loadable"
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(flips=st.lists(st.integers(0, 8 * 4_000 - 1), min_size=1, max_size=4), cut=st.integers(0, 8_000))
 def test_damaged_files(tmp_path: Path, flips: list[int], cut: int) -> None:
     content = bytearray(saved(tmp_path, **plain({"name": "a"})).read_bytes())

@@ -27,6 +27,17 @@ TEST_LIMIT_S = 300
 """The slowest test takes 20 s: on a machine ten times slower nothing fails that only takes its time."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hypothesis by its profile for CI: the same examples in every run, and none fails that took 200 ms.
+
+    A busy machine stops a process for longer. Other examples: --hypothesis-profile=default.
+    """
+    if config.pluginmanager.has_plugin("hypothesispytest"):  # which not everybody has
+        from hypothesis import settings
+
+        settings.load_profile("ci")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test that hangs is to fail by its name, where pytest-timeout is installed, which not everybody has."""
     if config.pluginmanager.has_plugin("timeout"):

@@ -68,7 +68,7 @@ class QemuOnPty:
         argv = [PROGRAM, "-M", MACHINE, "-kernel", str(elf), "-nographic", "-monitor", "none"]
         argv += ["-chardev", "pty,id=usart2", "-serial", "null", "-serial", "chardev:usart2"]
         self._process = ChildProcess(argv, log_path)
-        told = re.compile(r"redirected to (/dev/\S+)")
+        told = re.compile(r"redirected to (/dev/\S+)\s")  # to the end of its name
         assert wait_until(lambda: told.search(log_path.read_text())), self._process.post_mortem()
         self.url = told.findall(log_path.read_text())[0]
 

@@ -21,6 +21,9 @@ _ANSWER_TIMEOUT_S = 30.0
 _CLOSE_TIMEOUT_S = 5.0
 """For a farewell that nothing depends on."""
 
+_START_TIMEOUT_S = _CONNECT_TIMEOUT_S + _CLOSE_TIMEOUT_S
+"""For the whole start of a client, behind dask's own limit for a connection."""
+
 Answer = TypeVar("Answer")
 
 
@@ -188,9 +191,9 @@ def _started(make: Any, address: str) -> Any:
     thread = threading.Thread(target=start, name="dask client", daemon=True)
     try:
         thread.start()
-        thread.join(_CONNECT_TIMEOUT_S + _CLOSE_TIMEOUT_S)
+        thread.join(_START_TIMEOUT_S)
         if thread.is_alive():
-            raise TimeoutError(f"it takes connections and says nothing for {_CONNECT_TIMEOUT_S + _CLOSE_TIMEOUT_S:g} s")
+            raise TimeoutError(f"it takes connections and says nothing for {_START_TIMEOUT_S:g} s")
         if failures:
             raise failures[0]
     except BaseException:

@@ -13,6 +13,7 @@ import pytest
 from harness.cli.app import run
 from harness.errors import TargetUnavailable
 from harness.fake import FakeDevice, Faults
+from patience import PATIENCE_S
 from pty_line import PtyDevice
 from report_schema import check_record
 
@@ -69,7 +70,7 @@ def test_a_healthy_board(on_pty: Callable[..., str], tmp_path: Path, capsys: pyt
     ("answer", "baud", "finding", "code"),
     [
         (lambda _: b"", None, "device_silent", 5),
-        (FakeDevice().receive, 57600, "wrong_baud", 5),
+        (FakeDevice().receive, 9600, "wrong_baud", 5),
         (lambda _: b"Hello World!\r\n", None, "not_our_firmware", 6),
         (FakeDevice(protocol=(0, 9)).receive, None, "protocol_version", 6),
     ],
@@ -82,8 +83,11 @@ def test_a_finding(
     code: int,
     on_pty: Callable[..., str],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if baud is not None:  # the first one that is tried: it answers at once
+        monkeypatch.setattr("harness.doctor.line._RATE_TIMEOUT_S", PATIENCE_S)
     url = on_pty(answer, baud)
     arguments = ["doctor", "--port", url, "--flash", "never", "--json", str(tmp_path) + "/"]
     assert run(arguments) == code

@@ -80,8 +80,6 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> list[FlashableBoard | SimpleNamesp
         "serial.tools.list_ports.comports",
         lambda: [item.port() if isinstance(item, FlashableBoard) else item for item in plugged],
     )
-    monkeypatch.setattr("harness.targets.board._ASK_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("harness.targets.board._RETURN_TIMEOUT_S", 2.0)
     return plugged
 
 

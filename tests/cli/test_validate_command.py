@@ -73,7 +73,7 @@ def test_a_pass_says_so_and_leaves_its_record(model: Path, tmp_path: Path, capsy
     assert weights["weight_bytes"] == 4 * record["model"]["parameters_total"] < weights["image_bytes"]
     assert record["run"]["started"] <= record["run"]["ended"]
     assert record["link"]["host"]["bytes_sent"] > record["weights"]["image_bytes"]
-    assert record["link"]["host"]["repeats"] == record["link"]["device"]["crc_errors"] == 0
+    assert record["link"]["host"]["bad_frames"] == record["link"]["device"]["crc_errors"] == 0
     assert record["summary"].startswith("PASS seed.keras")
 
     with np.load(save_path) as saved:

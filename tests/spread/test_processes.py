@@ -60,9 +60,11 @@ def test_a_job_that_always_kills_its_worker_is_given_up_and_no_other(tmp_path: P
 
 
 def test_progress_is_told_meanwhile(tmp_path: Path) -> None:
+    start_s = time.monotonic()
     events = list(run_over_processes(Folder(tmp_path).session, [Job(0, tmp_path, sleep_s=1.0)], 1))
+    took_s = time.monotonic() - start_s  # the start of the process too: told at all times there were a hundred of them
     shares = [event.share for event in events if isinstance(event, Progressed)]
-    assert 1 <= len(shares) <= 5
+    assert 1 <= len(shares) <= 1 + took_s / 0.2
     assert shares == sorted(shares)
     assert isinstance(events[-1], Finished)
 

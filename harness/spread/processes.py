@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic
 
-from harness.endings import end_in_order
+from harness.endings import end_in_order, signals_wait
 from harness.spread.events import Event, Finished, Job, Lost, MakeSession, Progressed, Result, Started
 
 LOSSES = 2
@@ -74,7 +74,7 @@ class _Worker(Generic[Job, Result]):
         self.place = -1
         self.has_told = False
         self.process = context.Process(target=_serve, args=(theirs, make_session))
-        with _interrupts_wait():
+        with _interrupts_blocked():
             self.process.start()
         theirs.close()
 
@@ -112,8 +112,9 @@ class _Crew(Generic[Job, Result]):
 
     def start_one(self) -> Started:
         """A process, with the next job."""
-        worker: _Worker[Job, Result] = _Worker(self._make_session)
-        self.workers.append(worker)
+        with signals_wait():  # one in the middle of its start would leave it there, with a traceback
+            worker: _Worker[Job, Result] = _Worker(self._make_session)
+            self.workers.append(worker)
         return self._give(worker)
 
     def events(self) -> Iterator[Event[Result]]:
@@ -212,8 +213,8 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Ctrl-C takes effect at the end: a process that is just starting would answer it with a traceback."""
+def _interrupts_blocked() -> Iterator[None]:
+    """A process that starts here is not told of Ctrl-C: in the middle of its start it would answer with a traceback."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import _thread
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +20,7 @@ from harness.spread import processes
 from harness.spread.events import Event, Finished, Lost, Progressed, Started
 from harness.spread.here import run_here
 from harness.spread.processes import LOSSES, run_over_processes
+from marked_processes import descendants
 from patience import PATIENCE_S, wait_until
 from sessions import Folder, Job
 
@@ -132,6 +137,25 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     assert wait_until(lambda: folder.closed() == folder.opened())
+
+
+def test_a_signal_while_a_worker_starts_ends_it_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    resource_tracker.ensure_running()  # it stays
+    before = set(descendants(os.getpid()))
+    spawn = multiprocessing.util.spawnv_passfds
+
+    def interrupted(*arguments: Any) -> int:
+        pid: int = spawn(*arguments)
+        _thread.interrupt_main()  # as when a thread that blocks no signal is told of Ctrl-C
+        return pid
+
+    monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(run_over_processes(Folder(tmp_path).session, [Job(0, tmp_path)], 1))
+    assert not set(descendants(os.getpid())) - before
+    assert capfd.readouterr().err == ""
 
 
 def test_in_this_process_one_session_does_all(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ while it is imported, and prints nothing. So in the middle of an import a signal
 from __future__ import annotations
 
 import _thread
+import math
 import os
 import signal
 import sys
@@ -16,7 +17,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # every start imports this file
+    import subprocess
 
 _ONCE_MORE_S = 0.05
 """What drops exceptions is over within microseconds; an import of many modules takes a second or two."""
@@ -66,6 +70,18 @@ def signals_wait() -> Iterator[None]:
             signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+def wait_for(process: subprocess.Popen[Any]) -> int:
+    """Wait for a process to end, however long it takes; a signal breaks that off within 50 ms.
+
+    One that comes when Python has just looked for signals, and is about to wait without a limit, would wait as well.
+    With a limit it looks again and again.
+
+    Returns:
+        The exit status of the process.
+    """
+    return process.wait(timeout=math.inf)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.bootstrap.system import missing_parts
+from harness.endings import wait_for
 from harness.errors import TargetUnavailable, UsageError
 from harness.processes import end_with_us
 from harness.renode.find import find_renode
@@ -184,7 +185,7 @@ def _run_to_its_end(command: list[str], root: Path) -> int:
     ends = end_with_us(signal.SIGTERM)
     with subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL, preexec_fn=ends) as child:  # noqa: PLW1509
         try:
-            return child.wait()
+            return wait_for(child)
         except BaseException as ending:
             if not isinstance(ending, KeyboardInterrupt):  # which a terminal sends to the child as well
                 child.send_signal(signal.SIGINT)

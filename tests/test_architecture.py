@@ -91,7 +91,7 @@ ALLOWED: dict[str, set[str]] = {
         "ticks",
         "validation",
     },
-    "tasks": {"bootstrap", "errors", "processes", "renode"},
+    "tasks": {"bootstrap", "endings", "errors", "processes", "renode"},
     "cycles": {"build", "errors"},
     # The composers: they wire the parts together, and nobody imports them.
     "workbench": {

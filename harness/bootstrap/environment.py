@@ -22,7 +22,7 @@ from typing import Final
 from harness.bootstrap import stamp
 from harness.bootstrap.console import print_to_stderr
 from harness.bootstrap.system import base_python, ensure_system_parts
-from harness.endings import signals_wait
+from harness.endings import signals_wait, wait_for
 from harness.errors import TargetUnavailable
 
 DOWNLOAD_MB: Final = 650
@@ -190,9 +190,9 @@ def _run(command: Sequence[str], environ: Mapping[str, str], lock: int) -> int:
                 start_new_session=True,
                 pass_fds=(lock,),
             )
-        return child.wait()
+        return wait_for(child)
     except BaseException:
-        if child is not None:
+        if child is not None and child.poll() is None:
             _end(child)
         raise
 

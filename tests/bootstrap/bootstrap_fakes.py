@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.bootstrap import stamp
-from patience import PATIENCE_S
+from patience import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,13 +58,17 @@ case "$1 $2" in
 "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
 "-m pip")
     [ -e "$HOME/.pip_fails" ] && { echo "ERROR: no network"; exit 1; }
-    [ -e "$HOME/.pip_is_slow" ] && { echo "pip is slow" >&2; sleep "$(cat "$HOME/.pip_is_slow")"; }
+    looks=0
+    while [ -e "$HOME/.pip_is_held" ] && [ "$((looks += 1))" -lt 3000 ]; do sleep 0.05; done
     env > "$HOME/.pip_environment"
     : > "${0%/*}/hil" ;;
 *) shift; for word; do echo "[$word]"; done; env > "$HOME/.environment"; exit 5 ;;
 esac
 """
-"""Makes virtual environments with itself in them, is pip, and is the installed program (which ends with 5)."""
+"""Makes virtual environments with itself in them, is pip, and is the installed program (which ends with 5).
+
+A held pip goes on after two and a half minutes, or it would outlive a test that was killed.
+"""
 
 START = """
 import os, runpy, sys
@@ -106,6 +110,24 @@ class Project:
         with self.popen(*arguments, hil=hil, **variables) as process:
             stdout, stderr = process.communicate(timeout=PATIENCE_S)
         return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
+
+    def start_beside_held_pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Start while pip is held, which goes on once the start has said something."""
+        with self.popen(*arguments) as process:
+            assert process.stderr is not None
+            first_line = process.stderr.readline()
+            self.let_pip_go()
+            stdout, stderr = process.communicate(timeout=PATIENCE_S)
+        return subprocess.CompletedProcess(arguments, process.returncode, stdout, first_line + stderr)
+
+    def hold_pip(self) -> None:
+        self.note(".pip_is_held")
+
+    def let_pip_go(self) -> None:
+        (self.home / ".pip_is_held").unlink()
+
+    def wait_for_pip(self) -> None:
+        assert wait_until(lambda: self.calls("-m pip"), look_s=0.01), "pip was not started"
 
     def calls(self, word: str) -> list[str]:
         log = self.home / ".calls"

@@ -15,14 +15,9 @@ import pytest
 from bootstrap_fakes import ROOT, Project
 from harness.bootstrap import environment
 from harness.errors import TargetUnavailable
-from patience import PATIENCE_S, wait_until
+from patience import PATIENCE_S
 
 INSTALLED_PROGRAM_ENDS_WITH = 5
-
-
-def wait_for(path: Path, text: str) -> None:
-    appeared = wait_until(lambda: path.exists() and text in path.read_text(), look_s=0.01)
-    assert appeared, f"{text} did not appear in {path}"
 
 
 def test_first_start_sets_up_and_hands_over(project: Project) -> None:
@@ -110,9 +105,9 @@ def test_failed_pip_leaves_no_stamp_and_the_next_start_repairs(project: Project)
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)])
 def test_interrupted_set_up_takes_pip_along_and_is_repaired(project: Project, number: int, code: int) -> None:
-    project.note(".pip_is_slow", f"{2 * PATIENCE_S:.0f}")
+    project.hold_pip()
     with project.popen() as process:
-        wait_for(project.home / ".calls", "pip")
+        project.wait_for_pip()
         process.send_signal(number)
         _, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
@@ -120,28 +115,41 @@ def test_interrupted_set_up_takes_pip_along_and_is_repaired(project: Project, nu
     if number == signal.SIGINT:
         assert stderr.splitlines()[-1] == "hil: interrupted; the next start repairs what is unfinished."
     assert not project.is_stamped
-    (project.home / ".pip_is_slow").unlink()
+    project.let_pip_go()
     assert project.start("info").stdout == "[info]\n"
 
 
+def test_a_signal_that_comes_as_pip_ends_finds_nothing_to_end(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait_and_be_interrupted(child: subprocess.Popen[bytes]) -> int:
+        child.wait(timeout=PATIENCE_S)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "_base_executable", str(project.home / "python"))
+    monkeypatch.setattr(environment, "DISK_MB", 0)
+    monkeypatch.setattr(environment, "wait_for", wait_and_be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        environment.prepare(str(project.root), say=lambda _: None)
+
+
 def test_after_a_kill_the_next_start_waits_for_the_orphaned_pip(project: Project) -> None:
-    project.note(".pip_is_slow", "4")
+    project.hold_pip()
     with project.popen() as process:
-        wait_for(project.home / ".calls", "pip")
+        project.wait_for_pip()
         process.kill()
         process.wait(timeout=PATIENCE_S)
-    (project.home / ".pip_is_slow").unlink()
-    done = project.start("info")
+    done = project.start_beside_held_pip("info")
     assert "waiting for it" in done.stderr
     assert done.stdout == "[info]\n"
     assert len(project.calls("-m venv")) == 2
 
 
 def test_two_starts_at_once_make_one_environment(project: Project) -> None:
-    project.note(".pip_is_slow", "0.5")
+    project.hold_pip()
     with project.popen("first") as first:
-        wait_for(project.home / ".calls", "pip")
-        second = project.start("second")
+        project.wait_for_pip()
+        second = project.start_beside_held_pip("second")
         assert first.communicate(timeout=PATIENCE_S)[0] == "[first]\n"
     assert second.stdout == "[second]\n"
     assert "another start is setting up .venv" in second.stderr

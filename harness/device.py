@@ -184,12 +184,14 @@ class Device:
         deadline_s = self._clock() + timeout_s
         greetings = 1
         self._transport.write(self._session.send(request))
-        while self._clock() < deadline_s:
-            reply = self._wait(self._timing.greeting_interval_s)
+        while True:
+            reply = self._wait(self._timing.greeting_interval_s)  # also where writing took all the time
             if reply is not None:
                 self._info = _of_our_protocol(cast(HelloReply, reply))
                 self._wanted_baud = self._wanted_baud or self.baud
                 return self._info
+            if self._clock() >= deadline_s:
+                break
             greetings += 1
             self._rate.before_greeting(greetings)
             self._transport.write(self._session.repeat())

@@ -145,6 +145,17 @@ def test_another_firmware_is_shown_by_what_it_says() -> None:
         Device(line, line.clock).connect(timeout_s=3)
 
 
+def test_a_greeting_that_took_all_the_time_to_write_is_listened_to() -> None:
+    class SlowWrites(FakeTransport):
+        def write(self, data: bytes) -> None:
+            super().write(data)
+            self.now_s += 3
+
+    line = SlowWrites(FakeDevice())
+    Device(line, line.clock).connect(timeout_s=2)
+    assert len(line.device.heard) == 1
+
+
 def test_a_device_that_boots_late_is_greeted_in_the_end() -> None:
     line = FakeTransport(FakeDevice(faults=Faults(mute_for=20)))
     assert Device(line, line.clock).connect().arena_bytes == 118000

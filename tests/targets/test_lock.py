@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,18 @@ def test_a_wait_ends_when_the_board_is_given_back(holder: subprocess.Popen[str])
 def test_a_wait_ends_with_its_time(holder: subprocess.Popen[str]) -> None:
     with pytest.raises(TargetBusy):
         retry_while_busy(BoardLock("0669FF01", "the board").take, 0.05, lambda _: None)
+
+
+def test_who_is_waited_for_is_told_also_where_the_first_try_takes_long() -> None:
+    said: list[str] = []
+
+    def attempt() -> None:
+        time.sleep(0.02)
+        raise TargetBusy("it is in use")
+
+    with pytest.raises(TargetBusy):
+        retry_while_busy(attempt, 0.01, said.append, poll_s=0.0)
+    assert said == ["waiting up to 0.01 s: it is in use"]
 
 
 def test_two_in_one_process_are_two() -> None:

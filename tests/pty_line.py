@@ -13,11 +13,15 @@ from pathlib import Path
 
 from harness.targets.process import ChildProcess
 from harness.targets.qemu import MACHINE, PROGRAM
-from patience import wait_until
+from harness.transport.serial_port import SerialPort
+from patience import PATIENCE_S, wait_until
 
 
 class PtyDevice:
     """A port behind which a function answers.
+
+    What this process writes to it is answered when `SerialPort.write` returns, so that a thread that the machine does
+    not let run costs no time-out, and nothing is on its way when the baud is changed or the port is closed.
 
     Args:
         answer: given what the host sends; what comes back.
@@ -33,6 +37,10 @@ class PtyDevice:
         self.url = os.ttyname(self._slave)
         os.write(self._master, first)
         self._is_over = threading.Event()
+        self._answered = threading.Condition()
+        self._written_bytes = self._answered_bytes = 0
+        self._is_served = True
+        _devices[self.url] = self
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -41,19 +49,52 @@ class PtyDevice:
         if not self._is_over.is_set():
             self._is_over.set()
             self._thread.join()
+            del _devices[self.url]
             os.close(self._master)
             os.close(self._slave)
 
+    def wait_for_answer(self, size_bytes: int) -> None:
+        """Until so many bytes more, which were written, are answered. Other processes may write too."""
+        with self._answered:
+            self._written_bytes += size_bytes
+            written = self._written_bytes
+            self._answered.wait_for(lambda: self._answered_bytes >= written or not self._is_served, timeout=PATIENCE_S)
+
     def _serve(self) -> None:
-        while not self._is_over.is_set():
-            readable, _, _ = select.select([self._master], [], [], 0.02)
-            if readable:
-                os.write(self._master, self._line(self._answer(self._line(os.read(self._master, 4096)))))
+        try:
+            while not self._is_over.is_set():
+                readable, _, _ = select.select([self._master], [], [], 0.02)
+                if readable:
+                    data = os.read(self._master, 4096)
+                    os.write(self._master, self._line(self._answer(self._line(data))))
+                    with self._answered:
+                        self._answered_bytes += len(data)
+                        self._answered.notify_all()
+        finally:
+            with self._answered:
+                self._is_served = False
+                self._answered.notify_all()
 
     def _line(self, data: bytes) -> bytes:
         if self._speed is None or termios.tcgetattr(self._slave)[5] == self._speed:
             return data
         return bytes(byte ^ 0x9D | 0x80 for byte in data)  # bits are read at the wrong times: nothing is left of them
+
+
+_devices: dict[str, PtyDevice] = {}
+"""By their URLs."""
+
+_write = SerialPort.write
+
+
+def _write_and_be_answered(port: SerialPort, data: bytes) -> None:
+    _write(port, data)
+    device = _devices.get(port._url)
+    if device is not None:
+        device.wait_for_answer(len(data))
+
+
+SerialPort.write = _write_and_be_answered  # type: ignore[method-assign, assignment]
 
 
 class QemuOnPty:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -123,13 +122,16 @@ def test_a_second_user_is_told_who_holds_it(lab: Lab, capsys: pytest.CaptureFixt
         lab.run("-p", "fake", "release", user="ada")
 
 
-def test_a_second_user_waits(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_user_waits(lab: Lab) -> None:
     lab.run("-p", "fake", "acquire", user="ada")
-    later = threading.Timer(3, lambda: lab.run("-p", "fake", "release", user="ada"))
-    later.start()
-    assert run(["info", "--labgrid", "fake", "--wait", "60"]) == 0
-    later.join()
-    assert "/ada" in capsys.readouterr().err
+    wait = ["info", "--labgrid", "fake", "--wait", f"{PATIENCE_S:g}"]
+    with subprocess.Popen([*HIL, *wait], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        told = next((line for line in waiting.stderr if "waiting up to" in line), "it did not wait")
+        lab.run("-p", "fake", "release", user="ada")
+        waiting.communicate()
+    assert "/ada" in told
+    assert waiting.returncode == 0
     assert lab.holder("fake") is None
 
 

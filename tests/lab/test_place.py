@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from harness.lab.find import VARIABLE
 from harness.lab.install import install
 from harness.lab.place import LabPlace
 from harness.lab.shown import acquired_by, acquired_resources
+from patience import PATIENCE_S
 
 PORT: dict[str, Any] = {
     "acquired": "p",
@@ -158,9 +158,7 @@ def test_a_keeper_that_is_terminated_releases_too(client: Client) -> None:
     place.acquire()
     assert place._keeper is not None
     os.kill(place._keeper.pid, signal.SIGTERM)
-    deadline_s = time.monotonic() + 10
-    while place._keeper.poll() is None and time.monotonic() < deadline_s:
-        time.sleep(0.02)
+    place._keeper.wait(PATIENCE_S)
     assert client.asked == ["acquire", "show", "release"]
     place.release()
 

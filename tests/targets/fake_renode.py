@@ -68,9 +68,9 @@ def main() -> None:
             pass
         return
     master, slave = os.openpty()  # as its termios come: the host has to make it raw
-    os.symlink(os.ttyname(slave), link)
-    if way == "deaf":
+    if way == "deaf":  # before it is known to be ready
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.symlink(os.ttyname(slave), link)
     serve(master, answering(way, device), is_deaf=way == "deaf")
     os.unlink(link)
 

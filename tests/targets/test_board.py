@@ -26,6 +26,7 @@ from harness.targets.lock import BoardLock
 from harness.targets.program import Running
 from harness.transport.base import Transport
 from harness.transport.ports import PortInfo, volume_of
+from patience import PATIENCE_S
 
 NUCLEO = board("nucleo_f446re")
 OURS, THEIRS = b"\x11" * 20, b"\x22" * 20
@@ -96,7 +97,13 @@ class Bench:
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch, runtime_folder: Path) -> None:
     monkeypatch.setattr("harness.targets.board._RETRY_S", 0.0)
-    monkeypatch.setattr("harness.targets.board._RETURN_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("harness.targets.board._RETURN_TIMEOUT_S", PATIENCE_S)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what does not come back."""
+    monkeypatch.setattr("harness.targets.board._RETURN_TIMEOUT_S", 0.05)
 
 
 def test_a_board_is_found_among_other_ports_by_its_usb_ids() -> None:
@@ -222,6 +229,7 @@ def test_a_flashed_board_may_come_back_at_another_port() -> None:
     assert bench.target.description()["port"] == "/dev/ttyACM7"
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("after", "said"), [(THEIRS, "announces build 2222"), (LinkTimeout("nothing came"), "nothing came")]
 )
@@ -407,6 +415,7 @@ def test_a_board_whose_cable_was_pulled_comes_back_at_whatever_port_it_gets() ->
     assert bench.target.description()["port"] == "/dev/ttyACM7"
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_board_that_does_not_come_back_is_told_as_what_it_is() -> None:
     bench = Bench(PlayedProgram(OURS))
     bench.target.start()

@@ -10,28 +10,44 @@ from xml.etree import ElementTree
 
 import pytest
 
+import patience
 from harness.fake import FakeDevice
 from harness.targets.lock import BoardLock
 from pty_line import PtyDevice
 
+TOLD = r"waiting up to 3600 s: nucleo_f446re at /dev/pts/\d+ is in use by pid \d+ "
+
 TESTS = """
-    import os, time
+    import os, re
+    from pathlib import Path
     import pytest
     from harness.protocol.messages import Echo
+    from patience import wait_until
+
+    FOLDER = Path({folder!r})
+
+    def all_have_asked():
+        having = len(list(FOLDER.glob("has-board-*")))
+        return having >= {having} and (not {is_waited} or re.search({told!r}, (FOLDER / "stderr").read_text()))
 
     @pytest.mark.parametrize("number", range({count}))
     def test_echo(device, number):
-        with open({folder!r} + "/" + os.environ.get("PYTEST_XDIST_WORKER", "alone"), "a") as log:
-            log.write("+")
-        time.sleep(0.3)  # time enough for every worker to ask for a board
+        (FOLDER / ("has-board-" + os.environ.get("PYTEST_XDIST_WORKER", "alone"))).touch()
+        assert wait_until(all_have_asked)
         assert device.request(Echo(data=b"hi")).data == b"hi"
 """
+
+
+def project_tests(folder: Path, count: int, having: int = 1, *, is_waited: bool = False) -> str:
+    """So many tests, none of which ends before so many workers have a board and, where one has none, that is told."""
+    return TESTS.format(folder=str(folder), count=count, having=having, is_waited=is_waited, told=TOLD)
 
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, runtime_folder: Path) -> pytest.Pytester:
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:pytest_embedded")
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(Path(patience.__file__).parent))
     return pytester
 
 
@@ -57,7 +73,7 @@ def options(ports: list[str]) -> list[str]:
 
 
 def test_every_worker_has_a_board_of_its_own(project: pytest.Pytester, ports: list[str]) -> None:
-    project.makepyfile(test_it=TESTS.format(count=8, folder=str(project.path)))
+    project.makepyfile(test_it=project_tests(project.path, 8, having=2))
     report = project.path / "report.xml"
     result = project.runpytest_subprocess("-n", "2", f"--junitxml={report}", *options(ports))
     result.assert_outcomes(passed=8)
@@ -66,17 +82,16 @@ def test_every_worker_has_a_board_of_its_own(project: pytest.Pytester, ports: li
 
 
 def test_a_worker_without_a_board_waits_and_names_the_holder(project: pytest.Pytester, ports: list[str]) -> None:
-    project.makepyfile(test_it=TESTS.format(count=6, folder=str(project.path)))
+    project.makepyfile(test_it=project_tests(project.path, 6, having=2, is_waited=True))
     result = project.runpytest_subprocess("-n", "3", *options(ports))
     result.assert_outcomes(passed=6)
     waited = [line for line in result.errlines if line.startswith("hil gw")]
-    told = r"waiting up to 3600 s: nucleo_f446re at /dev/pts/\d+ is in use by pid \d+ "
-    assert any(re.search(told, line) for line in waited), "a holder that has just come has not said its name yet"
+    assert any(re.search(TOLD, line) for line in waited), "a holder that has just come has not said its name yet"
     assert len({line.split()[1] for line in waited}) == 1, "two of three workers had a board at once"
 
 
 def test_without_workers_a_board_in_use_is_an_error(project: pytest.Pytester, ports: list[str]) -> None:
-    project.makepyfile(test_it=TESTS.format(count=1, folder=str(project.path)))
+    project.makepyfile(test_it=project_tests(project.path, 1))
     held = [BoardLock(port, "the board") for port in ports]
     held[0].take()
     project.runpytest_subprocess(*options(ports)).assert_outcomes(passed=1)
@@ -89,7 +104,7 @@ def test_without_workers_a_board_in_use_is_an_error(project: pytest.Pytester, po
 
 
 def test_the_wait_can_be_chosen(project: pytest.Pytester, ports: list[str]) -> None:
-    project.makepyfile(test_it=TESTS.format(count=1, folder=str(project.path)))
+    project.makepyfile(test_it=project_tests(project.path, 1))
     lock = BoardLock(ports[0], "the board")
     lock.take()
     result = project.runpytest_subprocess("--hil-wait=0.2", f"--port={ports[0]}")

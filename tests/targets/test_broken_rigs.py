@@ -59,6 +59,7 @@ def on_pty() -> Iterator[Callable[..., str]]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is not there is not waited for; who is there has answered by then (see `PtyDevice`)."""
     monkeypatch.setattr("harness.targets.board._GREETING_TIMEOUT_S", 0.3)
 
 

@@ -29,7 +29,7 @@ from harness.targets.boards import board
 from harness.targets.renode import PLATFORM, RenodeTarget
 from harness.workbench import Workbench
 from keras_models import save_spec
-from patience import PATIENCE_S
+from patience import PATIENCE_S, wait_until
 
 MakeTarget = Callable[..., RenodeTarget]
 
@@ -131,7 +131,7 @@ def test_no_port_is_opened_to_anybody(make: MakeTarget) -> None:
 def test_a_start_that_fails_is_3_and_names_the_log(
     make: MakeTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str, words: list[str]
 ) -> None:
-    monkeypatch.setattr("harness.targets.renode._START_TIMEOUT_S", 1.0 if way == "no_terminal" else 30.0)
+    monkeypatch.setattr("harness.targets.renode._START_TIMEOUT_S", 1.0 if way == "no_terminal" else PATIENCE_S)
     target = make(way)
     with pytest.raises(TargetUnavailable) as error:
         target.start()
@@ -170,8 +170,8 @@ def test_a_firmware_that_is_silent_is_5_and_the_log_is_named(
 def test_one_that_dies_in_the_middle_is_7_with_its_last_words(make: MakeTarget) -> None:
     with Workbench(make()) as bench:
         device = bench.device()
-        for pid in processes_with(scratch_of(bench.target).name):  # type: ignore[arg-type]
-            os.kill(pid, signal.SIGKILL)
+        launcher_id = processes_with(scratch_of(bench.target).name)[0]  # type: ignore[arg-type]
+        os.killpg(os.getpgid(launcher_id), signal.SIGKILL)  # all at once, or the launcher would tell of its child
         with pytest.raises(LinkError) as error:
             device.request(Echo())
         told = bench.failed(error.value)
@@ -197,11 +197,7 @@ def test_one_that_ignores_the_end_of_its_input_and_sigterm_is_killed(
     name = scratch_of(target).name
     assert processes_with(name)
     target.stop()
-    for _ in range(100):
-        if not processes_with(name):  # the child of the launcher is not ours to wait for
-            break
-        time.sleep(0.02)
-    assert not processes_with(name)
+    assert wait_until(lambda: not processes_with(name))  # the child of the launcher is not ours to wait for
     assert not scratch_of(target).exists()
 
 
@@ -216,7 +212,7 @@ def test_however_we_end_it_ends(tmp_path: Path, elf: Path, number: signal.Signal
         "with Workbench(target) as bench:\n"
         "    bench.device()\n"
         "    print(target.scratch, flush=True)\n"
-        "    time.sleep(60)\n"
+        "    time.sleep(600)\n"
     )
     argv = [sys.executable, str(program), str(elf), str(tmp_path / "log"), str(launcher(tmp_path))]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=project_root()) as ours:
@@ -224,12 +220,8 @@ def test_however_we_end_it_ends(tmp_path: Path, elf: Path, number: signal.Signal
         scratch = Path(ours.stdout.readline().strip())
         assert processes_with(scratch.name)
         ours.send_signal(number)
-        ours.wait(20)
-    for _ in range(200):
-        if not processes_with(scratch.name):
-            break
-        time.sleep(0.02)
-    assert not processes_with(scratch.name)
+        ours.wait(PATIENCE_S)
+    assert wait_until(lambda: not processes_with(scratch.name))
     assert scratch.exists() is (number == signal.SIGKILL)
 
 

@@ -18,6 +18,7 @@ from harness.fake import FakeDevice
 from harness.protocol.messages import Echo
 from harness.targets.process import ChildProcess
 from harness.transport.serial_port import SerialPort
+from patience import PATIENCE_S, wait_until
 from pty_line import PtyDevice
 
 SER2NET = shutil.which("ser2net", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
@@ -39,12 +40,13 @@ def server(tmp_path: Path) -> Iterator[str]:
     )
     process = ChildProcess([SER2NET, "-n", "-c", str(config), "-P", str(tmp_path / "pid")], tmp_path / "log")
     host, port = address.split(":")
-    for _ in range(100):
-        try:
-            socket.create_connection((host, int(port)), 1).close()
-            break
-        except OSError:
-            assert process.wait(0.05) is None, process.post_mortem()
+
+    def is_listening() -> bool:
+        assert process.exit_status() is None, process.post_mortem()
+        with socket.socket() as connection:
+            return connection.connect_ex((host, int(port))) == 0
+
+    assert wait_until(is_listening), process.log_tail()
     yield address
     process.stop()
     device.hang_up()
@@ -53,7 +55,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 def test_a_device_over_rfc2217(server: str) -> None:
     # A pseudo-terminal has no modem lines, and so the server cannot confirm that it sets them.
     with Device(SerialPort(f"rfc2217://{server}?ign_set_control")) as device:
-        device.connect(timeout_s=10)
+        device.connect(timeout_s=PATIENCE_S)
         data = bytes(range(256)) * 4  # 0xFF is what Telnet escapes
         for _ in range(10):
             assert device.request(Echo(data=data)).data == data
@@ -63,7 +65,7 @@ def test_a_device_over_rfc2217(server: str) -> None:
 def test_the_baud_of_the_port_behind_it_is_changed(server: str, tmp_path: Path) -> None:
     port = (tmp_path / "ser2net.yaml").read_text().rpartition("serialdev,")[2].split(",")[0]
     with Device(SerialPort(f"rfc2217://{server}?ign_set_control")) as device:
-        device.connect(timeout_s=10)
+        device.connect(timeout_s=PATIENCE_S)
         assert device.set_baud(921600) == 921600
         assert device.request(Echo(data=b"there")).data == b"there"
         descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY)

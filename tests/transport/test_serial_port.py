@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.device import Device
+from harness.device import Device, Timing
 from harness.errors import LinkClosed, TargetUnavailable, UsageError
 from harness.fake import FakeDevice
 from harness.protocol.messages import Echo
@@ -59,8 +59,9 @@ def test_no_port_at_all(text: str) -> None:
 
 
 def test_a_device_over_a_pseudo_terminal(fake_on_pty: PtyDevice) -> None:
-    with Device(SerialPort(fake_on_pty.url)) as device:
-        device.connect(timeout_s=5)
+    patient = Timing(first_timeout_s=PATIENCE_S, greeting_interval_s=PATIENCE_S)  # or a slow machine repeats
+    with Device(SerialPort(fake_on_pty.url), timing=patient) as device:
+        device.connect(timeout_s=PATIENCE_S)
         data = bytes(range(256)) * 4  # every byte that a terminal might want to change
         for _ in range(20):
             assert device.request(Echo(data=data)).data == data
@@ -91,9 +92,9 @@ def test_a_device_over_a_socket() -> None:
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
         with Device(SerialPort(f"socket://127.0.0.1:{listener.getsockname()[1]}")) as device:
-            device.connect(timeout_s=5)
+            device.connect(timeout_s=PATIENCE_S)
             assert device.request(Echo(data=b"x" * 1000)).data == b"x" * 1000
-        thread.join(5)
+        thread.join(PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_port_that_may_not_be_opened_names_the_group(fake_on_pty: PtyDevice) -
 def test_a_port_that_vanishes(fake_on_pty: PtyDevice) -> None:
     port = SerialPort(fake_on_pty.url)
     with Device(port) as device:
-        device.connect(timeout_s=5)
+        device.connect(timeout_s=PATIENCE_S)
         fake_on_pty.hang_up()
         with pytest.raises(LinkClosed, match="gone away") as error:
             device.request(Echo())

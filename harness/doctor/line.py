@@ -83,9 +83,11 @@ class Tap:
         """All that comes within a short time after a question."""
         before = len(self.received)
         self.write(question)
-        deadline_s = clock() + _QUESTION_TIMEOUT_S
-        while (left_s := deadline_s - clock()) > 0:
+        left_s = _QUESTION_TIMEOUT_S
+        deadline_s = clock() + left_s
+        while left_s > 0:  # true once, also where all of the time goes by while we do not run
             self.read(left_s)
+            left_s = deadline_s - clock()
         return self.received[before:]
 
 

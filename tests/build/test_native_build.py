@@ -8,6 +8,7 @@ import pytest
 from build_helpers import or_skip
 from harness.build.native import compile_host_tool, native_executable
 from harness.errors import BuildFailed, TargetUnavailable
+from patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -59,4 +60,4 @@ def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_native_ends_with_its_input(native_program: Path) -> None:
-    assert run([native_program], input=b"", capture_output=True, timeout=10, check=False).returncode == 0
+    assert run([native_program], input=b"", capture_output=True, timeout=PATIENCE_S, check=False).returncode == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,8 +86,16 @@ def test_an_openocd_that_hangs_is_ended(
     openocd: PlayedOpenOcd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pid = tmp_path / "pid"
-    (tmp_path / "openocd").write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 100\n")
-    monkeypatch.setattr(upload, "_OPENOCD", replace(upload._OPENOCD, timeout_s=6.0))
+    (tmp_path / "openocd").write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 300\n")
+    communicate = subprocess.Popen.communicate
+
+    def until_it_hangs(process: subprocess.Popen[str], *, timeout: float | None = None) -> tuple[str, str]:
+        if timeout is not None:
+            assert wait_until(lambda: pid.exists() and pid.read_text().endswith("\n"))
+            timeout = 0.01
+        return communicate(process, timeout=timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", until_it_hangs)
     with pytest.raises(FlashError) as error:
         upload.upload("0669FF01")
     assert error.value.code == "flash_hangs"

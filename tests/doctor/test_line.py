@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -22,7 +21,6 @@ from harness.transport.serial_port import SerialPort
 from patience import PATIENCE_S
 from pty_line import PtyDevice
 
-Put = Callable[..., str]
 Answer = Callable[[bytes], bytes]
 
 
@@ -69,35 +67,79 @@ def played_finding(answer: Answer, baud: int | None = None, asked: int = 115200)
     return error.value
 
 
+class PromptPort:
+    """A serial port with a device behind it on which no real time passes: the answer is there when a write ends."""
+
+    def __init__(self, desk: Desk, url: str, baud: int) -> None:
+        self._port = SerialPort(url, baud)
+        self._desk = desk
+        self._url = url
+        self._waiting = b""
+        self.close = self._port.close
+
+    def write(self, data: bytes) -> None:
+        before_bytes = self._desk.said_bytes[self._url]
+        self._port.write(data)  # see PtyDevice: it is answered
+        answer = b""
+        while len(answer) < self._desk.said_bytes[self._url] - before_bytes:
+            piece = self._port.read(PATIENCE_S)
+            assert piece
+            answer += piece
+        self._waiting += answer
+
+    def read(self, timeout_s: float) -> bytes:
+        data, self._waiting = self._waiting, b""
+        self._desk.now_s += 0.0 if data else timeout_s
+        return data
+
+
+class Desk:
+    """Pseudo-terminals with something behind them."""
+
+    def __init__(self) -> None:
+        self.devices: list[PtyDevice] = []
+        self.said_bytes: dict[str, int] = {}
+        self.now_s = 0.0
+
+    def put(self, answer: Answer, baud: int | None = None) -> str:
+        """Put something behind a port; the port's name."""
+
+        def say(data: bytes) -> bytes:
+            said = answer(data)
+            self.said_bytes[device.url] += len(said)
+            return said
+
+        device = PtyDevice(say, baud=baud)
+        self.said_bytes[device.url] = 0
+        self.devices.append(device)
+        return device.url
+
+    def examine(self, url: str) -> HelloReply:
+        if url not in self.said_bytes:
+            return examine(url, 115200, SerialPort)
+        return examine(url, 115200, lambda url, baud: PromptPort(self, url, baud), lambda: self.now_s)
+
+    def finding_at(self, url: str) -> HilError:
+        """What is found there. Times that a person waits for are looked at on a played port."""
+        with pytest.raises(HilError) as error:
+            self.examine(url)
+        return error.value
+
+
 @pytest.fixture
-def put() -> Iterator[Put]:
-    """Put something behind a port; the port's name."""
-    ports: list[PtyDevice] = []
-
-    def on_a_port(answer: Answer, baud: int | None = None) -> str:
-        ports.append(PtyDevice(answer, baud=baud))
-        return ports[-1].url
-
-    yield on_a_port
-    for port in ports:
-        port.hang_up()
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    yield desk
+    for device in desk.devices:
+        device.hang_up()
 
 
-def finding_at(url: str, baud: int = 115200) -> HilError:
-    """What is found there; the port was given back. Times that a person waits for are looked at on a played port."""
-    start_s = time.monotonic()
-    with pytest.raises(HilError) as error:
-        examine(url, baud, SerialPort)
-    assert time.monotonic() - start_s < PATIENCE_S
-    return error.value
+def test_our_firmware_answers(desk: Desk) -> None:
+    assert desk.examine(desk.put(FakeDevice().receive)).version == "fake"
 
 
-def test_our_firmware_answers(put: Put) -> None:
-    assert examine(put(FakeDevice().receive), 115200, SerialPort).version == "fake"
-
-
-def test_our_firmware_boots_late(put: Put) -> None:
-    assert examine(put(FakeDevice(faults=Faults(mute_for=5)).receive), 115200, SerialPort).version == "fake"
+def test_our_firmware_boots_late(desk: Desk) -> None:
+    assert desk.examine(desk.put(FakeDevice(faults=Faults(mute_for=5)).receive)).version == "fake"
 
 
 def test_a_board_that_a_host_left_at_another_baud_is_called_back() -> None:
@@ -110,9 +152,9 @@ def test_a_board_that_a_host_left_at_another_baud_is_called_back() -> None:
     assert line.device.baud == 115200
 
 
-def test_silence(put: Put) -> None:
-    url = put(lambda _: b"")
-    error = finding_at(url)
+def test_silence(desk: Desk) -> None:
+    url = desk.put(lambda _: b"")
+    error = desk.finding_at(url)
     assert (error.code, error.exit_code) == ("device_silent", 5)
     assert url in error.message
     assert "115200, 9600" in error.message
@@ -121,9 +163,9 @@ def test_silence(put: Put) -> None:
     SerialPort(url).close()
 
 
-def test_our_firmware_at_another_baud(put: Put) -> None:
-    url = put(FakeDevice().receive, baud=9600)
-    error = finding_at(url)
+def test_our_firmware_at_another_baud(desk: Desk) -> None:
+    url = desk.put(FakeDevice().receive, baud=9600)
+    error = desk.finding_at(url)
     assert error.code == "wrong_baud"
     assert url in error.message
     assert "9600" in error.message
@@ -136,6 +178,22 @@ def test_each_baud(actual: int, asked: int) -> None:
     assert (error.code, error.exit_code) == ("wrong_baud", 5)
     assert str(actual) in error.message
     assert str(asked) in error.message
+
+
+class StalledPort(PlayedPort):
+    """The port of a host that does not run for a while whenever it has sent something."""
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self._now_s += 10.0
+
+
+def test_a_host_that_stalls_still_sees_what_has_come() -> None:
+    port = StalledPort(FakeDevice().receive)
+    assert examine("/dev/ttyACM0", 115200, port.open_line, port.clock).version == "fake"
+    port = StalledPort(modem(echo=False))
+    with pytest.raises(HilError, match="modem"):
+        examine("/dev/ttyACM0", 115200, port.open_line, port.clock)
 
 
 class RefusingPort(PlayedPort):
@@ -166,8 +224,8 @@ def test_a_port_that_goes_away_meanwhile() -> None:
     assert error.value.code == "port_absent"
 
 
-def test_text(put: Put) -> None:
-    error = finding_at(put(lambda _: b"T=21.5 H=40\r\n"))
+def test_text(desk: Desk) -> None:
+    error = desk.finding_at(desk.put(lambda _: b"T=21.5 H=40\r\n"))
     assert (error.code, error.exit_code) == ("not_our_firmware", 6)
     assert "T=21.5 H=40" in error.message
     assert "hil flash" in error.remedy
@@ -212,15 +270,15 @@ def test_what_text_looks_like(says: bytes, kind: str) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"\x79", b"\x1f"])
-def test_the_chips_boot_loader(put: Put, answer: bytes) -> None:
-    error = finding_at(put(lambda data: answer if data.endswith(b"\x7f") else b""))
+def test_the_chips_boot_loader(desk: Desk, answer: bytes) -> None:
+    error = desk.finding_at(desk.put(lambda data: answer if data.endswith(b"\x7f") else b""))
     assert (error.code, error.exit_code) == ("boot_loader", 6)
     assert "BOOT0" in error.remedy
 
 
-def test_a_loop_back_plug(put: Put) -> None:
-    for url in (put(lambda data: data), "loop://"):
-        error = finding_at(url)
+def test_a_loop_back_plug(desk: Desk) -> None:
+    for url in (desk.put(lambda data: data), "loop://"):
+        error = desk.finding_at(url)
         assert (error.code, error.exit_code) == ("line_echoes", 5)
 
 
@@ -238,20 +296,20 @@ def test_another_protocol(major: int, baud: int) -> None:
     assert ("at 57600 baud" in error.message) == (baud != 115200)
 
 
-def test_a_port_that_is_not_there() -> None:
-    error = finding_at("/dev/there_is_no_such_port")
+def test_a_port_that_is_not_there(desk: Desk) -> None:
+    error = desk.finding_at("/dev/there_is_no_such_port")
     assert (error.code, error.exit_code) == ("port_absent", 3)
 
 
-def test_a_port_that_another_program_has(put: Put) -> None:
-    url = put(FakeDevice().receive)
+def test_a_port_that_another_program_has(desk: Desk) -> None:
+    url = desk.put(FakeDevice().receive)
     code = f"import serial; port = serial.Serial({url!r}, exclusive=True); print('open', flush=True); input()"
     other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert other.stdin is not None
     assert other.stdout is not None
     with other:
         assert other.stdout.readline() == b"open\n"
-        error = finding_at(url)
+        error = desk.finding_at(url)
         other.stdin.write(b"\n")
         other.stdin.close()
     assert (error.code, error.exit_code) == ("port_busy", 3)
@@ -260,13 +318,14 @@ def test_a_port_that_another_program_has(put: Put) -> None:
 
 def test_a_socket_has_no_other_baud() -> None:
     asked: list[int] = []
+    line = FakeTransport(FakeDevice(faults=Faults(silent=True)))
 
     def open_line(_: str, baud: int) -> FakeTransport:
         asked.append(baud)
-        return FakeTransport(FakeDevice(faults=Faults(silent=True)))
+        return line
 
     with pytest.raises(HilError) as error:
-        examine("socket://bench7:3000", 115200, open_line)
+        examine("socket://bench7:3000", 115200, open_line, line.clock)
     assert error.value.code == "device_silent"
     assert asked == [115200]
 
@@ -290,6 +349,6 @@ def test_a_noisy_line(faults: Faults) -> None:
     assert "had to be repeated" in error.value.message
 
 
-def test_what_the_device_says_comes_back(put: Put) -> None:
+def test_what_the_device_says_comes_back(desk: Desk) -> None:
     hello = replace(HelloReply(max_payload_bytes=1040), idcode=0x10006431)
-    assert examine(put(FakeDevice(hello=hello).receive), 115200, SerialPort).idcode == 0x10006431
+    assert desk.examine(desk.put(FakeDevice(hello=hello).receive)).idcode == 0x10006431

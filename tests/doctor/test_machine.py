@@ -91,14 +91,15 @@ def test_a_tool_that_is_too_old(tool: Tool, version: str, install: Callable[[str
             "#!/bin/sh\necho Open On-Chip Debugger 0.12.0\necho no configuration\nexit 1\n",
             "exit status 1: no configuration",
         ),
-        ("#!/bin/sh\nsleep 20\n", "no answer"),
+        ("#!/bin/sh\nsleep 300\n", "no answer"),
     ],
 )
 def test_a_tool_that_is_broken(
     script: str, reason: str, install: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = install("openocd", script.replace("sleep", "/bin/sleep"))
-    monkeypatch.setattr(machine, "_ANSWER_TIMEOUT_S", 0.5)
+    if reason == "no answer":
+        monkeypatch.setattr(machine, "_ANSWER_TIMEOUT_S", 0.2)
     with pytest.raises(HilError) as error:
         check_tool(OPENOCD)
     assert error.value.code == "tool_broken"

@@ -90,8 +90,11 @@ def test_many_at_once_make_one(package: Path, caches: Path) -> None:
         f"print(installed.unpacked(Path({str(package)!r})))"
     )
     argv = [sys.executable, "-c", code]
+    starter, start = os.pipe()
     pipe = subprocess.PIPE
-    processes = [subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) for _ in range(6)]
+    processes = [subprocess.Popen(argv, stdin=starter, stdout=pipe, text=True, cwd=ROOT) for _ in range(6)]
+    os.close(starter)
+    os.close(start)
     homes = {process.communicate()[0] for process in processes}
     assert all(process.returncode == 0 for process in processes)
     assert len(homes) == 1

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import io
 import os
+import socket
 import subprocess
 import sys
 import tarfile
@@ -222,9 +223,11 @@ def test_a_size_that_is_not_stated(serve: Callable[..., Package], server: Server
     assert install(wanted, lambda text: None) == find_renode()
 
 
-def test_what_is_not_there(server: Server, tmp_path: Path) -> None:
-    server.close()
-    assert "refused" in refused(Package(server.url, "0" * 64)).message
+def test_what_is_not_there(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen: nor can anybody else, where this port is ours
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/package.tar.gz"
+        assert "refused" in refused(Package(url, "0" * 64)).message
     assert refused(Package("http://no-such-host.invalid/x", "0" * 64)).code == "download_failed"
     assert refused(Package(f"file://{tmp_path}/absent", "0" * 64)).code == "download_failed"
 

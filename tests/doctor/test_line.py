@@ -330,8 +330,23 @@ def test_a_socket_has_no_other_baud() -> None:
     assert asked == [115200]
 
 
-def quality(device: FakeDevice) -> str:
-    line = FakeTransport(device)
+class LateLine(FakeTransport):
+    """A line of a machine that now and then reads an answer only when it has asked again."""
+
+    late_every = 0
+    _reads = 0
+
+    def read(self, timeout_s: float) -> bytes:
+        self._reads += 1
+        if self.late_every and self._reads % self.late_every == 0:
+            self.sleep(timeout_s)
+            return b""
+        return super().read(timeout_s)
+
+
+def quality(device: FakeDevice, late_every: int = 0) -> str:
+    line = LateLine(device)
+    line.late_every = late_every
     with Device(line, line.clock, timing=Timing(first_timeout_s=0.05)) as greeted:
         greeted.connect()
         return line_quality(greeted, "/dev/ttyACM0")
@@ -339,6 +354,10 @@ def quality(device: FakeDevice) -> str:
 
 def test_a_clean_line() -> None:
     assert "none lost" in quality(FakeDevice())
+
+
+def test_a_busy_machine_is_no_noisy_line() -> None:
+    assert "none lost" in quality(FakeDevice(), late_every=4)
 
 
 @pytest.mark.parametrize("faults", [Faults(drop_every=5), Faults(corrupt_every=4)])

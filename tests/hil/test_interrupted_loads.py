@@ -24,10 +24,20 @@ SPEC = seeds.random_lstm(3, 8)
 IMAGE = pack_model(SPEC)
 X = np.random.default_rng(5).standard_normal((3, 3)).astype(np.float32)
 
-PROMPT = Timing(first_timeout_s=0.005, greeting_interval_s=0.005, is_paced=False)
-"""A lost reply is asked for again soon: each byte of the load is tried."""
 
-EMULATED = Timing(first_timeout_s=0.05, greeting_interval_s=0.05, is_paced=False)
+@dataclass(frozen=True)
+class SoonAndLong(Timing):
+    """A lost reply is asked for again soon: each byte of the load is tried. A busy machine's is waited for."""
+
+    is_paced: bool = False
+
+    def timeout_s(self, attempt: int) -> float:
+        return float(self.first_timeout_s * 2**attempt)  # 5 s in all: a strike may take all replies to the first ones
+
+
+PROMPT = SoonAndLong(first_timeout_s=0.005, greeting_interval_s=0.005)
+
+EMULATED = SoonAndLong(first_timeout_s=0.05, greeting_interval_s=0.05)
 """Renode answers ten times more slowly than a process."""
 
 BORDER_BYTES = 2

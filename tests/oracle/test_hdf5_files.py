@@ -308,18 +308,20 @@ class Crashing:
 
 
 @pytest.mark.parametrize(
-    ("code", "message"),
+    ("code", "timeout_s", "message"),
     [
-        ("import os, signal; input(); os.kill(os.getpid(), signal.SIGSEGV)", "crashes"),
-        (f"import time; input(); time.sleep({2 * PATIENCE_S})", "does not end"),
+        ("import os, signal; input(); os.kill(os.getpid(), signal.SIGSEGV)", PATIENCE_S, "crashes"),
+        (f"import time; input(); time.sleep({2 * PATIENCE_S})", 0.5, "does not end"),
     ],
     ids=["crash", "hang"],
 )
-def test_a_reader_that_does_not_survive(good: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str) -> None:
+def test_a_reader_that_does_not_survive(
+    good: Path, monkeypatch: pytest.MonkeyPatch, code: str, timeout_s: float, message: str
+) -> None:
     hdf5_file._end()
     with monkeypatch.context() as patch:
         Crashing(patch, code)
-        patch.setattr(hdf5_file, "READ_TIMEOUT_S", 0.5)
+        patch.setattr(hdf5_file, "READ_TIMEOUT_S", timeout_s)
         start_s = time.monotonic()
         with pytest.raises(BadHdf5, match=message):
             read_hdf5(good)

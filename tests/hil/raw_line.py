@@ -30,15 +30,15 @@ class RawLine:
 
     def wait_for_boot(self) -> None:
         """Ask until the device answers, then let its late answers pass. Opens no session."""
-        for _ in range(100):
+        deadline_s = time.monotonic() + PATIENCE_S
+        self.send(Echo(), 0)
+        while not self._decoder.feed(self._transport.read(0.1)):
+            assert time.monotonic() < deadline_s, "the device does not boot"
             self.send(Echo(), 0)
-            if self._decoder.feed(self._transport.read(0.1)):
-                break
         # It answers in order: what comes before the answer to this one are answers to those before.
         self.send(Echo(), LAST_BEFORE_TEST)
         self._decoder = FrameDecoder()
         seen: list[object] = []
-        deadline_s = time.monotonic() + PATIENCE_S
         while not any(isinstance(item, Frame) and item.header.sequence == LAST_BEFORE_TEST for item in seen):
             assert time.monotonic() < deadline_s, f"the device does not answer: {seen}"
             seen += self._decoder.feed(self._transport.read(0.1))

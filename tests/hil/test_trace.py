@@ -10,6 +10,7 @@ import pytest
 
 import networks
 import seeds
+from asked import Asked, asked_of
 from harness.device import Device
 from harness.loading import load_model
 from harness.model.inputs import Inputs, random_inputs
@@ -59,24 +60,17 @@ def test_the_last_output_alone(device: Device, masked: bool) -> None:
 def test_a_long_run_without_a_trace_costs_little_more_than_its_input(device: Device) -> None:
     spec = networks.network("long", seeds.random_lstm_node(3, 60, return_sequences=False))
     inputs = random_inputs(spec, batch=1, steps=600)
-    cost = {}
+    cost: dict[TraceLevel, Asked] = {}
     for level in (TraceLevel.NONE, TraceLevel.LAST, TraceLevel.H, TraceLevel.HC):
-        before = device.counters()
-        traced(device, spec, inputs, level)
-        after = device.counters()
-        sent = after.bytes_sent - before.bytes_sent
-        cost[level] = (after.frames_received - before.frames_received, sent)
-    loading = load_frames(device, spec)
-    assert cost[TraceLevel.NONE][0] - loading == pytest.approx(600 * 12 / 2048, abs=6)
-    assert cost[TraceLevel.HC][0] - loading >= 150, "four steps a request, h and c being 480 bytes"
-    assert cost[TraceLevel.NONE][1] < cost[TraceLevel.LAST][1] < cost[TraceLevel.H][1] / 40
-    assert cost[TraceLevel.H][1] < 0.6 * cost[TraceLevel.HC][1]
-
-
-def load_frames(device: Device, spec: ModelSpec) -> int:
-    before = device.counters().frames_received
-    load_model(device, spec)
-    return device.counters().frames_received - before
+        with asked_of(device) as cost[level]:
+            traced(device, spec, inputs, level)
+    with asked_of(device) as loading:
+        load_model(device, spec)
+    assert cost[TraceLevel.NONE].requests - loading.requests == pytest.approx(600 * 12 / 2048, abs=6)
+    assert cost[TraceLevel.HC].requests - loading.requests >= 150, "four steps a request, h and c being 480 bytes"
+    replies = {level: asked.reply_bytes for level, asked in cost.items()}
+    assert replies[TraceLevel.NONE] < replies[TraceLevel.LAST] < replies[TraceLevel.H] / 40
+    assert replies[TraceLevel.H] < 0.6 * replies[TraceLevel.HC]
 
 
 @pytest.mark.parametrize("trace", ["none", "last", "h", "hc"])

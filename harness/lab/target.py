@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-from harness.errors import HilError
+from harness.errors import HilError, TargetUnavailable
 from harness.lab.find import find_client
 from harness.lab.place import LabPlace
 from harness.targets.base import LeftRunning
@@ -15,6 +16,13 @@ from harness.transport.base import Transport
 
 _POLL_S = 2.0
 """Between two tries for a place that somebody else has: each takes the client 1 s."""
+
+_LISTENING_TIMEOUT_S = 10.0
+"""An exporter starts ser2net for who acquires a place, and takes it for ready when it has not ended within 0.5 s: on a
+small or busy machine it listens later."""
+
+_LOOK_S = 0.25
+"""Between two tries whether it does."""
 
 
 class LabgridTarget(LeftRunning):
@@ -46,6 +54,7 @@ class LabgridTarget(LeftRunning):
         self._say = say
         self._board: BoardTarget | None = None
         self._url = ""
+        self._has_listened = False
 
     @property
     def board(self) -> BoardTarget | None:
@@ -70,15 +79,26 @@ class LabgridTarget(LeftRunning):
 
     def release(self) -> None:
         """Release the place."""
+        self._has_listened = False
         if self._board is not None:
             self._board.release()
         self._place.release()
 
     def start(self) -> Transport:
-        """Open the board's port, with the place acquired."""
+        """Open the board's port, with the place acquired: once its exporter listens there."""
         self.reserve()
         assert self._board is not None
-        return self._board.start()
+        deadline_s = time.monotonic() + _LISTENING_TIMEOUT_S
+        while True:
+            try:
+                line = self._board.start()
+            except TargetUnavailable as error:
+                if self._has_listened or error.code != "port_absent" or time.monotonic() >= deadline_s:
+                    raise
+                time.sleep(_LOOK_S)
+            else:
+                self._has_listened = True
+                return line
 
     def reopen(self) -> Transport:
         """As of a board; the place is still ours."""

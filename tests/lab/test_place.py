@@ -14,10 +14,17 @@ from hypothesis import strategies as st
 
 from harness.cli.app import run
 from harness.errors import TargetBusy, TargetUnavailable
+from harness.fake import FakeDevice, FakeTransport
+from harness.findings import found
 from harness.lab.find import VARIABLE
 from harness.lab.install import install
 from harness.lab.place import LabPlace
 from harness.lab.shown import acquired_by, acquired_resources
+from harness.lab.target import LabgridTarget
+from harness.targets.board import BoardTarget
+from harness.targets.boards import board
+from harness.transport.base import Transport
+from harness.workbench import ChipProgram
 from patience import PATIENCE_S
 
 PORT: dict[str, Any] = {
@@ -161,6 +168,51 @@ def test_a_keeper_that_is_terminated_releases_too(client: Client) -> None:
     place._keeper.wait(PATIENCE_S)
     assert client.asked == ["acquire", "show", "release"]
     place.release()
+
+
+def lab_target(refusals: int, opened: list[str]) -> LabgridTarget:
+    """The place's board, whose exporter listens when it was called in vain so often."""
+
+    def open_line(url: str, _baud: int) -> Transport:
+        opened.append(url)
+        if len(opened) <= refusals:
+            raise found("port_absent", port=url, reason=": nothing answers there")
+        return FakeTransport(FakeDevice())
+
+    def board_at(url: str) -> BoardTarget:
+        program = ChipProgram(lambda _: None, "nucleo_f446re")
+        return BoardTarget(board("nucleo_f446re"), program, port=url, flash="never", open_line=open_line)
+
+    return LabgridTarget(LabPlace("p"), board_at, "nucleo_f446re")
+
+
+@pytest.fixture
+def eager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr("harness.lab.target._LOOK_S", 0.0)
+
+
+@pytest.mark.usefixtures("client", "eager")
+def test_an_exporter_that_does_not_listen_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.lab.target._LISTENING_TIMEOUT_S", PATIENCE_S)
+    opened: list[str] = []
+    target = lab_target(3, opened)
+    try:
+        target.start().close()
+        assert opened == ["rfc2217://rack:4000?ign_set_control"] * 4
+    finally:
+        target.release()
+
+
+@pytest.mark.usefixtures("client", "eager")
+def test_an_exporter_that_never_listens_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.lab.target._LISTENING_TIMEOUT_S", 0.0)
+    target = lab_target(1, [])
+    try:
+        with pytest.raises(TargetUnavailable, match="nothing answers there"):
+            target.start()
+    finally:
+        target.release()
 
 
 def test_without_a_client_the_remedy_is_set_up(

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from patience import wait_until
+
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp
 _VARIABLE = "LSTM_HIL_TEST_MARK"
 
@@ -60,12 +62,24 @@ def is_running(process: int) -> bool:
 
 def listening_on(processes: Iterable[int]) -> set[str]:
     """The addresses on which processes wait for TCP connections."""
+    return {_address(where) for where in _listening_at(processes)}
+
+
+def listening_port(process: int) -> int:
+    """The port on which a process waits for TCP connections, once it does: for one that was told to take any."""
+    assert wait_until(lambda: _listening_at([process]) or not is_running(process))
+    (where,) = _listening_at([process])
+    return int(where.partition(":")[2], 16)
+
+
+def _listening_at(processes: Iterable[int]) -> set[str]:
+    """The addresses and ports, as the kernel writes them."""
     sockets: dict[str, str] = {}
     inodes: set[str] = set()
     for pid in processes:
         for table in ("tcp", "tcp6"):
             try:
-                sockets |= listeners(Path(f"/proc/{pid}/net/{table}").read_text())
+                sockets |= _listeners(Path(f"/proc/{pid}/net/{table}").read_text())
             except OSError:
                 continue
         try:
@@ -73,20 +87,26 @@ def listening_on(processes: Iterable[int]) -> set[str]:
         except OSError:
             continue
         inodes |= {found.group(1) for link in links if (found := re.fullmatch(r"socket:\[(\d+)\]", link))}
-    return {address for inode, address in sockets.items() if inode in inodes}
+    return {where for inode, where in sockets.items() if inode in inodes}
 
 
 def listeners(table: str) -> dict[str, str]:
     """The listening sockets of /proc/net/tcp or tcp6: inode and address."""
+    return {inode: _address(where) for inode, where in _listeners(table).items()}
+
+
+def _listeners(table: str) -> dict[str, str]:
+    """The same, with address and port as they stand there."""
     found = {}
     for line in table.splitlines()[1:]:
         fields = line.split()
         if fields[3] == _LISTEN:
-            found[fields[9]] = _address(fields[1].partition(":")[0])
+            found[fields[9]] = fields[1]
     return found
 
 
-def _address(text: str) -> str:
+def _address(where: str) -> str:
+    text = where.partition(":")[0]
     # Words of 32 bits, each in the machine's order.
     words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
     family = socket.AF_INET if len(words) == 1 else socket.AF_INET6

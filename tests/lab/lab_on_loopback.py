@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from harness.lab.find import find_client
 from harness.lab.shown import acquired_by
 from harness.targets.process import ChildProcess
+from marked_processes import listening_port
 from patience import wait_until
 
 
@@ -29,10 +29,9 @@ class Lab:
 
     def __init__(self, folder: Path, ports: Mapping[str, str]) -> None:
         self._programs = find_client().parent
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.coordinator = f"127.0.0.1:{free.getsockname()[1]}"
-        self._processes = [self._start("coordinator", ["-l", self.coordinator], folder)]
+        self._processes = [self._start("coordinator", ["-l", "127.0.0.1:0"], folder)]
         try:
+            self.coordinator = f"127.0.0.1:{listening_port(self._processes[0]._process.pid)}"
             wait_for(lambda: self._try("places") is not None, f"no coordinator: {folder}")
             config = folder / "exporter.yaml"  # YAML is a superset of JSON
             groups = {name: {"RawSerialPort": {"port": url, "speed": 115200}} for name, url in ports.items()}

@@ -18,7 +18,8 @@ from harness.fake import FakeDevice
 from harness.protocol.messages import Echo
 from harness.targets.process import ChildProcess
 from harness.transport.serial_port import SerialPort
-from patience import PATIENCE_S, wait_until
+from marked_processes import listening_port
+from patience import PATIENCE_S
 from pty_line import PtyDevice
 
 SER2NET = shutil.which("ser2net", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
@@ -30,24 +31,14 @@ def server(tmp_path: Path) -> Iterator[str]:
     """The host and port of an RFC 2217 server."""
     assert SER2NET is not None
     device = PtyDevice(FakeDevice().receive)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
     config = tmp_path / "ser2net.yaml"
     config.write_text(
         "connection: &board\n"
-        f"  accepter: telnet(rfc2217),tcp,{address.replace(':', ',')}\n"
+        "  accepter: telnet(rfc2217),tcp,127.0.0.1,0\n"
         f"  connector: serialdev,{device.url},115200n81,local\n"
     )
     process = ChildProcess([SER2NET, "-n", "-c", str(config), "-P", str(tmp_path / "pid")], tmp_path / "log")
-    host, port = address.split(":")
-
-    def is_listening() -> bool:
-        assert process.exit_status() is None, process.post_mortem()
-        with socket.socket() as connection:
-            return connection.connect_ex((host, int(port))) == 0
-
-    assert wait_until(is_listening), process.log_tail()
-    yield address
+    yield f"127.0.0.1:{listening_port(process._process.pid)}"
     process.stop()
     device.hang_up()
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from harness.compare.tolerance import Tolerance, derived
 from harness.diagnosis.advice import BATCH_SPREAD, advise, hidden_by
-from harness.diagnosis.score import score
+from harness.diagnosis.score import Unseen, score
 from harness.model.inputs import random_inputs
 from harness.oracle.reference import reference
+from patience import PATIENCE_S
 from planted import one_lstm
 
 
@@ -45,8 +48,17 @@ def test_it_is_not_below_what_the_batch_does_to_keras() -> None:
 def test_what_a_wide_tolerance_hides_is_named() -> None:
     spec = one_lstm()
     inputs = random_inputs(spec, batch=2, steps=4)
-    wide = score(spec, inputs, {"output": Tolerance(1e-3, 0, "given")})
+    wide = score(spec, inputs, {"output": Tolerance(1e-3, 0, "given")}, limit_s=PATIENCE_S)
     names = {each.name for each in hidden_by(spec, inputs, derived({"output": 1e-7}), wide.unseen)}
     assert {"weights_4_decimals", "weights_5_decimals"} <= names
-    narrow = score(spec, inputs, {"output": Tolerance(1e-6, 0, "given")})
+    narrow = score(spec, inputs, {"output": Tolerance(1e-6, 0, "given")}, limit_s=PATIENCE_S)
     assert hidden_by(spec, inputs, derived({"output": 1e-7}), narrow.unseen) == []
+
+
+def test_of_a_mistake_that_was_not_tried_in_time_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = one_lstm()
+    inputs = random_inputs(spec, batch=2, steps=4)
+    unseen = [Unseen("weights_4_decimals", None, 0.5)]
+    assert hidden_by(spec, inputs, derived({"output": 1e-7}), unseen) == unseen
+    monkeypatch.setattr("harness.diagnosis.advice.score", partial(score, limit_s=0.0))
+    assert hidden_by(spec, inputs, derived({"output": 1e-7}), unseen) == []

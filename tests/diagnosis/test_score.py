@@ -18,6 +18,7 @@ from harness.model.nodes import LstmNode
 from harness.model.spec import ModelSpec
 from harness.oracle.reference import reference
 from harness.protocol.wire import Activation
+from patience import PATIENCE_S
 from planted import cases, classifier, one_lstm
 
 CASES = list(cases())
@@ -25,7 +26,8 @@ CASES = list(cases())
 
 def scored(spec: ModelSpec, inputs: Inputs, factor: float = 1.0) -> Score:
     float32 = float32_tolerances(reference(spec, inputs), reference(spec, inputs, np.float32))
-    return score(spec, inputs, {name: replace(each, atol=factor * each.atol) for name, each in float32.items()})
+    tolerances = {name: replace(each, atol=factor * each.atol) for name, each in float32.items()}
+    return score(spec, inputs, tolerances, limit_s=PATIENCE_S)
 
 
 def unseen(spec: ModelSpec, inputs: Inputs, factor: float = 1.0) -> set[str]:
@@ -138,7 +140,7 @@ def test_twice_the_tolerance_is_what_counts() -> None:
     moved = reference(replace(spec, nodes=(replace(node, bias=None),)), inputs)
     largest = float(np.abs(moved["output"] - right["output"]).max())
     for tolerances, is_seen in ((1.99, False), (2.01, True)):
-        result = score(spec, inputs, {"output": Tolerance(largest / tolerances, 0, "test")})
+        result = score(spec, inputs, {"output": Tolerance(largest / tolerances, 0, "test")}, limit_s=PATIENCE_S)
         assert ("bias_dropped" not in {each.name for each in result.unseen}) == is_seen
 
 

@@ -5,6 +5,8 @@ No option and no plugin of ours belongs here: the plugin arrives by its entry po
 
 from __future__ import annotations
 
+import random
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -21,6 +23,25 @@ pytest_plugins = ["pytester"]
 
 TEST_LIMIT_S = 300
 """The slowest test takes 20 s: on a machine ten times slower nothing fails that only takes its time."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Before any fixture, those of a module too."""
+    _draw_the_same_weights()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """Whatever fixtures were made for this test and not for one before it."""
+    _draw_the_same_weights()
+
+
+def _draw_the_same_weights() -> None:
+    """In every run and in any order: by its weights float32 is more or less far from float64."""
+    random.seed(1)  # either Keras draws the seeds of its initializers there
+    if "tf_keras" in sys.modules:  # and this one elsewhere, once it was given a seed
+        sys.modules["tf_keras"].utils.set_random_seed(1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

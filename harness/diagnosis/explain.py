@@ -167,7 +167,7 @@ def explain(
     mutations: Iterable[Mutation] = MUTATIONS,
     search: Search | None = None,
     limit_s: float = LIMIT_S,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] = time.thread_time,
 ) -> Explanation:
     """Which mistake in the model gives these values.
 
@@ -182,7 +182,7 @@ def explain(
         mutations: what is tried.
         search: for a mistake that is in no table; asked when no other fits.
         limit_s: when the search ends.
-        clock: seconds that only go forward.
+        clock: seconds that only go forward; of the processor, so that a busy machine finds the same.
     """
     deadline_s = clock() + limit_s
     # Whoever mixes up gates may trace them under their right names or not: what follows from them says more.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
-from harness.errors import HilError, TargetUnavailable
+from harness.errors import HilError
 from harness.lab.find import find_client
 from harness.lab.place import LabPlace
 from harness.targets.base import LeftRunning
 from harness.targets.board import BoardTarget
 from harness.targets.lock import retry_while_busy
+from harness.targets.retry import retry_for
 from harness.transport.base import Transport
 
 _POLL_S = 2.0
@@ -88,17 +88,12 @@ class LabgridTarget(LeftRunning):
         """Open the board's port, with the place acquired: once its exporter listens there."""
         self.reserve()
         assert self._board is not None
-        deadline_s = time.monotonic() + _LISTENING_TIMEOUT_S
-        while True:
-            try:
-                line = self._board.start()
-            except TargetUnavailable as error:
-                if self._has_listened or error.code != "port_absent" or time.monotonic() >= deadline_s:
-                    raise
-                time.sleep(_LOOK_S)
-            else:
-                self._has_listened = True
-                return line
+        line = retry_for(_LISTENING_TIMEOUT_S, self._board.start, pause_s=_LOOK_S, is_passing=self._may_listen_later)
+        self._has_listened = True
+        return line
+
+    def _may_listen_later(self, error: HilError) -> bool:
+        return error.code == "port_absent" and not self._has_listened
 
     def reopen(self) -> Transport:
         """As of a board; the place is still ours."""

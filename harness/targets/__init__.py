@@ -8,6 +8,7 @@
     base     what all have in common; emulator and process what some have
     choice   which one a person chose
     lock     one user at a time for each board; pool: several boards for several workers
+    retry    trying again what may come yet
     place    where a board is; identity: whether what answers there is the one that was asked for
     program  our firmware, as far as a board has to do with it
     scratch  a folder for one run of an emulator, which goes with it

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from harness.errors import DeviceError, HilError, LinkTimeout, MismatchError, TargetUnavailable, UsageError
 from harness.findings import found
@@ -14,6 +13,7 @@ from harness.targets.identity import check_chip, check_program
 from harness.targets.lock import BoardLock, retry_while_busy
 from harness.targets.place import BoardFinder, Place
 from harness.targets.program import Program, Running
+from harness.targets.retry import Got, retry_for
 from harness.transport.base import Transport
 from harness.transport.ports import PortInfo, serial_ports
 from harness.transport.serial_port import SerialPort, parse_address
@@ -29,8 +29,6 @@ _RETURN_TIMEOUT_S = 15.0
 """A flashed board answers within 1 s; a probe that shows itself anew to USB takes a few seconds."""
 
 _RETRY_S = 0.25
-
-_Back = TypeVar("_Back")
 
 
 class BoardTarget(LeftRunning):
@@ -237,16 +235,9 @@ class BoardTarget(LeftRunning):
             raise
         return line
 
-    def _until_back(self, attempt: Callable[[], _Back]) -> _Back:
+    def _until_back(self, attempt: Callable[[], Got]) -> Got:
         """Try until it succeeds: the port comes and goes until USB has settled."""
-        deadline_s = time.monotonic() + _RETURN_TIMEOUT_S
-        while True:
-            try:
-                return attempt()
-            except HilError:
-                if time.monotonic() >= deadline_s:
-                    raise
-            time.sleep(_RETRY_S)
+        return retry_for(_RETURN_TIMEOUT_S, attempt, pause_s=_RETRY_S, is_passing=lambda _: True)
 
     def _open_again(self, place: Place) -> Transport:
         self._place = self._finder.find_again(place)

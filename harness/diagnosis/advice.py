@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.compare.tolerance import DEFAULT_RTOL, Tolerance, distance_to_float64
 from harness.compare.verdict import Json, json_number
-from harness.diagnosis.score import Unseen, score, to_be_seen
+from harness.diagnosis.score import Unseen, score
 from harness.model.array_types import Float32Array
 from harness.model.inputs import Inputs
 from harness.model.spec import ModelSpec
@@ -105,6 +105,5 @@ def hidden_by(
     if not unseen:
         return []
     strict = score(spec, inputs, derived)
-    not_known = {(each.name, each.layer) for each in strict.unseen}
-    not_known.update(to_be_seen(spec, inputs)[-strict.not_tried :] if strict.not_tried else ())
+    not_known = {(each.name, each.layer) for each in strict.unseen}.union(strict.untried)
     return [each for each in unseen if (each.name, each.layer) not in not_known]

@@ -33,6 +33,10 @@ _FEW_ROWS, _FEW_STEPS = 2, 48
 """Nearly every mistake shows in these; the others are looked for in all."""
 
 
+Mistake = tuple[str, str | None]
+"""Its name, and the layer it is in, None: everywhere, or in the only one."""
+
+
 @dataclass(frozen=True)
 class Unseen:
     """A mistake that would pass.
@@ -61,15 +65,20 @@ class Score:
         mutations: mistakes that were tried, each at each place.
         unseen: those that would pass.
         equivalent: names of mistakes that change nothing of this model, such as a bias of zeros left out.
-        not_tried: how many were left when the time was up.
+        untried: what was left when the time was up.
         coverage: which values the gates and states took.
     """
 
     mutations: int
     unseen: tuple[Unseen, ...]
     equivalent: tuple[str, ...]
-    not_tried: int
+    untried: tuple[Mistake, ...]
     coverage: Coverage
+
+    @property
+    def not_tried(self) -> int:
+        """How many were left when the time was up."""
+        return len(self.untried)
 
     @property
     def seen(self) -> int:
@@ -160,12 +169,12 @@ def score(
         mutations=tried + 1,
         unseen=tuple(unseen),
         equivalent=tuple(mutation.name for mutation in MUTATIONS if changes_nothing(mutation, spec)),
-        not_tried=len(places) - tried,
+        untried=tuple(places[tried:]),
         coverage=coverage_of(spec, inputs, values),
     )
 
 
-def to_be_seen(spec: ModelSpec, inputs: Inputs) -> list[tuple[str, str | None]]:
+def to_be_seen(spec: ModelSpec, inputs: Inputs) -> list[Mistake]:
     """Name and layer of every mistake that should be seen: where it may be in one layer alone, there."""
     found = [(each.name, each.layer) for each in hypotheses(spec, inputs)]
     alone = {name for name, layer in found if layer is not None and ", " not in layer}

@@ -21,7 +21,7 @@ from report_schema import check_record
 
 
 def test_mistakes_that_were_not_tried_are_warned_of() -> None:
-    """On a busy machine the time is up early: what a PASS then says nothing of must not be overlooked."""
+    """On a slow machine the time is up early: what a PASS then says nothing of must not be overlooked."""
     run = made_run()
     assert run.loaded is not None
     assert run.inputs is not None

@@ -72,7 +72,7 @@ def test_models_are_spread_and_each_result_says_which_board(
     used = [json.loads((records / f"w{number}.json").read_text())["target"]["port"] for number in range(COUNT)]
     assert set(used) == set(ports), "both boards had something to do"
     table = output.splitlines()[-1 - COUNT : -1]
-    # Not by columns: a machine that is too busy to try all mistakes has one more, of those that were seen.
+    # Not by columns: a machine that is too slow to try all mistakes has one more, of those that were seen.
     assert [f"nucleo_f446re {port} " in line for line, port in zip(table, used, strict=True)] == [True] * COUNT
 
 

@@ -252,7 +252,6 @@ def test_one_lstm_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     from keras_models import save_model
 
     keras = import_keras()
-    keras.utils.set_random_seed(1)  # by the size of its weights float32 is more or less far from float64
     layers = [
         keras.Input((6,), dtype="int32", name="tokens"),
         keras.layers.Embedding(9, 4, mask_zero=True, name="embedding"),
@@ -304,7 +303,6 @@ def test_steps_that_a_masking_layer_masks_are_counted(tmp_path: Path, capsys: py
     from keras_models import save_model
 
     keras = import_keras()
-    keras.utils.set_random_seed(1)  # by the size of its weights float32 is more or less far from float64
     layers = [
         keras.Input(batch_shape=(2, 5, 3)),
         keras.layers.Masking(0.0, name="masking"),
